@@ -1,0 +1,108 @@
+"""imagenet-prep: from the ILSVRC2012 archives to verified, labelled, split, shuffled training data.
+
+The library has the verbs of the command line, with the same names:
+
+    import imagenet_prep
+
+    report = imagenet_prep.build("archives", "data", imagenet_prep.BuildOptions(formats=("tfrecord", "tfds")))
+
+Names are loaded when they are first used: worker processes import this package too, and need neither Arrow
+nor NumPy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imagenet_prep.core.catalog import Archive, Catalog
+    from imagenet_prep.core.plan import Plan, PlanOptions, Shard, plan
+    from imagenet_prep.core.progress import Note, Progress
+    from imagenet_prep.core.report import Report
+    from imagenet_prep.core.sample import Box, Sample
+    from imagenet_prep.core.shards import ShardName
+    from imagenet_prep.core.taxonomy import ClassFacts, Taxonomy, official, validation_truth
+    from imagenet_prep.errors import (
+        AuditError,
+        OtherBuildError,
+        OutputError,
+        PrepError,
+        Problem,
+        SourceError,
+        UsageError,
+    )
+    from imagenet_prep.formats import FORMATS
+    from imagenet_prep.steps.audit import AuditReport, audit
+    from imagenet_prep.steps.build import BuildOptions, build
+    from imagenet_prep.steps.index import IndexOptions, index
+    from imagenet_prep.version import __version__
+
+_HOMES = {
+    "core.catalog": ("Archive", "Catalog"),
+    "core.plan": ("Plan", "PlanOptions", "Shard", "plan"),
+    "core.progress": ("Note", "Progress"),
+    "core.report": ("Report",),
+    "core.sample": ("Box", "Sample"),
+    "core.shards": ("ShardName",),
+    "core.taxonomy": ("ClassFacts", "Taxonomy", "official", "validation_truth"),
+    "errors": (
+        "AuditError",
+        "OtherBuildError",
+        "OutputError",
+        "PrepError",
+        "Problem",
+        "SourceError",
+        "UsageError",
+    ),
+    "formats": ("FORMATS",),
+    "steps.audit": ("AuditReport", "audit"),
+    "steps.build": ("BuildOptions", "build"),
+    "steps.index": ("IndexOptions", "index"),
+    "version": ("__version__",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "FORMATS",
+    "Archive",
+    "AuditError",
+    "AuditReport",
+    "Box",
+    "BuildOptions",
+    "Catalog",
+    "ClassFacts",
+    "IndexOptions",
+    "Note",
+    "OtherBuildError",
+    "OutputError",
+    "Plan",
+    "PlanOptions",
+    "PrepError",
+    "Problem",
+    "Progress",
+    "Report",
+    "Sample",
+    "Shard",
+    "ShardName",
+    "SourceError",
+    "Taxonomy",
+    "UsageError",
+    "__version__",
+    "audit",
+    "build",
+    "index",
+    "official",
+    "plan",
+    "validation_truth",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,129 @@
+"""``imagenet-prep build SOURCE… OUT``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imagenet_prep.cli.progress import watching
+from imagenet_prep.core.facts import SPLITS
+from imagenet_prep.errors import UsageError
+
+if TYPE_CHECKING:
+    from imagenet_prep.core.progress import Watch
+    from imagenet_prep.steps.build import BuildOptions
+
+_FORMATS = ("tfrecord", "tfds")  # the keys of FORMATS, here without loading the formats: a test compares
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(_FORMATS),
+    default=("tfrecord",),
+    show_default=True,
+    help="What to write; may be given twice, which costs one read of the archives all the same.",
+)
+@click.option(
+    "--test-per-class",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Labelled images per class that leave train and become the test split; 0 keeps the standard train set.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Chooses which images are held out.")
+@click.option(
+    "--split", "splits", multiple=True, type=click.Choice(SPLITS), help="Write this split alone; may be given twice."
+)
+@click.option("--shards", multiple=True, metavar="SPLIT=N", help="Number of shards of a split, such as train=64.")
+@click.option(
+    "--class-map",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Class names of your own, in the form of map_clsloc.txt.",
+)
+@click.option("--jobs", type=click.IntRange(min=0), default=0, help="Processes; by default one for each processor.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and write nothing.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="For programs: JSON on standard output, events on standard error."
+)
+@click.option("--quiet", is_flag=True, help="No progress.")
+def build(
+    sources: tuple[Path, ...],
+    out: Path,
+    formats: tuple[str, ...],
+    test_per_class: int,
+    seed: int,
+    splits: tuple[str, ...],
+    shards: tuple[str, ...],
+    class_map: Path | None,
+    jobs: int,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    r"""Make a data set in the folder OUT from the archives in SOURCE: a folder that holds them, or the files
+    themselves.
+
+    Images become the splits train, validation and test (labelled images held out of train), shuffled, in shards.
+    Nothing of the source is changed. The same command again goes on where it stopped.
+
+    \b imagenet-prep build ~/archives ~/imagenet --dry-run imagenet-prep build ~/archives ~/imagenet --format tfrecord
+    --format tfds imagenet-prep build ~/archives ~/imagenet --split validation
+    """
+    from imagenet_prep.core.taxonomy import official
+    from imagenet_prep.steps.build import BuildOptions
+
+    options = BuildOptions(
+        formats=formats,
+        test_per_class=test_per_class,
+        seed=seed,
+        splits=splits,
+        shards=_shards(shards),
+        taxonomy=official().with_names(class_map.read_bytes(), class_map.name) if class_map else official(),
+        jobs=jobs,
+    )
+    with watching(as_json=as_json, quiet=quiet) as watch:
+        (_show_plan if dry_run else _build)(sources, out, options, watch, as_json)
+
+
+def _build(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> None:
+    from imagenet_prep.cli import show
+    from imagenet_prep.steps.build import build as build_step
+
+    report = build_step(sources, out, options, watch=watch)
+    click.echo(json.dumps(asdict(report)) if as_json else show.summary(report, str(out)))
+
+
+def _show_plan(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> None:
+    from imagenet_prep.cli import show
+    from imagenet_prep.core.plan import plan
+    from imagenet_prep.steps.index import IndexOptions, index
+
+    the_plan = plan(index(sources, IndexOptions(jobs=options.jobs), watch=watch), options)
+    if as_json:
+        shards = [[str(shard.name), len(shard.rows), shard.size] for shard in the_plan.shards]
+        click.echo(json.dumps({**the_plan.document(), "shards": shards}))
+        return
+    click.echo(f"This would be written to {out}, as {' and '.join(the_plan.formats)}:")
+    click.echo(show.planned(the_plan))
+    click.echo(show.hold_out(the_plan))
+    click.echo("Nothing was written.")
+
+
+def _shards(texts: tuple[str, ...]) -> dict[str, int]:
+    shards = {}
+    for text in texts:
+        split, equals, number = text.partition("=")
+        if not equals or not number.isascii() or not number.isdigit():
+            raise UsageError(f"--shards {text!r} is not of the form train=64.")
+        shards[split] = int(number)
+    return shards

@@ -1,0 +1,38 @@
+"""``imagenet-prep demo [OUT]``: the whole job on a miniature, with nothing downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from imagenet_prep.cli.progress import watching
+from imagenet_prep.errors import OutputError
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path), default=Path("imagenet-demo"))
+def demo(out: Path) -> None:
+    """Make a miniature ILSVRC2012 in OUT, build both TFRecord schemas from it, and read everything back."""
+    from imagenet_prep.cli import show
+    from imagenet_prep.steps.audit import audit
+    from imagenet_prep.steps.build import BuildOptions, build
+    from imagenet_prep.testing import MiniatureOptions, write_miniature
+
+    archives, data = out / "archives", out / "data"
+    if archives.exists() or data.exists():
+        raise OutputError(f"{out} holds a demo already.", remedy="Delete it, or give another folder.")
+    click.echo(f"1. A miniature of ILSVRC2012, in the official layout, in {archives}")
+    miniature = write_miniature(archives, MiniatureOptions(quirks=("cmyk", "png", "greyscale", "exif-orientation")))
+    rows = [(path.name, show.size(path.stat().st_size)) for path in miniature.archives]
+    click.echo(show.table(rows))
+    click.echo(f"2. imagenet-prep build {archives} {data} --format tfrecord --format tfds --test-per-class 10")
+    with watching(quiet=True) as watch:
+        report = build(
+            archives, data, BuildOptions(formats=("tfrecord", "tfds"), test_per_class=10, jobs=1), watch=watch
+        )
+        click.echo(show.summary(report, str(data)))
+        click.echo(f"3. imagenet-prep audit {data}")
+        click.echo(show.audited(audit(data, jobs=1, watch=watch), str(data)))
+    click.echo("4. What came out")
+    click.echo(show.tree(data))

@@ -1,0 +1,106 @@
+"""`imagenet-prep fake`: flags into `MiniatureOptions`, and a summary of what was written."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from imagenet_prep.testing import QUIRKS, Miniature, MiniatureOptions, write_miniature
+
+USUAL_HOLD_OUT = 50  # images per class that `build` takes out of train unless told otherwise
+
+
+def _list_quirks(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    width = max(map(len, QUIRKS))
+    for name, about in QUIRKS.items():
+        click.echo(f"{name:<{width}}  {about}")
+    context.exit()
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--classes", type=int, default=10, show_default=True, help="Classes, spread over the 1,000.")
+@click.option("--wnid", "wnids", multiple=True, help="A class by its WNID, instead of --classes; repeatable.")
+@click.option(
+    "--images-per-class", type=int, default=60, show_default=True, help="Train images of each class."
+)
+@click.option(
+    "--validation-per-class",
+    type=int,
+    default=10,
+    show_default=True,
+    help="Validation images of each class, 0 to 50.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other pictures.")
+@click.option(
+    "--size",
+    type=click.Choice(["small", "photo"]),
+    default="small",
+    show_default=True,
+    help="Pictures of 24 to 96 pixels a side, or of about 500 x 375 and 110 KB.",
+)
+@click.option(
+    "--quirk",
+    "quirks",
+    multiple=True,
+    type=click.Choice(list(QUIRKS)),
+    metavar="NAME",
+    help="Something to get wrong; repeatable.",
+)
+@click.option(
+    "--list-quirks",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_quirks,
+    help="Say what can be got wrong, and exit.",
+)
+@click.option(
+    "--boxes/--no-boxes", default=True, help="Write the bounding-box archives (the default), or not."
+)
+@click.option("--devkit/--no-devkit", default=True, help="Write the devkit archive (the default), or not.")
+def fake(out: Path, **options: Any) -> None:
+    """Write a miniature ILSVRC2012 into the folder OUT.
+
+    The archives have the official names and layout, and hold drawn pictures with true labels. The same
+    options write the same bytes. Nothing is overwritten.
+    """
+    miniature = write_miniature(out, MiniatureOptions(**options))
+    for line in _summary(miniature):
+        click.echo(line)
+
+
+def _summary(miniature: Miniature) -> Iterator[str]:
+    """Say what was written, what is wrong with it, and what to do next."""
+    count = len(miniature.options.class_wnids)
+    yield (
+        f"{miniature.root}: {count:,} {'class' if count == 1 else 'classes'}, "
+        f"{len(miniature.train):,} train and {len(miniature.validation):,} validation images"
+    )
+    for path in miniature.archives:
+        yield f"  {path.name:<32}{path.stat().st_size:>16,} bytes"
+    if miniature.planted:
+        yield "Quirks:"
+    for quirk, archive, member, offset in miniature.planted:
+        place = (
+            archive
+            + (f": {member}" if member else "")
+            + (f" at byte {offset:,}" if offset is not None else "")
+        )
+        yield f"  {quirk:<20}{place}"
+    yield f"Next: {_next_command(miniature)}"
+
+
+def _next_command(miniature: Miniature) -> str:
+    """Return a command that can be pasted; with few images per class, one whose hold-out they can give."""
+    out, images = miniature.root, miniature.options.images_per_class
+    words = ["imagenet-prep", "build", str(out), str(out.with_name(f"{out.resolve().name}-data"))]
+    if images <= USUAL_HOLD_OUT:
+        words += ["--test-per-class", str(images // 5)]
+    return shlex.join(words)

@@ -1,0 +1,91 @@
+"""The command ``imagenet-prep``: its subcommands, and the one place where errors become a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from imagenet_prep.errors import PrepError, UsageError
+from imagenet_prep.version import __version__
+
+_COMMANDS = {  # name → module and help; a module is loaded when its command runs, so that --help is quick
+    "build": "Make a data set from the archives: the main job.",
+    "audit": "Read every record of a data set back and compare.",
+    "classes": "List, find and export the 1,000 classes.",
+    "fake": "Make a miniature ILSVRC2012 in the official layout.",
+    "demo": "Do the whole job on a miniature, in seconds.",
+}
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  a bug
+  2  wrong usage
+  3  done, but images were set aside
+  4  the source is missing, damaged or ambiguous
+  5  the output folder holds another build
+  6  out of space, or not writable
+  7  the audit found damage
+  130  interrupted"""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 — click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module = __import__(f"imagenet_prep.cli.{cmd_name}", fromlist=[cmd_name])
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="imagenet-prep")
+def cli() -> None:
+    r"""From the ILSVRC2012 archives to training data: verified, labelled, split, shuffled.
+
+    \b
+    imagenet-prep build ARCHIVES DATA     the whole job; the same command again goes on where it stopped
+    imagenet-prep demo                    try it in seconds, with nothing downloaded
+    """
+
+
+def run() -> NoReturn:
+    """Run the command line on the arguments of this process, and end the process with a documented exit code."""
+    # A batch system ends a job with SIGTERM: clean up as for Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if os.name == "nt":
+            raise UsageError("imagenet-prep runs on Linux and macOS.", remedy="On Windows, use it inside WSL 2.")
+        code = cli.main(prog_name="imagenet-prep", standalone_mode=False)
+    except PrepError as error:
+        _fail(f"Error: {error}", error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("Interrupted. The same command again goes on where this one stopped.", 130)
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code or 0)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(code)

@@ -1,0 +1,101 @@
+"""How values look to a person: sizes, counts, times, tables, and what was made where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from imagenet_prep.core.plan import Plan
+from imagenet_prep.core.report import Report
+from imagenet_prep.steps.audit import AuditReport
+
+_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
+def size(number: float) -> str:
+    """Say a number of bytes in decimal units, as disks are sold and transfers are measured."""
+    for unit, name in _UNITS:
+        if number >= unit:
+            return f"{number / unit:,.1f} {name}"
+    return f"{number:,.0f} bytes"
+
+
+def duration(seconds: float) -> str:
+    """Say a time: ``8.4 s``, ``3 min 20 s``, ``1 h 12 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Set rows in columns: the first flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(f"  {line}".rstrip() for line in lines)
+
+
+def hold_out(plan: Plan) -> str:
+    """Say in one line what is held out of train and how to change it."""
+    held = plan.images_of("test")
+    per_class = plan.options.test_per_class
+    if held:
+        return (
+            f"Holding out {per_class} labelled images per class ({held:,}) of train as the test split; "
+            "--test-per-class N changes it, 0 keeps the standard train set."
+        )
+    return "Nothing is held out: train is the standard full train set (--test-per-class N holds out a test split)."
+
+
+def planned(plan: Plan) -> str:
+    """Show a plan: images, shards and bytes of each split."""
+    rows = [("split", "images", "shards", "image bytes", "a shard")]
+    for split in plan.splits:
+        shards = [shard for shard in plan.shards if shard.name.split == split]
+        total = sum(shard.size for shard in shards)
+        rows.append((split, f"{plan.images_of(split):,}", f"{len(shards):,}", size(total), size(total / len(shards))))
+    rows.append(("together", f"{plan.images:,}", f"{len(plan.shards):,}", size(plan.size), ""))
+    return table(rows)
+
+
+def summary(report: Report, out: str) -> str:
+    """Show what a build made: what went where, how many, what was repaired, how fast."""
+    rows = [("split", "images", "shards", "image bytes")]
+    rows += [
+        (name, f"{split.images:,}", f"{split.shards:,}", size(split.size)) for name, split in report.splits.items()
+    ]
+    lines = [f"Built {report.images:,} images in {out}:", table(rows)]
+    if report.repaired:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.repaired.items()))
+        lines.append(f"Repaired by content, as RGB JPEG of quality 100: {kinds}.")
+    if report.bytes_read:
+        rate = f"{report.bytes_read / report.seconds / 1e6:,.0f} MB/s"
+        speed = f"{size(report.bytes_read)} read once and {size(report.bytes_written)} written once, {rate}"
+    else:
+        speed = "everything was there already"
+    lines.append(f"{duration(report.seconds)}: {speed}.")
+    return "\n".join(lines)
+
+
+def audited(report: AuditReport, out: str) -> str:
+    """Show the verdict of an audit that found nothing wrong."""
+    images = ", ".join(f"{split} {count:,}" for split, count in report.splits.items())
+    return (
+        f"{out} is sound: {report.records:,} records in {size(report.size)} read back, each as the manifest says.\n"
+        f"  images: {images}"
+    )
+
+
+def tree(folder: Path) -> str:
+    """Show the files of a folder with their sizes; hidden ones are left out."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    shown = [path.relative_to(folder) for path in paths if not path.relative_to(folder).parts[0].startswith(".")]
+    return table([(str(path), size((folder / path).stat().st_size)) for path in shown])

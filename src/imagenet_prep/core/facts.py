@@ -1,0 +1,64 @@
+"""What the official archives are: sizes, counts and published checksums, each with its source.
+
+Sizes: CompVis/taming-transformers and TensorFlow Datasets (``checksums.tsv``). MD5: torchvision
+``datasets/imagenet.py``. SHA-1: dmlc/gluon-cv. Counts: the development kit's readme. ``None`` means that no
+source we trust publishes the value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TRAIN = "train"
+VALIDATION = "validation"
+TEST = "test"
+DEVKIT = "devkit"
+TRAIN_BOXES = "train boxes"
+VALIDATION_BOXES = "validation boxes"
+SPLITS = (TRAIN, VALIDATION, TEST)
+
+CLASS_COUNT = 1_000
+TRAIN_IMAGES = 1_281_167
+VALIDATION_IMAGES = 50_000
+VALIDATION_PER_CLASS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class OfficialArchive:
+    """One published file. ``names`` are its usual names, the official one first; ``size`` is in bytes."""
+
+    role: str
+    names: tuple[str, ...]
+    size: int | None = None
+    md5: str | None = None
+    sha1: str | None = None
+
+
+OFFICIAL_ARCHIVES = (
+    OfficialArchive(
+        TRAIN,
+        ("ILSVRC2012_img_train.tar",),
+        147_897_477_120,
+        "1d675b47d978889d74fa0da5fadfb00e",
+        "43eda4fe35c1705d6606a6a7a633bc965d194284",
+    ),
+    OfficialArchive(
+        VALIDATION,
+        ("ILSVRC2012_img_val.tar",),
+        6_744_924_160,
+        "29b22e2961454d5413ddabcf34fc5622",
+        "5f3f73da3395154b60528b2b2a2caf2374f5f178",
+    ),
+    # Some browsers unpack gzip while they download, so each of these also goes by a name that ends in .tar.
+    OfficialArchive(
+        DEVKIT,
+        ("ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_devkit_t12.tar"),
+        md5="fa75699e90414af021442c21a62c3abf",
+    ),
+    OfficialArchive(TRAIN_BOXES, ("ILSVRC2012_bbox_train_v2.tar.gz", "ILSVRC2012_bbox_train_v2.tar")),
+    OfficialArchive(
+        VALIDATION_BOXES,
+        ("ILSVRC2012_bbox_val_v3.tgz", "ILSVRC2012_bbox_val_v3.tar.gz", "ILSVRC2012_bbox_val_v3.tar"),
+    ),
+)
+OFFICIAL_BY_ROLE = {archive.role: archive for archive in OFFICIAL_ARCHIVES}

@@ -1,0 +1,35 @@
+"""What long work tells whoever watches: plain values, so that a terminal, a log and a test can each show them
+their own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one stage is. ``done`` and ``total`` count images; the byte counts are image bytes, 0 where
+    they do not matter.
+    """
+
+    stage: str
+    done: int
+    total: int
+    bytes_done: int = 0
+    bytes_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the user should know, in one sentence; the work goes on."""
+
+    text: str
+
+
+Watch = Callable[[Progress | Note], None]
+
+
+def unwatched(_event: Progress | Note) -> None:
+    """Tell nobody."""

@@ -1,0 +1,97 @@
+"""One shard's work as plain data, and the receipt that proves it was done.
+
+Both are small, picklable and free of Arrow, so that the same task can run in this process, in another one or
+on another machine.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from imagenet_prep.core.shards import ShardName
+from imagenet_prep.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The entries of one shard in writing order, column by column; the columns are those of the catalog.
+
+    ``archives`` are positions in ``ShardTask.archives``; ``offsets`` and ``sizes`` are bytes; ``boxes`` holds
+    four floats a box.
+    """
+
+    names: list[str]
+    class_indexes: array[int]
+    archives: array[int]
+    containers: list[str]
+    offsets: array[int]
+    sizes: array[int]
+    boxes: list[array[float] | None]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def member(self, row: int) -> str:
+        """Name the entry for a message: the path inside its archive."""
+        container = self.containers[row]
+        return f"{container}/{self.names[row]}" if container else self.names[row]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """Everything a worker needs to write one shard in every format. ``out`` and ``archives`` are paths."""
+
+    plan: str
+    shard: ShardName
+    out: str
+    formats: tuple[str, ...]
+    archives: tuple[str, ...]
+    entries: Entries
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """A finished file: path below the output folder with forward slashes, size in bytes, xxh3_128 digest in
+    hex.
+    """
+
+    path: str
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The proof that one shard is finished in every format.
+
+    ``columns`` has one value per image in writing order: ``digest`` is the xxh3_128 of the source's bytes (16
+    bytes each), ``width`` and ``height`` are pixels, ``components`` counts colour components, ``kind`` and
+    ``orientation`` are those of ``images``, ``repaired`` is 0 or 1, and ``<format>.length`` is the length of
+    the image's record in bytes, framing included.
+    """
+
+    plan: str
+    shard: ShardName
+    rows: int
+    files: Mapping[str, tuple[FileFact, ...]]
+    columns: Mapping[str, array[int] | bytes]
+
+    def without_columns(self) -> Receipt:
+        """The same receipt without what it says of single images."""
+        return replace(self, columns={})
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOutcome:
+    """What came of one task: either the shard was published, or ``problems`` lists every image that stood in
+    the way.
+    """
+
+    shard: ShardName
+    images: int
+    bytes_read: int
+    bytes_written: int
+    repaired: int
+    problems: tuple[Problem, ...] = ()

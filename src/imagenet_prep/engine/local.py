@@ -1,0 +1,127 @@
+"""Engines on this machine: the process itself, or a few processes beside it.
+
+Processes are spawned rather than forked: a fork copies locks that other threads hold (Arrow has threads), and
+spawning is as quick, because workers import neither Arrow nor NumPy. Tasks are handed out a few at a time, so
+that a thousand of them never lie in memory as pickles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
+
+from imagenet_prep.engine.base import Engine, Result, Task
+from imagenet_prep.errors import PrepError
+
+_WAITING_PER_WORKER = 1  # tasks that lie ready for each worker beside the one it has: none ever waits for this process
+
+_GRACE = 1.0  # seconds a worker has to remove what it was writing
+_TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a terminated process
+
+
+class InProcess:
+    """Runs tasks here, one after another: the simplest engine, for small builds and for debugging."""
+
+    width = 1
+
+    def run(self, work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """Yield results in the order of the tasks."""
+        return map(work, tasks)
+
+
+class OnExecutor:
+    """Runs tasks on any executor: a process pool, or a cluster's. The executor stays the caller's to shut
+    down.
+    """
+
+    def __init__(self, executor: Executor, width: int) -> None:
+        self.width = width
+        self._executor = executor
+
+    def run(self, work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """Yield results as they are finished; a worker that died is an error, never a wait."""
+        remaining = iter(tasks)
+        running: set[Future[Result]] = set()
+        try:
+            while True:
+                free = self.width * (1 + _WAITING_PER_WORKER) - len(running)
+                running |= {self._executor.submit(work, task) for task in islice(remaining, free)}
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        except BrokenProcessPool as error:
+            raise PrepError(
+                "A worker process was killed, perhaps because memory ran out.",
+                remedy="Run the same command again: finished shards are kept. Fewer --jobs need less memory.",
+            ) from error
+        finally:
+            for future in running:
+                future.cancel()
+
+
+@contextlib.contextmanager
+def local_engine(jobs: int) -> Iterator[Engine]:
+    """Give an engine of ``jobs`` processes; 0 means one for each processor this process may use, 1 means no
+    process beside this one.
+
+    When the context ends, the processes are gone. When it ends early, by an error or an interrupt, they stop
+    what they are doing within a second and clean up behind themselves.
+    """
+    jobs = jobs or available_processors()
+    if jobs == 1:
+        yield InProcess()
+        return
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(ours,))
+    completed = False
+    try:
+        yield OnExecutor(executor, jobs)
+        completed = True
+    finally:
+        if not completed:
+            theirs.close()  # every worker sees the end of the pipe
+        executor.shutdown(cancel_futures=True)
+        theirs.close()
+        ours.close()
+
+
+def available_processors() -> int:
+    """Count the processors this process may use, which on a shared machine are fewer than there are."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _start_worker(stop: Connection) -> None:
+    # An interrupt at the terminal reaches the whole process group; this process's parent decides what becomes
+    # of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # As an exception, termination unwinds the stack, and half-written files are removed on the way.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+
+
+def _stop_with_parent(stop: Connection) -> None:
+    """Stop when the parent says so, or is gone: one killed outright could not say it, and its workers would
+    wait for ever.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this runs in a spawned process only
+    wait_for([parent.sentinel, stop])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE)
+    os._exit(_TERMINATED)

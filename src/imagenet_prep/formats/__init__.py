@@ -1,0 +1,20 @@
+"""Bytes out and back: one module per format, and the table of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from imagenet_prep.errors import UsageError
+from imagenet_prep.formats.base import Format
+from imagenet_prep.formats.tfds import TfdsFormat
+from imagenet_prep.formats.tfrecord import TFRecordFormat
+
+FORMATS: Mapping[str, Format] = MappingProxyType({"tfrecord": TFRecordFormat(), "tfds": TfdsFormat()})
+
+
+def format_named(name: str) -> Format:
+    """Give a format; UsageError lists the names there are."""
+    if name not in FORMATS:
+        raise UsageError(f"There is no format {name!r}; the formats are {', '.join(FORMATS)}.")
+    return FORMATS[name]

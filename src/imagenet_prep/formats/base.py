@@ -1,0 +1,82 @@
+"""What a format is: both directions, from samples into a shard and back.
+
+A format writes its shards alone; the documents its readers want beside the shards (indexes of the whole,
+class names) are made once at the end, from the receipts.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from imagenet_prep.core.sample import Sample
+from imagenet_prep.core.shards import ShardName
+from imagenet_prep.core.task import FileFact
+
+
+class Written(NamedTuple):
+    """What a writer made of one shard: its files, and the length in bytes of each image's record, in order."""
+
+    files: tuple[FileFact, ...]
+    lengths: array[int]
+
+
+class Target(Protocol):
+    """Where the files of one shard go. None has its final name before all of them are complete."""
+
+    def create(self, path: str) -> int:
+        """Open a new file that will be known as ``path`` (below the output folder) and give its descriptor,
+        for writing only.
+
+        The target closes it.
+        """
+
+
+class ShardWriter(Protocol):
+    """One shard of one format being written."""
+
+    def add(self, sample: Sample) -> None:
+        """Take one sample. Its image may be memory on loan: it must stay unchanged until the next ``flush``."""
+
+    def flush(self) -> None:
+        """Hand everything taken so far to the operating system."""
+
+    def finish(self) -> Written:
+        """Flush and complete every file of the shard. Called once, last."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFacts:
+    """What the documents of a format tell of one split: images per shard, in shard order, and bytes of all
+    shards.
+    """
+
+    shard_lengths: tuple[int, ...]
+    size: int
+
+
+class Format(Protocol):
+    """One output format. Instances hold no state; ``FORMATS`` has one of each."""
+
+    @property
+    def record_overhead(self) -> int:
+        """Bytes a record takes beyond its image, for the check of free space: generous rather than exact."""
+
+    def writer(self, target: Target, shard: ShardName) -> ShardWriter:
+        """Open a shard."""
+
+    def documents(self, splits: Mapping[str, SplitFacts]) -> Mapping[str, str]:
+        """Give the texts that belong beside the shards, by path below the output folder."""
+
+    def shard_path(self, shard: ShardName) -> str:
+        """Give the path of the shard's samples below the output folder."""
+
+    def read(self, path: Path, name: str) -> Iterator[Sample]:
+        """Read a shard back in order, verifying every checksum in it; ``name`` is what messages call it.
+
+        Raises AuditError with the offset of what is damaged. Width and height are 0 where the format does not
+        store them.
+        """

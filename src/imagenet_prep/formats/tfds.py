@@ -1,0 +1,77 @@
+"""The schema of TensorFlow Datasets' ``imagenet2012``, version 5.1.0: a drop-in for
+``tfds.load("imagenet2012")``.
+
+Three keys (``image``, ``label`` 0…999 in WNID order, ``file_name``), file names as its own builder gives
+them, and its records in its order: with nothing held out, the same as the builder writes. Class names are
+WNIDs, as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+from imagenet_prep.core.facts import CLASS_COUNT
+from imagenet_prep.core.sample import Sample
+from imagenet_prep.core.shards import ShardName
+from imagenet_prep.core.taxonomy import official
+from imagenet_prep.formats import features as spec
+from imagenet_prep.formats.base import ShardWriter, SplitFacts, Target
+from imagenet_prep.formats.example import Value, bytes_entry, head_of, int64_entry
+from imagenet_prep.formats.framing import RecordWriter, read_examples
+
+NAME = "imagenet2012"
+VERSION = "5.1.0"
+FOLDER = f"tfds/{NAME}/{VERSION}"
+
+
+class TfdsFormat:
+    """``OUT/tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00000-of-01024`` and so on."""
+
+    record_overhead = 128
+
+    def writer(self, target: Target, shard: ShardName) -> ShardWriter:
+        """Open a shard."""
+        return RecordWriter(target, self.shard_path(shard), _encode)
+
+    def shard_path(self, shard: ShardName) -> str:
+        """Give the name that ``{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}`` stands for."""
+        return f"{FOLDER}/{NAME}-{shard.split}.tfrecord-{shard.numbers}"
+
+    def documents(self, splits: Mapping[str, SplitFacts]) -> Mapping[str, str]:
+        """Give the feature spec, the dataset info and the class names."""
+        template = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+        features = {"image": spec.jpeg(), "label": spec.class_label(CLASS_COUNT), "file_name": spec.text()}
+        info = spec.dataset_info(NAME, VERSION, template, splits, ("image", "label"))
+        return {
+            f"{FOLDER}/features.json": spec.as_text(spec.features_dict(features)),
+            f"{FOLDER}/dataset_info.json": spec.as_text(info),
+            f"{FOLDER}/label.labels.txt": "".join(f"{facts.wnid}\n" for facts in official().classes),
+        }
+
+    def read(self, path: Path, name: str) -> Iterator[Sample]:
+        """Read a shard back. The schema stores neither sizes nor boxes: width and height are 0."""
+        return read_examples(path, name, _decode)
+
+
+def _encode(sample: Sample) -> tuple[bytes, bytes]:
+    after = _label(sample.class_index)
+    before = bytes_entry("file_name", sample.name.encode())
+    return head_of(before, b"image", len(sample.image), len(after)), after
+
+
+@cache
+def _label(class_index: int) -> bytes:
+    return int64_entry("label", class_index)
+
+
+def _decode(features: Mapping[str, Value]) -> Sample:
+    return Sample(
+        name=cast("bytes", features["file_name"][0]).decode(),
+        image=cast("bytes", features["image"][0]),
+        class_index=cast("int", features["label"][0]),
+        width=0,
+        height=0,
+    )

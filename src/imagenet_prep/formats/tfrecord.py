@@ -1,0 +1,157 @@
+"""The classic schema: fifteen ``image/…`` keys, as the Inception scripts wrote them and TPU, MLPerf, DALI and
+Keras code reads them.
+
+``image/class/label`` counts from 1 in WNID order (0 meant "background" in that code); format, colour space
+and channels always say JPEG, RGB and 3, because that is what readers decode to. Box keys are written even
+when empty: DALI invents a box for a missing key. DALI's indexes lie in a folder of their own, where no
+``train-*`` pattern catches them, and two documents beside the shards let TensorFlow Datasets read the same
+files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import accumulate
+from pathlib import Path
+from typing import cast
+
+from imagenet_prep.core.sample import Box, Sample
+from imagenet_prep.core.shards import ShardName
+from imagenet_prep.core.task import FileFact
+from imagenet_prep.core.taxonomy import official
+from imagenet_prep.formats import features as spec
+from imagenet_prep.formats.base import ShardWriter, SplitFacts, Target, Written
+from imagenet_prep.formats.example import Value, bytes_entry, float_entry, head_of, int64_entry
+from imagenet_prep.formats.framing import RecordWriter, digest_of, read_examples
+
+FOLDER = "tfrecord"
+INDEX_FOLDER = "dali-index"
+FIRST_LABEL = 1
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+_COLORSPACE = bytes_entry("image/colorspace", b"RGB")
+_CHANNELS = int64_entry("image/channels", 3)
+_FORMAT = bytes_entry("image/format", b"JPEG")
+
+
+class TFRecordFormat:
+    """``OUT/tfrecord/train-00000-of-01024`` and so on."""
+
+    record_overhead = 1024  # 460 bytes for a long class name, and 20 for each box
+
+    def writer(self, target: Target, shard: ShardName) -> ShardWriter:
+        """Open a shard, which will have a DALI index."""
+        return _Writer(target, shard, self.shard_path(shard))
+
+    def shard_path(self, shard: ShardName) -> str:
+        """Give the name that the field's readers hard-code, below the output folder."""
+        return f"{FOLDER}/{shard}"
+
+    def documents(self, splits: Mapping[str, SplitFacts]) -> Mapping[str, str]:
+        """Describe the classic records to TensorFlow Datasets:
+        ``tfds.builder_from_directory("OUT/tfrecord")``.
+        """
+        info = spec.dataset_info("imagenet2012_classic", "1.0.0", "{SPLIT}-{SHARD_X_OF_Y}", splits, None)
+        return {
+            f"{FOLDER}/features.json": spec.as_text(_FEATURES),
+            f"{FOLDER}/dataset_info.json": spec.as_text(info),
+        }
+
+    def read(self, path: Path, name: str) -> Iterator[Sample]:
+        """Read a shard back; the label becomes a class index again."""
+        return read_examples(path, name, _decode)
+
+
+class _Writer(RecordWriter):
+    def __init__(self, target: Target, shard: ShardName, path: str) -> None:
+        super().__init__(target, path, _encode)
+        self._index_path = f"{INDEX_FOLDER}/{shard}.idx"
+        self._index = target.create(self._index_path)
+
+    def finish(self) -> Written:
+        files, lengths = super().finish()
+        offsets = accumulate(lengths, initial=0)
+        index = "".join(f"{offset} {length}\n" for offset, length in zip(offsets, lengths, strict=False)).encode()
+        os.write(self._index, index)
+        return Written((*files, FileFact(self._index_path, len(index), digest_of(index))), lengths)
+
+
+def _encode(sample: Sample) -> tuple[bytes, bytes]:
+    before = _before(sample.class_index)
+    after = (
+        bytes_entry("image/filename", sample.name.encode())
+        + _FORMAT
+        + _pixels("image/height", sample.height)
+        + (_boxes(sample) if sample.boxes else _NO_BOXES)
+        + _pixels("image/width", sample.width)
+    )
+    return head_of(before, b"image/encoded", len(sample.image), len(after)), after
+
+
+@cache
+def _before(class_index: int) -> bytes:
+    """Encode all entries that sort before ``image/encoded``: they depend on the class alone."""
+    facts = official().classes[class_index]
+    return (
+        _CHANNELS
+        + int64_entry("image/class/label", class_index + FIRST_LABEL)
+        + bytes_entry("image/class/synset", facts.wnid.encode())
+        + bytes_entry("image/class/text", facts.lemmas.encode())
+        + _COLORSPACE
+    )
+
+
+_pixels = cache(int64_entry)  # heights and widths repeat: 500 and 375 make up most of them
+
+
+def _boxes(sample: Sample) -> bytes:
+    labels = [sample.class_index + FIRST_LABEL] * len(sample.boxes)
+    return int64_entry("image/object/bbox/label", *labels) + b"".join(
+        float_entry(f"image/object/bbox/{side}", [getattr(box, side) for box in sample.boxes])
+        for side in ("xmax", "xmin", "ymax", "ymin")  # sorted, as all keys are
+    )
+
+
+_NO_BOXES = _boxes(Sample("", b"", 0, 0, 0))
+
+
+def _decode(features: Mapping[str, Value]) -> Sample:
+    sides = [cast("list[float]", features[f"image/object/bbox/{side}"]) for side in SIDES]
+    return Sample(
+        name=cast("bytes", features["image/filename"][0]).decode(),
+        image=cast("bytes", features["image/encoded"][0]),
+        class_index=cast("int", features["image/class/label"][0]) - FIRST_LABEL,
+        width=cast("int", features["image/width"][0]),
+        height=cast("int", features["image/height"][0]),
+        boxes=tuple(Box(*box) for box in zip(*sides, strict=True)),
+    )
+
+
+_FEATURES = spec.features_dict(
+    {
+        "image": spec.features_dict(
+            {
+                "encoded": spec.jpeg(),
+                "filename": spec.text(),
+                "format": spec.text(),
+                "colorspace": spec.text(),
+                "channels": spec.scalar("int64"),
+                "height": spec.scalar("int64"),
+                "width": spec.scalar("int64"),
+                "class": spec.features_dict(
+                    {"label": spec.scalar("int64"), "synset": spec.text(), "text": spec.text()},
+                ),
+                "object": spec.features_dict(
+                    {
+                        "bbox": spec.features_dict(
+                            {side: spec.sequence(spec.scalar("float32")) for side in SIDES}
+                            | {"label": spec.sequence(spec.scalar("int64"))},
+                        )
+                    },
+                ),
+            },
+        )
+    },
+)

@@ -1,0 +1,79 @@
+"""Bounding boxes from the annotation archives, as fractions of the image.
+
+Boxes are given in pixels of the picture as the annotator saw it, whose size stands beside them: only the
+fractions fit the image. The same rules as in the Inception scripts (tensorflow/models,
+``process_bounding_boxes.py``), which every TFRecord data set with boxes follows: an annotation belongs to the
+image its file is named after; sides are put in order and kept within the image; a box without area is
+dropped, and so is one that names another of the 1,000 classes (other names count as noise: some dogs are
+called by a word).
+"""
+
+from __future__ import annotations
+
+import math
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+from xml.etree import ElementTree as ET
+
+from imagenet_prep.core.sample import Box
+from imagenet_prep.core.taxonomy import official
+from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.sources.base import source_errors
+
+_LARGEST = 1 << 20  # bytes of one annotation; the real ones have under 10 kB
+_REMEDY = "Download the archive again, or take it away to build without these boxes."
+
+
+def read_boxes(path: Path) -> Iterator[tuple[str, tuple[Box, ...]]]:
+    """Yield the stem of an image's name (``n01440764_18``) and its boxes, for every annotation in the
+    archive.
+
+    Raises SourceError for a damaged archive or an annotation that cannot be understood.
+    """
+    with source_errors(path):
+        try:
+            with tarfile.open(path, "r:*") as archive:
+                for member in archive:
+                    name = PurePosixPath(member.name)
+                    if member.isfile() and name.suffix == ".xml" and not name.name.startswith("._"):
+                        yield name.stem, _boxes(archive.extractfile(member), member, path)
+        except (tarfile.TarError, EOFError) as error:
+            raise SourceError(f"{path} cannot be read: {error}.", remedy=_REMEDY) from error
+
+
+def _boxes(file: IO[bytes] | None, member: tarfile.TarInfo, path: Path) -> tuple[Box, ...]:
+    assert file is not None  # the member is a file
+    try:
+        annotation = ET.fromstring(file.read(_LARGEST))  # noqa: S314 — bounded, and expat refuses entity bombs
+        width, height = _number(annotation, "size/width"), _number(annotation, "size/height")
+        own = PurePosixPath(member.name).stem.partition("_")[0]
+        found = (_box(thing, width, height) for thing in annotation.iter("object") if _is_of(thing, own))
+        return tuple(box for box in found if box.xmin < box.xmax and box.ymin < box.ymax)
+    except (ET.ParseError, ValueError, ZeroDivisionError) as error:
+        problem = Problem(path.name, f"is not a usable annotation: {error}", member.name, member.offset_data)
+        raise SourceError("Bounding boxes cannot be used:", (problem,), _REMEDY) from error
+
+
+def _is_of(thing: ET.Element, own: str) -> bool:
+    named = thing.findtext("name", "")
+    return named == own or not own.startswith("n") or official().find(named) is None
+
+
+def _box(thing: ET.Element, width: float, height: float) -> Box:
+    across = sorted(_within(_number(thing, f"bndbox/{side}") / width) for side in ("xmin", "xmax"))
+    down = sorted(_within(_number(thing, f"bndbox/{side}") / height) for side in ("ymin", "ymax"))
+    return Box(across[0], down[0], across[1], down[1])
+
+
+def _within(fraction: float) -> float:
+    return min(max(fraction, 0.0), 1.0)
+
+
+def _number(element: ET.Element, path: str) -> float:
+    """Read a number of pixels; a few annotations have fractions of one."""
+    number = float(element.findtext(path, "nan"))
+    if not math.isfinite(number):
+        raise ValueError(f"{path} is missing or no number")
+    return number

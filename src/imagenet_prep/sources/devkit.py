@@ -1,0 +1,54 @@
+"""The development kit's ground truth of the validation images, for those who have it: it then counts before
+the built-in truth.
+
+``ILSVRC2012_validation_ground_truth.txt`` has the devkit integer of image number n on line n.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from array import array
+from pathlib import Path
+
+from imagenet_prep.core.taxonomy import official
+from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.sources.base import source_errors
+
+GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+_LARGEST = 1 << 20  # bytes; the real file has 200 kB
+_REMEDY = "Download the devkit again, or take it away: the program knows the validation classes without it."
+
+
+def read_ground_truth(path: Path) -> array[int]:
+    """Give the class index of validation image number i + 1 at position i. The archive may be compressed or,
+    by a browser, unpacked.
+
+    Raises SourceError if the archive or the file inside is damaged or missing.
+    """
+    with source_errors(path):
+        try:
+            text = _ground_truth_text(path)
+        except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
+            raise _unusable(path, f"cannot be read: {error}") from error
+    truth = array("H")
+    for number, line in enumerate(text.split(), 1):
+        if not (line.isascii() and line.isdigit() and 1 <= int(line[:5]) <= len(official().classes)):
+            raise _unusable(path, f"line {number} is {line[:20]!r}, not a number from 1 to 1,000")
+        truth.append(official().by_devkit(int(line)).index)
+    return truth
+
+
+def _ground_truth_text(path: Path) -> str:
+    with tarfile.open(path, "r:*") as archive:
+        for member in archive:
+            if member.isfile() and member.name.endswith(f"/{GROUND_TRUTH}"):
+                if member.size > _LARGEST:
+                    raise _unusable(path, f"claims {member.size:,} bytes")
+                file = archive.extractfile(member)
+                assert file is not None  # it is a file
+                return file.read().decode("ascii")
+    raise _unusable(path, "is not in the archive")
+
+
+def _unusable(path: Path, reason: str) -> SourceError:
+    return SourceError("The devkit cannot be used:", (Problem(path.name, reason, GROUND_TRUTH),), _REMEDY)

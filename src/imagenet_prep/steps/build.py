@@ -1,0 +1,182 @@
+"""Build: the main job. Archives → catalog → plan → shards and receipts → manifest, each from the one before.
+
+Remaining work is a subtraction: planned shards minus receipts. The same command again therefore goes on where
+the last one stopped, and another recipe or other archives in the same folder are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagenet_prep.core.plan import Plan, PlanOptions, Shard, plan
+from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
+from imagenet_prep.core.report import Report, SplitReport
+from imagenet_prep.engine.base import Engine
+from imagenet_prep.engine.local import OnExecutor, available_processors, local_engine
+from imagenet_prep.errors import OtherBuildError, OutputError, Problem, SourceError
+from imagenet_prep.formats import format_named
+from imagenet_prep.steps.finish import finish
+from imagenet_prep.steps.index import IndexOptions, Source, archive_paths, index, source_paths
+from imagenet_prep.steps.places import catalog_path, plan_path, receipts_folder
+from imagenet_prep.steps.write import write_shard
+from imagenet_prep.storage.catalogs import save_catalog
+from imagenet_prep.storage.publish import publish_bytes, sweep
+from imagenet_prep.storage.receipts import load_receipt, receipt_path
+from imagenet_prep.storage.space import check_space
+
+_ROW_BYTES = 256  # of each image in catalog, receipt and manifest together, for the check of free space: generous
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildOptions(PlanOptions):
+    """The recipe (see PlanOptions), and how to work: ``jobs`` processes; 0 means one for each processor, 1
+    this process alone.
+    """
+
+    jobs: int = 0
+
+
+def build(
+    source: Source | Iterable[Source],
+    out: Source,
+    options: BuildOptions | None = None,
+    *,
+    watch: Watch = unwatched,
+    executor: Executor | None = None,
+) -> Report:
+    """Make a data set in the folder ``out`` from the archives in ``source``. The same call again resumes, or
+    finds nothing to do.
+
+    In a script, call it under ``if __name__ == "__main__":``, because worker processes import the script.
+    ``executor`` does the work instead of ``options.jobs`` processes: any ``concurrent.futures.Executor``
+    whose workers see the same paths; it stays the caller's to shut down.
+
+    Raises UsageError, SourceError, OtherBuildError and OutputError, each with the exit code of the command
+    line. Nothing is written before sources, plan and free space were found good.
+    """
+    started = time.monotonic()
+    options = options or BuildOptions()
+    for name in options.formats:
+        format_named(name)
+    sources, out = source_paths(source), Path(out)
+    _refuse_foreign(out)
+    with _engine(options, executor) as engine:
+        the_plan = _plan(sources, out, options, engine, watch)
+        todo = [shard for shard in the_plan.shards if not _is_finished(out, the_plan, shard)]
+        check_space(out, _space_needed(the_plan, todo))
+        _claim(out, the_plan)
+        written = _write(out, the_plan, todo, archive_paths(sources), engine, watch)
+    watch(Progress("finish", 0, 0))
+    repaired = finish(out, the_plan)
+    return Report(
+        splits={split: _split_report(the_plan, split) for split in the_plan.splits},
+        repaired=repaired,
+        bytes_read=sum(shard.size for shard in todo),
+        bytes_written=written,
+        reused=len(the_plan.shards) - len(todo),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContextManager[Engine]:
+    if executor is None:
+        return local_engine(options.jobs)
+    return nullcontext(OnExecutor(executor, options.jobs or available_processors()))
+
+
+def _refuse_foreign(out: Path) -> None:
+    """A folder with anything else in it is not ours to write into."""
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")
+    if not plan_path(out).exists() and out.is_dir() and any(out.iterdir()):
+        raise OtherBuildError(
+            f"{out} is not empty, and what is in it is no build of imagenet-prep.",
+            remedy="Choose a folder that is empty or does not exist yet.",
+        )
+
+
+def _plan(sources: list[Path], out: Path, options: BuildOptions, engine: Engine, watch: Watch) -> Plan:
+    """Index and plan; refuse a folder that holds another plan. The catalog kept in the folder is used if it
+    still fits.
+    """
+    known = plan_path(out).exists()
+    cache = catalog_path(out) if known else None
+    the_plan = plan(index(sources, IndexOptions(cache=cache), watch=watch, engine=engine), options)
+    if not known:
+        return the_plan
+    held, wanted = json.loads(plan_path(out).read_bytes()), the_plan.document()
+    different = [_difference(key, held.get(key), wanted[key]) for key in wanted if held.get(key) != wanted[key]]
+    if different:
+        raise OtherBuildError(
+            f"{out} holds another build:",
+            tuple(different),
+            "Choose another folder, or repeat the command that began this build to finish it.",
+        )
+    return the_plan
+
+
+def _difference(key: str, held: object, wanted: object) -> Problem:
+    return Problem(key, f"there it is {json.dumps(held)}, now it would be {json.dumps(wanted)}")
+
+
+def _is_finished(out: Path, the_plan: Plan, shard: Shard) -> bool:
+    """Whether the receipt proves the shard, and the files it names are there in their size."""
+    receipt = load_receipt(receipt_path(receipts_folder(out), shard.name))
+    if receipt is None or receipt.plan != the_plan.identity:
+        return False
+    files = [file for of_format in receipt.files.values() for file in of_format]
+    return all((out / file.path).is_file() and (out / file.path).stat().st_size == file.size for file in files)
+
+
+def _space_needed(the_plan: Plan, todo: list[Shard]) -> int:
+    images, size = sum(len(shard.rows) for shard in todo), sum(shard.size for shard in todo)
+    overhead = sum(format_named(name).record_overhead for name in the_plan.formats)
+    return size * len(the_plan.formats) + images * (overhead + _ROW_BYTES)
+
+
+def _claim(out: Path, the_plan: Plan) -> None:
+    """Note in the folder what it is for; remove what a killed run left half-written."""
+    if not plan_path(out).exists():
+        save_catalog(catalog_path(out), the_plan.catalog)
+        publish_bytes(plan_path(out), json.dumps(the_plan.document(), indent=2, sort_keys=True).encode() + b"\n")
+    for folder in [path for path in out.rglob("*") if path.is_dir()]:
+        sweep(folder)
+
+
+def _write(
+    out: Path, the_plan: Plan, todo: list[Shard], archives: tuple[str, ...], engine: Engine, watch: Watch
+) -> int:
+    """Write the shards; give the bytes written. Raises SourceError once, with every unusable image of all
+    shards.
+    """
+    reused = len(the_plan.shards) - len(todo)
+    if reused:
+        watch(Note(f"{reused:,} of {len(the_plan.shards):,} shards are finished already and stay as they are."))
+    images, size = sum(len(shard.rows) for shard in todo), sum(shard.size for shard in todo)
+    done = read = written = 0
+    problems: list[Problem] = []
+    watch(Progress("write", 0, images, 0, size))
+    for outcome in engine.run(write_shard, (the_plan.task(shard, str(out.absolute()), archives) for shard in todo)):
+        done += outcome.images
+        read += outcome.bytes_read
+        written += outcome.bytes_written
+        problems += outcome.problems
+        watch(Progress("write", done, images, read, size))
+    if problems:
+        raise SourceError(
+            f"{len(problems):,} of {the_plan.images:,} images cannot be used; their shards were not written:",
+            tuple(sorted(problems, key=lambda problem: (problem.archive, problem.offset))),
+            "Get an undamaged archive and run the same command again: finished shards are kept.",
+        )
+    return written
+
+
+def _split_report(the_plan: Plan, split: str) -> SplitReport:
+    shards = [shard for shard in the_plan.shards if shard.name.split == split]
+    return SplitReport(the_plan.images_of(split), len(shards), sum(shard.size for shard in shards))

@@ -1,0 +1,109 @@
+"""The end of a build: manifest, class table, the formats' documents, and ``build.json``.
+
+Everything is made from the receipts on disk, never from what a worker said on the way, so a resumed build
+ends like an undisturbed one. ``build.json`` comes last: where it is, the build is complete.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+
+from imagenet_prep.core.plan import Plan, Shard
+from imagenet_prep.core.task import FileFact, Receipt
+from imagenet_prep.core.taxonomy import to_csv
+from imagenet_prep.errors import PrepError
+from imagenet_prep.formats import format_named
+from imagenet_prep.formats.base import SplitFacts
+from imagenet_prep.images import Kind
+from imagenet_prep.steps.manifest import manifest_rows, write_manifest
+from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, receipts_folder
+from imagenet_prep.storage.publish import publish_bytes
+from imagenet_prep.storage.receipts import load_receipt, receipt_path
+from imagenet_prep.version import __version__
+
+
+def finish(out: Path, plan: Plan) -> Counter[str]:
+    """Write what stands beside the shards; give the number of repaired images by what they were. May be
+    repeated.
+
+    Raises PrepError if a receipt is missing or the images do not add up, and OutputError if something cannot
+    be written.
+    """
+    ledger = _Ledger(plan)
+    write_manifest(out / MANIFEST, ledger.rows(out))
+    if ledger.images != plan.images:
+        raise PrepError(f"{plan.images:,} images were planned, and {ledger.images:,} are accounted for.")
+    for name in plan.formats:
+        for path, text in format_named(name).documents(ledger.splits(name)).items():
+            publish_bytes(out / path, text.encode())
+    publish_bytes(out / CLASSES, to_csv(plan.options.taxonomy).encode())
+    publish_bytes(out / BUILD, json.dumps(ledger.document(), indent=2, sort_keys=True).encode() + b"\n")
+    return ledger.repaired
+
+
+class _Ledger:
+    """Adds up the receipts of a build while the manifest is written from them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.repaired: Counter[str] = Counter()
+        self._receipts: list[tuple[Shard, Receipt]] = []  # without their columns
+
+    @property
+    def images(self) -> int:
+        return sum(receipt.rows for _, receipt in self._receipts)
+
+    def rows(self, out: Path) -> Iterator[pa.Table]:
+        """Read every receipt; give its rows of the manifest."""
+        for shard in self.plan.shards:
+            receipt = load_receipt(receipt_path(receipts_folder(out), shard.name))
+            if receipt is None or receipt.plan != self.plan.identity:
+                raise PrepError(f"The receipt of {shard.name} is gone.", remedy="Run the same command again.")
+            kinds = zip(receipt.columns["kind"], receipt.columns["repaired"], strict=True)
+            self.repaired.update(Kind(kind).name for kind, repaired in kinds if repaired)
+            yield manifest_rows(self.plan, shard, receipt)
+            self._receipts.append((shard, receipt.without_columns()))
+
+    def splits(self, name: str) -> dict[str, SplitFacts]:
+        """What the format ``name`` tells of each split."""
+        return {
+            split: SplitFacts(
+                tuple(receipt.rows for shard, receipt in self._receipts if shard.name.split == split),
+                sum(receipt.files[name][0].size for shard, receipt in self._receipts if shard.name.split == split),
+            )
+            for split in self.plan.splits
+        }
+
+    def document(self) -> dict[str, object]:
+        """What ``build.json`` says: no time, no folder and no worker count, so that equal builds are equal."""
+        plan = self.plan
+        return {
+            "plan": plan.identity,
+            "recipe": plan.options.document(),
+            "sources": [{"name": each.name, "role": each.role, "size": each.size} for each in plan.catalog.archives],
+            "splits": {split: plan.images_of(split) for split in plan.splits},
+            "images": {"in": plan.images, "written": self.images, "repaired": dict(self.repaired)},
+            "shards": [
+                {
+                    "name": str(shard.name),
+                    "images": receipt.rows,
+                    "files": {name: [_file(file) for file in receipt.files[name]] for name in plan.formats},
+                }
+                for shard, receipt in self._receipts
+            ],
+            "versions": {
+                "imagenet-prep": __version__,
+                "pillow": version("pillow"),
+                "pyarrow": version("pyarrow"),
+            },
+        }
+
+
+def _file(file: FileFact) -> dict[str, object]:
+    return {"path": file.path, "size": file.size, "xxh3_128": file.digest}

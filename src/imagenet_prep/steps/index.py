@@ -1,0 +1,213 @@
+"""Index: from archives to a catalog, by headers alone. Nothing is extracted, and no image is read.
+
+Class tars are walked in parallel; their order in the catalog is that of the archive all the same. What the
+archives contain is checked against the official counts where an archive has the official size: a shorter one
+may be a miniature, and is only checked for being whole.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from imagenet_prep.core.catalog import SCHEMA, Archive, Catalog
+from imagenet_prep.core.census import check_counts
+from imagenet_prep.core.facts import DEVKIT, SPLITS, TRAIN, TRAIN_BOXES, VALIDATION, VALIDATION_BOXES
+from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
+from imagenet_prep.core.taxonomy import validation_truth
+from imagenet_prep.engine.base import Engine
+from imagenet_prep.engine.local import local_engine
+from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.sources.boxes import read_boxes
+from imagenet_prep.sources.devkit import read_ground_truth
+from imagenet_prep.sources.layout import FoundArchive, recognise
+from imagenet_prep.sources.official import ClassTar, Found, IndexTask, class_tars, run_index_task
+from imagenet_prep.storage.catalogs import load_catalog, save_catalog
+
+_TASKS_PER_WORKER = 8  # enough that all finish together, few enough that handing them out costs nothing
+_REMEDY = (
+    "Download the archive again, or compare its checksum with the published one; remove what does not belong there."
+)
+
+Source = str | PathLike[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexOptions:
+    """``jobs``: processes; 0 means one for each processor, 1 means this process alone. ``cache``: a file
+    where the catalog is kept, and taken from while names, sizes and times of the archives stay the same.
+    """
+
+    jobs: int = 0
+    cache: Path | None = None
+
+
+def index(
+    source: Source | Iterable[Source],
+    options: IndexOptions | None = None,
+    *,
+    watch: Watch = unwatched,
+    engine: Engine | None = None,
+) -> Catalog:
+    """Catalog the official archives in ``source``, a folder or several files and folders. May be repeated;
+    reads headers only.
+
+    ``engine`` runs the work instead of ``options.jobs`` processes, and stays the caller's to close. Raises
+    SourceError, with all problems that were found, if an archive is missing, damaged, incomplete or holds
+    what does not belong there.
+    """
+    options = options or IndexOptions()
+    found = recognise(source_paths(source))
+    archives = tuple(Archive(each.path.name, each.role, each.size, each.modified) for each in found.values())
+    catalog = load_catalog(options.cache, archives) if options.cache else None
+    if catalog is None:
+        if engine is None:
+            with local_engine(options.jobs) as own:
+                catalog = _walk(found, archives, own, watch)
+        else:
+            catalog = _walk(found, archives, engine, watch)
+        if options.cache:
+            save_catalog(options.cache, catalog)
+    for note in catalog.notes:
+        watch(Note(note))
+    return catalog
+
+
+def archive_paths(source: Source | Iterable[Source]) -> tuple[str, ...]:
+    """Give the paths of the archives of ``source`` in the order of ``Catalog.archives``."""
+    return tuple(str(each.path.absolute()) for each in recognise(source_paths(source)).values())
+
+
+def source_paths(source: Source | Iterable[Source]) -> list[Path]:
+    """Give one source or several as a list of paths."""
+    return [Path(source)] if isinstance(source, str | PathLike) else [Path(each) for each in source]
+
+
+def _walk(found: dict[str, FoundArchive], archives: tuple[Archive, ...], engine: Engine, watch: Watch) -> Catalog:
+    notes: list[str] = []
+    truth = _truth(found, notes)
+    tars, outside = _class_tars(found)
+    walked: dict[str, Found] = {}
+    images = 0
+    watch(Progress("index", 0, 0))
+    for part in engine.run(run_index_task, _tasks(found, tars, truth, engine.width)):
+        for each in part:
+            walked[each.container] = each
+            images += len(each.lengths)
+        watch(Progress("index", images, 0))
+    parts = [walked[container] for container in (*(f"{tar.wnid}.tar" for tar in tars), "") if container in walked]
+    catalog = Catalog(_table(parts, archives, _boxes(found, watch)), archives)
+    notes += _check([*outside, *parts], catalog)
+    return replace(catalog, notes=tuple(notes))
+
+
+def _truth(found: dict[str, FoundArchive], notes: list[str]) -> array[int]:
+    """The devkit's truth is the user's word and counts first; that it differs from what everyone else has
+    must not pass unseen.
+    """
+    if DEVKIT not in found or VALIDATION not in found:
+        return validation_truth()
+    truth = read_ground_truth(found[DEVKIT].path)
+    different = sum(ours != theirs for ours, theirs in zip(validation_truth(), truth, strict=False))
+    if different:
+        notes.append(
+            f"The devkit gives {different:,} validation images another class than the published truth; it is followed."
+        )
+    return truth
+
+
+def _class_tars(found: dict[str, FoundArchive]) -> tuple[list[ClassTar], list[Found]]:
+    if TRAIN not in found:
+        return [], []
+    tars, outside = class_tars(found[TRAIN].path)
+    return tars, [outside]
+
+
+def _tasks(found: dict[str, FoundArchive], tars: list[ClassTar], truth: array[int], width: int) -> Iterator[IndexTask]:
+    if VALIDATION in found:  # first: it is the largest piece
+        path = found[VALIDATION].path
+        yield IndexTask(str(path), path.name, VALIDATION, truth=truth)
+    if tars:
+        path = found[TRAIN].path
+        each = -(-len(tars) // (width * _TASKS_PER_WORKER))
+        for start in range(0, len(tars), each):
+            yield IndexTask(str(path), path.name, TRAIN, tuple(tars[start : start + each]))
+
+
+def _check(parts: list[Found], catalog: Catalog) -> list[str]:
+    """Raise what the walk found wrong, all at once; give the notes."""
+    problems = [problem for part in parts for problem in part.problems]
+    problems += [
+        Problem(f"{part.container}", "has no images")
+        for part in parts
+        if part.container and not part.lengths and not part.problems
+    ]
+    census = check_counts(catalog)
+    unended = [part.unended for part in parts if part.unended]
+    if problems or census.problems or (unended and not census.complete):
+        found = (*problems, *unended, *census.problems)
+        raise SourceError("The archives are not what they should be:", found, _REMEDY)
+    notes = list(census.notes)
+    ignored = sum(part.ignored for part in parts)
+    if ignored:
+        notes.append(f"Ignored {ignored:,} folders and macOS files inside the archives.")
+    return notes
+
+
+def _boxes(found: dict[str, FoundArchive], watch: Watch) -> dict[str, array[float]]:
+    boxes: dict[str, array[float]] = {}
+    for role in (TRAIN_BOXES, VALIDATION_BOXES):
+        if role in found:
+            for stem, of_image in read_boxes(found[role].path):
+                boxes[stem] = array("f", (side for box in of_image for side in box))
+                if len(boxes) % 10_000 == 0:
+                    watch(Progress("boxes", len(boxes), 0))
+    return boxes
+
+
+def _table(parts: list[Found], archives: tuple[Archive, ...], boxes: dict[str, array[float]]) -> pa.Table:
+    counts = [len(part.lengths) for part in parts]
+    positions = {archive.role: position for position, archive in enumerate(archives)}
+    roles = [TRAIN if part.container else VALIDATION for part in parts]
+    names = _strings(b"".join(part.names for part in parts), _joined([part.lengths for part in parts], np.int32))
+    columns = [
+        names,
+        pa.array(_joined([part.class_indexes for part in parts], np.int16)),
+        _dictionary(np.repeat([SPLITS.index(role) for role in roles], counts), SPLITS[:2], pa.int8()),
+        pa.array(np.repeat([positions[role] for role in roles], counts).astype(np.int8)),
+        _dictionary(np.repeat(np.arange(len(parts)), counts), [part.container for part in parts], pa.int16()),
+        pa.array(_joined([part.offsets for part in parts], np.int64)),
+        pa.array(_joined([part.sizes for part in parts], np.int32)),
+        _box_column(names, boxes),
+    ]
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _joined(columns: list[array[int]], dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:
+    return np.frombuffer(b"".join(columns), dtype)
+
+
+def _strings(text: bytes, lengths: npt.NDArray[np.int32]) -> pa.StringArray:
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    return pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(text))
+
+
+def _dictionary(indexes: npt.NDArray[Any], values: Sequence[str], kind: pa.DataType) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(indexes, kind), pa.array(values, pa.string()))
+
+
+def _box_column(names: pa.StringArray, boxes: dict[str, array[float]]) -> pa.Array:
+    if not boxes:
+        return pa.nulls(len(names), SCHEMA.field("boxes").type)
+    of_image = [boxes.get(str(name).removesuffix(".JPEG")) or () for name in names]
+    offsets = np.cumsum([0, *map(len, of_image)], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(np.frombuffer(b"".join(map(bytes, of_image)), np.float32)))

@@ -1,0 +1,25 @@
+"""Where things lie in an output folder. Every path is named here once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PRIVATE = ".imagenet-prep"  # what resuming needs; a user may delete it when a build is complete and will not be audited
+CLASSES = "classes.csv"
+MANIFEST = "manifest.parquet"
+BUILD = "build.json"
+
+
+def receipts_folder(out: Path) -> Path:
+    """One receipt for each finished shard."""
+    return out / PRIVATE / "receipts"
+
+
+def catalog_path(out: Path) -> Path:
+    """The catalog, reused while the archives do not change."""
+    return out / PRIVATE / "catalog.arrow"
+
+
+def plan_path(out: Path) -> Path:
+    """The identity and the recipe of the plan that this folder holds."""
+    return out / PRIVATE / "plan.json"

@@ -1,0 +1,132 @@
+"""Write one shard in every format, from one read of its images. This is the path of an image's bytes, and all that a
+worker does.
+
+    archive ─preadv─► buffer ─inspect─► sample ─encode─► record ─crc, digest─► writev ─► fsync ─► name ─► receipt
+
+An image's bytes are copied into the buffer and out of it, nowhere else. Nothing here imports Arrow, NumPy or Pillow
+(Pillow is loaded for the rare repair): a worker is small and starts quickly.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from pathlib import Path
+
+import xxhash
+
+from imagenet_prep.core.sample import Box, Sample
+from imagenet_prep.core.task import Entries, Receipt, ShardOutcome, ShardTask
+from imagenet_prep.errors import Problem
+from imagenet_prep.formats import format_named
+from imagenet_prep.formats.base import ShardWriter, Written
+from imagenet_prep.images import ImageFacts, NotAnImageError, inspect, repair
+from imagenet_prep.sources.base import ArchiveReader
+from imagenet_prep.steps.places import receipts_folder
+from imagenet_prep.storage.publish import Publication, output_errors
+from imagenet_prep.storage.receipts import save_receipt
+
+
+def write_shard(task: ShardTask) -> ShardOutcome:
+    """Write, publish and receipt one shard; may be repeated at any time, with the same result.
+
+    If an image is unusable nothing is published, and the outcome lists every such image of the shard. Raises
+    SourceError if an archive cannot be read and OutputError if the shard cannot be written.
+    """
+    facts = _Facts()
+    out = Path(task.out)
+    with Publication(out) as target, ArchiveReader(task.archives) as reader:
+        writers = {name: format_named(name).writer(target, task.shard) for name in task.formats}
+        for buffer, places in reader.batches(task.entries):
+            for row, start, end in places:
+                sample = facts.look_at(task, row, buffer, start, end)
+                if sample and not facts.problems:  # with a problem there will be no shard: only look for more
+                    for writer in writers.values():
+                        writer.add(sample)
+            with output_errors(out / str(task.shard)):
+                for writer in writers.values():
+                    writer.flush()
+        if facts.problems:
+            return _outcome(task, facts, 0)
+        written = {name: _finish(writer, out) for name, writer in writers.items()}
+        target.finish()
+    save_receipt(receipts_folder(out), facts.receipt(task, written))
+    return _outcome(task, facts, sum(file.size for part in written.values() for file in part.files))
+
+
+class _Facts:
+    """What is learnt of the images of one shard, column by column."""
+
+    def __init__(self) -> None:
+        self.digests = bytearray()
+        self.widths, self.heights = array("i"), array("i")
+        self.components, self.kinds, self.orientations, self.repaired = (
+            array("b"),
+            array("b"),
+            array("b"),
+            array("b"),
+        )
+        self.problems: list[Problem] = []
+
+    def look_at(self, task: ShardTask, row: int, buffer: bytearray, start: int, end: int) -> Sample | None:
+        """Inspect one image and note what it is; None, and a problem noted, if it cannot be used."""
+        entries = task.entries
+        image: bytes | memoryview = memoryview(buffer)[start:end]
+        digest = xxhash.xxh3_128_digest(image)
+        try:
+            found = inspect(buffer, start, end)
+            width, height = found.width, found.height
+            if found.needs_repair:
+                image, width, height = repair(bytes(image))
+        except NotAnImageError as error:
+            archive = Path(task.archives[entries.archives[row]]).name
+            self.problems.append(Problem(archive, str(error), entries.member(row), entries.offsets[row]))
+            return None
+        self._note(digest, found, width, height)
+        return Sample(entries.names[row], image, entries.class_indexes[row], width, height, _boxes(entries, row))
+
+    def _note(self, digest: bytes, found: ImageFacts, width: int, height: int) -> None:
+        self.digests += digest
+        self.widths.append(width)
+        self.heights.append(height)
+        self.components.append(found.components)
+        self.kinds.append(found.kind)
+        self.orientations.append(found.orientation)
+        self.repaired.append(found.needs_repair)
+
+    def receipt(self, task: ShardTask, written: Mapping[str, Written]) -> Receipt:
+        columns: dict[str, array[int] | bytes] = {
+            "digest": bytes(self.digests),
+            "width": self.widths,
+            "height": self.heights,
+            "components": self.components,
+            "kind": self.kinds,
+            "orientation": self.orientations,
+            "repaired": self.repaired,
+        }
+        columns |= {f"{name}.length": part.lengths for name, part in written.items()}
+        files = {name: part.files for name, part in written.items()}
+        return Receipt(task.plan, task.shard, len(task.entries), files, columns)
+
+
+def _finish(writer: ShardWriter, out: Path) -> Written:
+    with output_errors(out):
+        return writer.finish()
+
+
+def _boxes(entries: Entries, row: int) -> tuple[Box, ...]:
+    sides = entries.boxes[row]
+    if not sides:
+        return ()
+    return tuple(Box(*sides[start : start + 4]) for start in range(0, len(sides), 4))
+
+
+def _outcome(task: ShardTask, facts: _Facts, size: int) -> ShardOutcome:
+    return ShardOutcome(
+        shard=task.shard,
+        images=len(task.entries),
+        bytes_read=sum(task.entries.sizes),
+        bytes_written=size,
+        repaired=sum(facts.repaired),
+        problems=tuple(facts.problems),
+    )

@@ -1,0 +1,1 @@
+"""How files come into being and how finished work is remembered."""

@@ -1,0 +1,63 @@
+"""Bounding boxes as the official archives hold them: PASCAL VOC XML, one file per image.
+
+Paths and elements follow what public readers expect: ``nXXXXXXXX/nXXXXXXXX_YYYY.xml`` for train
+(tensorflow/models, research/inception, ``process_bounding_boxes.py``) and
+``val/ILSVRC2012_val_00000001.xml``. The size in the XML is that of the image shown to the annotator, which
+need not be the size of the image; boxes refer to the size in the XML.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from imagenet_prep.testing.archives import Member
+from imagenet_prep.testing.pictures import PixelBox
+
+_HEAD = """<annotation>
+\t<folder>{folder}</folder>
+\t<filename>{stem}</filename>
+\t<source>
+\t\t<database>ILSVRC_2012</database>
+\t</source>
+\t<size>
+\t\t<width>{width}</width>
+\t\t<height>{height}</height>
+\t\t<depth>3</depth>
+\t</size>
+\t<segmented>0</segmented>
+"""
+_OBJECT = """\t<object>
+\t\t<name>{wnid}</name>
+\t\t<pose>Unspecified</pose>
+\t\t<truncated>0</truncated>
+\t\t<difficult>0</difficult>
+\t\t<bndbox>
+\t\t\t<xmin>{box.xmin}</xmin>
+\t\t\t<ymin>{box.ymin}</ymin>
+\t\t\t<xmax>{box.xmax}</xmax>
+\t\t\t<ymax>{box.ymax}</ymax>
+\t\t</bndbox>
+\t</object>
+"""
+
+
+def annotation_xml(
+    folder: str, stem: str, wnid: str, size: tuple[int, int], boxes: Iterable[PixelBox]
+) -> bytes:
+    """Return one annotation; ``stem`` lacks ``.JPEG``, ``size`` is width and height in pixels."""
+    width, height = size
+    head = _HEAD.format(folder=escape(folder), stem=escape(stem), width=width, height=height)
+    objects = "".join(_OBJECT.format(wnid=escape(wnid), box=box) for box in boxes)
+    return f"{head}{objects}</annotation>\n".encode()
+
+
+def in_folders(annotations: Iterable[tuple[str, str, bytes]]) -> Iterator[Member]:
+    """Yield members ``folder/stem.xml`` from (folder, stem, xml); a folder comes before its files."""
+    seen: set[str] = set()
+    for folder, stem, xml in annotations:
+        if folder not in seen:
+            seen.add(folder)
+            yield Member(f"{folder}/", kind=tarfile.DIRTYPE)
+        yield Member(f"{folder}/{stem}.xml", xml)

@@ -1,0 +1,124 @@
+"""What a miniature ILSVRC2012 is: the options that ask for it, and the expected truth that comes back.
+
+A test compares with that truth, and need not read the archives a second time to know what is in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from imagenet_prep.core.facts import CLASS_COUNT, VALIDATION_PER_CLASS
+from imagenet_prep.core.taxonomy import official
+from imagenet_prep.errors import UsageError
+from imagenet_prep.testing.archives import TRAIN, VALIDATION
+from imagenet_prep.testing.faults import ARCHIVE_FAULTS
+from imagenet_prep.testing.pictures import PixelBox, Size
+from imagenet_prep.testing.quirks import QUIRKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiniatureOptions:
+    """What to write; UsageError if that is impossible.
+
+    ``wnids`` names the classes; without it, ``classes`` of them are taken, spread evenly over the class
+    indexes. ``images_per_class`` is enough for the usual hold-out of 50. ``quirks`` are names from `QUIRKS`.
+    """
+
+    classes: int = 10
+    wnids: tuple[str, ...] = ()
+    images_per_class: int = 60
+    validation_per_class: int = 10
+    seed: int = 0
+    size: Size = "small"
+    quirks: tuple[str, ...] = ()
+    boxes: bool = True
+    devkit: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.classes <= CLASS_COUNT or self.images_per_class < 1:
+            raise UsageError(f"A miniature has 1 to {CLASS_COUNT:,} classes, and at least one image in each.")
+        if not 0 <= self.validation_per_class <= VALIDATION_PER_CLASS:
+            raise UsageError(
+                f"ILSVRC2012 has {VALIDATION_PER_CLASS} validation images in a class, and no more."
+            )
+        if strange := sorted(wnid for wnid in self.wnids if official().find(wnid) is None):
+            raise UsageError(f"Not among the {CLASS_COUNT:,} classes: {', '.join(strange)}.")
+        if unknown := sorted(set(self.quirks) - set(QUIRKS)):
+            raise UsageError(
+                f"Unknown quirk: {', '.join(unknown)}.", remedy=f"Known are {', '.join(QUIRKS)}."
+            )
+        spoiled = [ARCHIVE_FAULTS[quirk][0] for quirk in set(self.quirks) & set(ARCHIVE_FAULTS)]
+        if len(spoiled) > len(set(spoiled)):
+            raise UsageError("An archive can be damaged in one way at a time.")
+        if "cut-on-boundary" in self.quirks and len(self.class_wnids) < 2:
+            raise UsageError(
+                "Cut before its only class, an archive is empty: cut-on-boundary needs two classes."
+            )
+        if "gunzipped-devkit" in self.quirks and not self.devkit:
+            raise UsageError("Without a devkit there is nothing to unpack: gunzipped-devkit needs it.")
+
+    @property
+    def class_wnids(self) -> tuple[str, ...]:
+        """The WNIDs of the classes, each once, in class index order."""
+        if self.wnids:
+            return tuple(sorted(set(self.wnids)))
+        return tuple(
+            official().classes[rank * CLASS_COUNT // self.classes].wnid for rank in range(self.classes)
+        )
+
+
+class MiniatureEntry(NamedTuple):
+    """One image as it was written: where it is, what it is, and the quirk it carries, if any.
+
+    ``member`` is the path inside the archive, the class tar first. ``size`` is in bytes. ``width`` and
+    ``height`` are pixels as drawn, also where the bytes are no picture any more. ``boxes`` are empty without
+    an annotation.
+    """
+
+    archive: str
+    member: str
+    name: str
+    wnid: str
+    class_index: int
+    size: int
+    sha256: str
+    width: int
+    height: int
+    boxes: tuple[PixelBox, ...] = ()
+    quirk: str = ""
+
+
+class Planted(NamedTuple):
+    """Where a quirk is. ``offset``, in bytes, is where damage to an archive begins."""
+
+    quirk: str
+    archive: str
+    member: str = ""
+    offset: int | None = None
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """What was written. ``entries`` are in archive order, train first, as before any damage to an archive.
+
+    Members that hostile-names, macos-litter and unknown-class add are no entries; ``planted`` tells where
+    they are.
+    """
+
+    root: Path
+    options: MiniatureOptions
+    archives: tuple[Path, ...]
+    entries: tuple[MiniatureEntry, ...]
+    planted: tuple[Planted, ...]
+
+    @property
+    def train(self) -> tuple[MiniatureEntry, ...]:
+        """The train images, in archive order."""
+        return tuple(entry for entry in self.entries if entry.archive == TRAIN)
+
+    @property
+    def validation(self) -> tuple[MiniatureEntry, ...]:
+        """The validation images, in archive order."""
+        return tuple(entry for entry in self.entries if entry.archive == VALIDATION)
