@@ -1,0 +1,51 @@
+# make demo   set up, make a miniature ILSVRC2012, build it, read it back
+# make test   set up, then lint, types and all tests
+
+PYTHON ?= python3
+BIN := .venv/bin
+READERS := .venv-readers/bin
+
+.PHONY: demo test lint test-readers lock bench clean
+
+demo: .venv/made
+	rm -rf demo-output
+	$(BIN)/imagenet-prep demo demo-output
+
+test: lint
+	$(BIN)/pytest -n 2
+
+lint: .venv/made
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# What other people's programs make of our files: TensorFlow, TensorFlow Datasets, DALI; about 2 GB to install.
+test-readers: .venv-readers/made
+	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/readers
+
+bench: .venv/made
+	@echo "Each of these says in its first lines what it measures; see benchmarks/README.md:"
+	@ls benchmarks/*.py
+
+# The locks hold versions and hashes, and no address: any index that has these files will do.
+lock: .venv/made
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header \
+		--quiet --output-file requirements/dev.txt
+	$(BIN)/uv pip compile requirements/readers.in --universal --python-version 3.11 --generate-hashes --no-header \
+		--quiet --output-file requirements/readers.txt
+
+.venv/made: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "imagenet-prep needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv-readers/made: requirements/readers.txt pyproject.toml
+	$(PYTHON) -m venv .venv-readers
+	$(READERS)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/readers.txt
+	$(READERS)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf .venv .venv-readers demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
