@@ -105,7 +105,7 @@ def _build(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: W
 
 def _show_plan(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> None:
     from imagenet_prep.cli import show
-    from imagenet_prep.core.plan import plan
+    from imagenet_prep.core.plan import hold_out_sentence, plan
     from imagenet_prep.steps.index import IndexOptions, index
 
     the_plan = plan(index(sources, IndexOptions(jobs=options.jobs), watch=watch), options)
@@ -115,7 +115,7 @@ def _show_plan(sources: tuple[Path, ...], out: Path, options: BuildOptions, watc
         return
     click.echo(f"This would be written to {out}, as {' and '.join(the_plan.formats)}:")
     click.echo(show.planned(the_plan))
-    click.echo(show.hold_out(the_plan))
+    click.echo(hold_out_sentence(the_plan))
     click.echo("Nothing was written.")
 
 

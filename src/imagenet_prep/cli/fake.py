@@ -27,9 +27,7 @@ def _list_quirks(context: click.Context, _parameter: click.Parameter, wanted: bo
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--classes", type=int, default=10, show_default=True, help="Classes, spread over the 1,000.")
 @click.option("--wnid", "wnids", multiple=True, help="A class by its WNID, instead of --classes; repeatable.")
-@click.option(
-    "--images-per-class", type=int, default=60, show_default=True, help="Train images of each class."
-)
+@click.option("--images-per-class", type=int, default=60, show_default=True, help="Train images of each class.")
 @click.option(
     "--validation-per-class",
     type=int,
@@ -61,9 +59,7 @@ def _list_quirks(context: click.Context, _parameter: click.Parameter, wanted: bo
     callback=_list_quirks,
     help="Say what can be got wrong, and exit.",
 )
-@click.option(
-    "--boxes/--no-boxes", default=True, help="Write the bounding-box archives (the default), or not."
-)
+@click.option("--boxes/--no-boxes", default=True, help="Write the bounding-box archives (the default), or not.")
 @click.option("--devkit/--no-devkit", default=True, help="Write the devkit archive (the default), or not.")
 def fake(out: Path, **options: Any) -> None:
     """Write a miniature ILSVRC2012 into the folder OUT.
@@ -88,11 +84,7 @@ def _summary(miniature: Miniature) -> Iterator[str]:
     if miniature.planted:
         yield "Quirks:"
     for quirk, archive, member, offset in miniature.planted:
-        place = (
-            archive
-            + (f": {member}" if member else "")
-            + (f" at byte {offset:,}" if offset is not None else "")
-        )
+        place = archive + (f": {member}" if member else "") + (f" at byte {offset:,}" if offset is not None else "")
         yield f"  {quirk:<20}{place}"
     yield f"Next: {_next_command(miniature)}"
 

@@ -66,7 +66,7 @@ def run() -> NoReturn:
     # A batch system ends a job with SIGTERM: clean up as for Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        if os.name == "nt":
+        if sys.platform == "win32":
             raise UsageError("imagenet-prep runs on Linux and macOS.", remedy="On Windows, use it inside WSL 2.")
         code = cli.main(prog_name="imagenet-prep", standalone_mode=False)
     except PrepError as error:

@@ -43,18 +43,6 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"  {line}".rstrip() for line in lines)
 
 
-def hold_out(plan: Plan) -> str:
-    """Say in one line what is held out of train and how to change it."""
-    held = plan.images_of("test")
-    per_class = plan.options.test_per_class
-    if held:
-        return (
-            f"Holding out {per_class} labelled images per class ({held:,}) of train as the test split; "
-            "--test-per-class N changes it, 0 keeps the standard train set."
-        )
-    return "Nothing is held out: train is the standard full train set (--test-per-class N holds out a test split)."
-
-
 def planned(plan: Plan) -> str:
     """Show a plan: images, shards and bytes of each split."""
     rows = [("split", "images", "shards", "image bytes", "a shard")]

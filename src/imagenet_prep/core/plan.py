@@ -178,6 +178,19 @@ def _check_origins(catalog: Catalog, options: PlanOptions) -> None:
             raise SourceError(f"The source has no {name}.", remedy=f"Add it, or build without it: {choice}")
 
 
+def hold_out_sentence(of: Plan) -> str:
+    """Say in one line what is held out of train, and how to change it."""
+    held = of.images_of(TEST)
+    if held:
+        return (
+            f"{of.options.test_per_class} labelled images of each class, {held:,} in all, are held out of train as the split "
+            "test (--test-per-class N; 0 keeps the standard train set)."
+        )
+    return (
+        "Nothing is held out of train for a split test (--test-per-class N holds out N labelled images of each class)."
+    )
+
+
 def _needed_hold_out(options: PlanOptions) -> int:
     """A build of the validation split alone must not fail because train is too small."""
     only_validation = bool(options.splits) and set(options.splits) <= {VALIDATION}

@@ -23,6 +23,8 @@ def varint(number: int) -> bytes:
     """Encode an unsigned number below 2^64, seven bits a byte, lowest first."""
     if number < 0x80:
         return bytes((number,))
+    if 0x4000 <= number < 0x200000:  # the length of nearly every image: 16 kB to 2 MB
+        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
     encoded = bytearray()
     while number >= 0x80:
         encoded.append(number & 0x7F | 0x80)

@@ -78,16 +78,20 @@ class RecordWriter:
         return Written((FileFact(self._path, self._size, self._digest.hexdigest()),), self._lengths)
 
     def _write(self, buffers: list[Buffer]) -> None:
-        size = 0
         for buffer in buffers:
             self._digest.update(buffer)
-            size += len(buffer)
-        self._size += size
-        written = os.writev(self._descriptor, buffers)
-        while written < size:  # a disk that fills up, or a signal, ends a write early without an error
+        self._size += write_all(self._descriptor, buffers)
+
+
+def write_all(descriptor: int, buffers: list[Buffer]) -> int:
+    """Write the buffers, all of them, and give their length in bytes: a signal ends a system call early without an error."""
+    size = left = sum(map(len, buffers))
+    while left:
+        written = os.writev(descriptor, buffers)
+        left -= written
+        if left:
             buffers = _without(buffers, written)
-            size -= written
-            written = os.writev(self._descriptor, buffers)
+    return size
 
 
 def _without(buffers: list[Buffer], written: int) -> list[Buffer]:

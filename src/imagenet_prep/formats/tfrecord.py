@@ -10,7 +10,6 @@ files.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import accumulate
@@ -24,7 +23,7 @@ from imagenet_prep.core.taxonomy import official
 from imagenet_prep.formats import features as spec
 from imagenet_prep.formats.base import ShardWriter, SplitFacts, Target, Written
 from imagenet_prep.formats.example import Value, bytes_entry, float_entry, head_of, int64_entry
-from imagenet_prep.formats.framing import RecordWriter, digest_of, read_examples
+from imagenet_prep.formats.framing import RecordWriter, digest_of, read_examples, write_all
 
 FOLDER = "tfrecord"
 INDEX_FOLDER = "dali-index"
@@ -74,7 +73,7 @@ class _Writer(RecordWriter):
         files, lengths = super().finish()
         offsets = accumulate(lengths, initial=0)
         index = "".join(f"{offset} {length}\n" for offset, length in zip(offsets, lengths, strict=False)).encode()
-        os.write(self._index, index)
+        write_all(self._index, [index])
         return Written((*files, FileFact(self._index_path, len(index), digest_of(index))), lengths)
 
 

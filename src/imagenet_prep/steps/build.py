@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagenet_prep.core.plan import Plan, PlanOptions, Shard, plan
+from imagenet_prep.core.plan import Plan, PlanOptions, Shard, hold_out_sentence, plan
 from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.report import Report, SplitReport
 from imagenet_prep.engine.base import Engine
@@ -68,6 +68,7 @@ def build(
     _refuse_foreign(out)
     with _engine(options, executor) as engine:
         the_plan = _plan(sources, out, options, engine, watch)
+        watch(Note(hold_out_sentence(the_plan)))
         todo = [shard for shard in the_plan.shards if not _is_finished(out, the_plan, shard)]
         check_space(out, _space_needed(the_plan, todo))
         _claim(out, the_plan)
@@ -172,7 +173,7 @@ def _write(
         raise SourceError(
             f"{len(problems):,} of {the_plan.images:,} images cannot be used; their shards were not written:",
             tuple(sorted(problems, key=lambda problem: (problem.archive, problem.offset))),
-            "Get an undamaged archive and run the same command again: finished shards are kept.",
+            "Compare the archive's checksum with the published one. With an undamaged archive, run the same command again.",
         )
     return written
 

@@ -43,9 +43,7 @@ _OBJECT = """\t<object>
 """
 
 
-def annotation_xml(
-    folder: str, stem: str, wnid: str, size: tuple[int, int], boxes: Iterable[PixelBox]
-) -> bytes:
+def annotation_xml(folder: str, stem: str, wnid: str, size: tuple[int, int], boxes: Iterable[PixelBox]) -> bytes:
     """Return one annotation; ``stem`` lacks ``.JPEG``, ``size`` is width and height in pixels."""
     width, height = size
     head = _HEAD.format(folder=escape(folder), stem=escape(stem), width=width, height=height)

@@ -47,9 +47,7 @@ class Chance:
 
 def shuffled(items: Iterable[T], key: str) -> list[T]:
     """Return the items in an order that depends on ``key`` and on how many they are."""
-    ranked = sorted(
-        zip(_numbers(key), enumerate(items), strict=False), key=lambda pair: (pair[0], pair[1][0])
-    )
+    ranked = sorted(zip(_numbers(key), enumerate(items), strict=False), key=lambda pair: (pair[0], pair[1][0]))
     return [item for _, (_, item) in ranked]
 
 

@@ -40,22 +40,16 @@ class MiniatureOptions:
         if not 1 <= self.classes <= CLASS_COUNT or self.images_per_class < 1:
             raise UsageError(f"A miniature has 1 to {CLASS_COUNT:,} classes, and at least one image in each.")
         if not 0 <= self.validation_per_class <= VALIDATION_PER_CLASS:
-            raise UsageError(
-                f"ILSVRC2012 has {VALIDATION_PER_CLASS} validation images in a class, and no more."
-            )
+            raise UsageError(f"ILSVRC2012 has {VALIDATION_PER_CLASS} validation images in a class, and no more.")
         if strange := sorted(wnid for wnid in self.wnids if official().find(wnid) is None):
             raise UsageError(f"Not among the {CLASS_COUNT:,} classes: {', '.join(strange)}.")
         if unknown := sorted(set(self.quirks) - set(QUIRKS)):
-            raise UsageError(
-                f"Unknown quirk: {', '.join(unknown)}.", remedy=f"Known are {', '.join(QUIRKS)}."
-            )
+            raise UsageError(f"Unknown quirk: {', '.join(unknown)}.", remedy=f"Known are {', '.join(QUIRKS)}.")
         spoiled = [ARCHIVE_FAULTS[quirk][0] for quirk in set(self.quirks) & set(ARCHIVE_FAULTS)]
         if len(spoiled) > len(set(spoiled)):
             raise UsageError("An archive can be damaged in one way at a time.")
         if "cut-on-boundary" in self.quirks and len(self.class_wnids) < 2:
-            raise UsageError(
-                "Cut before its only class, an archive is empty: cut-on-boundary needs two classes."
-            )
+            raise UsageError("Cut before its only class, an archive is empty: cut-on-boundary needs two classes.")
         if "gunzipped-devkit" in self.quirks and not self.devkit:
             raise UsageError("Without a devkit there is nothing to unpack: gunzipped-devkit needs it.")
 
@@ -64,9 +58,7 @@ class MiniatureOptions:
         """The WNIDs of the classes, each once, in class index order."""
         if self.wnids:
             return tuple(sorted(set(self.wnids)))
-        return tuple(
-            official().classes[rank * CLASS_COUNT // self.classes].wnid for rank in range(self.classes)
-        )
+        return tuple(official().classes[rank * CLASS_COUNT // self.classes].wnid for rank in range(self.classes))
 
 
 class MiniatureEntry(NamedTuple):

@@ -55,9 +55,7 @@ def draw(key: str, size: Size = "small") -> Drawing:
     boxes = tuple(_box(chance, width, height) for _ in range(1 + chance.one_in(4)))
     pen = ImageDraw.Draw(image)
     for xmin, ymin, xmax, ymax in boxes:
-        pen.ellipse(
-            (xmin, ymin, xmax - 1, ymax - 1), fill=(chance.below(256), chance.below(256), chance.below(256))
-        )
+        pen.ellipse((xmin, ymin, xmax - 1, ymax - 1), fill=(chance.below(256), chance.below(256), chance.below(256)))
     if size == "photo":
         noise = Image.frombytes("RGB", frame, chance.noise(3 * width * height))
         image = Image.blend(image, noise, _TEXTURE)

@@ -104,9 +104,7 @@ class _Work:
                 wanted[index] -= 1
                 chosen.append((validation_name(number), official().classes[index].wnid))
         order = shuffled(chosen, f"{self.options.seed}/validation")
-        archives.write_flat_archive(
-            path, (self._image(archives.VALIDATION, name, name, wnid) for name, wnid in order)
-        )
+        archives.write_flat_archive(path, (self._image(archives.VALIDATION, name, name, wnid) for name, wnid in order))
 
     def _image(self, archive: str, member: str, name: str, wnid: str) -> Member:
         """Draw one image, note what it is, and return it."""
@@ -163,9 +161,7 @@ def _train_names(wnid: str, options: MiniatureOptions) -> list[str]:
     return names
 
 
-def _place_oddities(
-    names: dict[str, list[str]], options: MiniatureOptions
-) -> tuple[dict[str, str], dict[str, str]]:
+def _place_oddities(names: dict[str, list[str]], options: MiniatureOptions) -> tuple[dict[str, str], dict[str, str]]:
     """Return file name → quirk, one class after the other; and file name → whose picture it shows."""
     wanted = [quirk for quirk in IMAGE_ODDITIES if quirk in options.quirks]
     classes = list(names.values())

@@ -1,0 +1,100 @@
+"""The house is as the design draws it: who may import whom, and what is public."""
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import imagenet_prep
+from imagenet_prep import version
+
+SOURCE = Path(imagenet_prep.__file__).parent
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+# cli → steps → {sources, formats, storage, images, engine} → core → errors; siblings do not know each other.
+MAY_IMPORT = {
+    "errors": set(),
+    "version": set(),
+    "core": {"errors"},
+    "images": {"core", "errors"},
+    "sources": {"core", "errors"},
+    "formats": {"core", "errors"},
+    "storage": {"core", "errors"},
+    "engine": {"core", "errors"},
+    "steps": {"sources", "formats", "storage", "images", "engine", "core", "errors", "version"},
+    "testing": {"core", "errors", "formats"},  # of the formats, the protocol alone: see the test below
+    "cli": {"steps", "testing", "core", "errors", "version"},
+    "__main__": {"cli"},
+    "__init__": {"core", "steps", "formats", "errors", "version"},
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    named |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return {name for name in named if name.split(".")[0] == "imagenet_prep"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_inwards(path: Path) -> None:
+    rooms = {name.split(".")[1] for name in imports(path) if "." in name}
+    assert rooms - {room(path)} <= MAY_IMPORT[room(path)]
+
+
+def test_every_room_has_a_rule() -> None:
+    assert {room(path) for path in MODULES} == set(MAY_IMPORT)
+
+
+def test_the_contracts_know_formats_by_their_protocol_alone() -> None:
+    used = {name for path in MODULES if room(path) == "testing" for name in imports(path) if ".formats" in name}
+    assert used == {"imagenet_prep.formats.base"}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room(path) == "core"], ids=lambda path: path.name)
+def test_the_core_has_no_clock_no_chance_and_no_processes(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    names = {
+        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+    names |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    assert not names & {"time", "datetime", "random", "os", "subprocess", "multiprocessing", "threading", "tempfile"}
+
+
+def test_every_exported_name_is_there_and_no_other() -> None:
+    for name in imagenet_prep.__all__:
+        assert getattr(imagenet_prep, name) is not None
+    assert set(dir(imagenet_prep)) == set(imagenet_prep.__all__)
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(imagenet_prep.__all__) == {
+        "FORMATS", "Archive", "AuditError", "AuditReport", "Box", "BuildOptions", "Catalog", "ClassFacts",
+        "IndexOptions", "Note", "OtherBuildError", "OutputError", "Plan", "PlanOptions", "PrepError", "Problem",
+        "Progress", "Report", "Sample", "Shard", "ShardName", "SourceError", "Taxonomy", "UsageError", "__version__",
+        "audit", "build", "index", "official", "plan", "validation_truth",
+    }  # fmt: skip
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'convert'"):
+        _ = imagenet_prep.convert
+
+
+def test_no_module_and_no_function_outgrows_the_house() -> None:
+    for path in MODULES:
+        text = path.read_text()
+        assert text.count("\n") <= 300, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 40, f"{path}: {node.name}"
+
+
+def test_the_version_is_one() -> None:
+    project = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text())
+    assert project["project"]["version"] == version.__version__
