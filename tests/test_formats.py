@@ -99,7 +99,12 @@ def test_an_image_is_never_copied_between_reading_and_writing(tmp_path: Path, mo
     memory = memoryview(bytearray(b"\xff\xd8 lent \xff\xd9"))
     seen: list[object] = []
     real = os.writev
-    monkeypatch.setattr(os, "writev", lambda descriptor, buffers: (seen.extend(buffers), real(descriptor, buffers))[1])
+
+    def noted(descriptor: int, buffers: list[bytes | memoryview]) -> int:
+        seen.extend(buffers)
+        return real(descriptor, buffers)
+
+    monkeypatch.setattr(os, "writev", noted)
     target = FolderTarget(tmp_path)
     writer = FORMATS["tfds"].writer(target, SHARD)
     writer.add(Sample("n01440764_1.JPEG", memory, 0, 1, 1))

@@ -42,8 +42,17 @@ class TestPublication:
     ) -> None:
         order: list[str] = []
         sync, replace = os.fsync, Path.replace
-        monkeypatch.setattr(os, "fsync", lambda descriptor: (order.append("sync"), sync(descriptor))[1])
-        monkeypatch.setattr(Path, "replace", lambda path, to: (order.append("name"), replace(path, to))[1])
+
+        def noted_sync(descriptor: int) -> None:
+            order.append("sync")
+            sync(descriptor)
+
+        def noted_replace(path: Path, to: Path) -> Path:
+            order.append("name")
+            return replace(path, to)
+
+        monkeypatch.setattr(os, "fsync", noted_sync)
+        monkeypatch.setattr(Path, "replace", noted_replace)
         publish_bytes(tmp_path / "file", b"x")
         assert order == ["sync", "name", "sync"]  # contents, name, folder
 

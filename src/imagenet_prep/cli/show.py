@@ -30,17 +30,16 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Set rows in columns: the first flush left, the others flush right."""
+def table(rows: Sequence[Sequence[str]], *, flush_right: bool = True) -> str:
+    """Set rows in columns: the first flush left, the others too, or for numbers flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
-    return "\n".join(f"  {line}".rstrip() for line in lines)
+    lines = []
+    for first, *others in rows:
+        cells = [first.ljust(widths[0])]
+        for cell, width in zip(others, widths[1:], strict=True):
+            cells.append(cell.rjust(width) if flush_right else cell.ljust(width))
+        lines.append(f"  {'  '.join(cells)}".rstrip())
+    return "\n".join(lines)
 
 
 def planned(plan: Plan) -> str:
@@ -61,6 +60,7 @@ def summary(report: Report, out: str) -> str:
         (name, f"{split.images:,}", f"{split.shards:,}", size(split.size)) for name, split in report.splits.items()
     ]
     lines = [f"Built {report.images:,} images in {out}:", table(rows)]
+    lines += ["", table(list(report.outputs.items()), flush_right=False), ""]
     if report.repaired:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.repaired.items()))
         lines.append(f"Repaired by content, as RGB JPEG of quality 100: {kinds}.")

@@ -17,12 +17,13 @@ class SplitReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``bytes_read`` and ``bytes_written`` are those of images and shards in this run; ``reused`` counts
+    """``outputs`` says what each file or folder of the output is. ``bytes_read`` and ``bytes_written`` are those of images and shards in this run; ``reused`` counts
     shards that were finished before it. ``repaired`` counts images by what they were. ``seconds`` is the wall
     time of the run.
     """
 
     splits: dict[str, SplitReport] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
     repaired: Counter[str] = field(default_factory=Counter)
     bytes_read: int = 0
     bytes_written: int = 0

@@ -26,6 +26,7 @@ from imagenet_prep.errors import PrepError
 
 _WAITING_PER_WORKER = 1  # tasks that lie ready for each worker beside the one it has: none ever waits for this process
 
+_MOST_BY_DEFAULT = 32  # processes: each moves about 1 GB a second, so more of them wait for any disk
 _GRACE = 1.0  # seconds a worker has to remove what it was writing
 _TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a terminated process
 
@@ -74,13 +75,13 @@ class OnExecutor:
 
 @contextlib.contextmanager
 def local_engine(jobs: int) -> Iterator[Engine]:
-    """Give an engine of ``jobs`` processes; 0 means one for each processor this process may use, 1 means no
+    """Give an engine of ``jobs`` processes; 0 means one for each processor this process may use, up to 32; 1 means no
     process beside this one.
 
     When the context ends, the processes are gone. When it ends early, by an error or an interrupt, they stop
     what they are doing within a second and clean up behind themselves.
     """
-    jobs = jobs or available_processors()
+    jobs = jobs or min(available_processors(), _MOST_BY_DEFAULT)
     if jobs == 1:
         yield InProcess()
         return

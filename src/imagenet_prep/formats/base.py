@@ -62,6 +62,10 @@ class Format(Protocol):
     """One output format. Instances hold no state; ``FORMATS`` has one of each."""
 
     @property
+    def outputs(self) -> Mapping[str, str]:
+        """What the format leaves in the output folder: folder → what it is, for whoever looks at the result."""
+
+    @property
     def record_overhead(self) -> int:
         """Bytes a record takes beyond its image, for the check of free space: generous rather than exact."""
 

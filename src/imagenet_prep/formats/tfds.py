@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 from imagenet_prep.core.facts import CLASS_COUNT
@@ -30,6 +31,9 @@ FOLDER = f"tfds/{NAME}/{VERSION}"
 class TfdsFormat:
     """``OUT/tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00000-of-01024`` and so on."""
 
+    outputs: Mapping[str, str] = MappingProxyType(
+        {"tfds": 'for tfds.load("imagenet2012", data_dir=this folder); label is 0…999 in WNID order'}
+    )
     record_overhead = 128
 
     def writer(self, target: Target, shard: ShardName) -> ShardWriter:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 from imagenet_prep.core.sample import Box, Sample
@@ -38,6 +39,12 @@ _FORMAT = bytes_entry("image/format", b"JPEG")
 class TFRecordFormat:
     """``OUT/tfrecord/train-00000-of-01024`` and so on."""
 
+    outputs: Mapping[str, str] = MappingProxyType(
+        {
+            FOLDER: "TFRecord, classic image/… keys; image/class/label is 1…1000 in WNID order",
+            INDEX_FOLDER: "an index of each classic shard, for DALI",
+        }
+    )
     record_overhead = 1024  # 460 bytes for a long class name, and 20 for each box
 
     def writer(self, target: Target, shard: ShardName) -> ShardWriter:

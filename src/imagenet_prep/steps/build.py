@@ -23,7 +23,7 @@ from imagenet_prep.errors import OtherBuildError, OutputError, Problem, SourceEr
 from imagenet_prep.formats import format_named
 from imagenet_prep.steps.finish import finish
 from imagenet_prep.steps.index import IndexOptions, Source, archive_paths, index, source_paths
-from imagenet_prep.steps.places import catalog_path, plan_path, receipts_folder
+from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, catalog_path, plan_path, receipts_folder
 from imagenet_prep.steps.write import write_shard
 from imagenet_prep.storage.catalogs import save_catalog
 from imagenet_prep.storage.publish import publish_bytes, sweep
@@ -77,6 +77,7 @@ def build(
     repaired = finish(out, the_plan)
     return Report(
         splits={split: _split_report(the_plan, split) for split in the_plan.splits},
+        outputs=_outputs(the_plan),
         repaired=repaired,
         bytes_read=sum(shard.size for shard in todo),
         bytes_written=written,
@@ -173,9 +174,18 @@ def _write(
         raise SourceError(
             f"{len(problems):,} of {the_plan.images:,} images cannot be used; their shards were not written:",
             tuple(sorted(problems, key=lambda problem: (problem.archive, problem.offset))),
-            "Compare the archive's checksum with the published one. With an undamaged archive, run the same command again.",
+            "Compare the archive's checksum with the published one; with a sound archive, run the same command again.",
         )
     return written
+
+
+def _outputs(the_plan: Plan) -> dict[str, str]:
+    outputs = {name: what for of in the_plan.formats for name, what in format_named(of).outputs.items()}
+    return outputs | {
+        MANIFEST: "one row for each image: split, shard, label, size, digest, where it came from",
+        CLASSES: "class index, WNID, name and devkit integer of the 1,000 classes",
+        BUILD: "sources, recipe, versions, and the digest of every file",
+    }
 
 
 def _split_report(the_plan: Plan, split: str) -> SplitReport:
