@@ -183,8 +183,8 @@ def hold_out_sentence(of: Plan) -> str:
     held = of.images_of(TEST)
     if held:
         return (
-            f"{of.options.test_per_class} labelled images of each class, {held:,} in all, are held out of train as the split "
-            "test (--test-per-class N; 0 keeps the standard train set)."
+            f"{of.options.test_per_class} labelled images of each class, {held:,} in all, are held out of train as the "
+            "split test (--test-per-class N; 0 keeps the standard train set)."
         )
     return (
         "Nothing is held out of train for a split test (--test-per-class N holds out N labelled images of each class)."

@@ -84,7 +84,7 @@ class RecordWriter:
 
 
 def write_all(descriptor: int, buffers: list[Buffer]) -> int:
-    """Write the buffers, all of them, and give their length in bytes: a signal ends a system call early without an error."""
+    """Write all of the buffers and give their length in bytes: a signal ends a system call early, without an error."""
     size = left = sum(map(len, buffers))
     while left:
         written = os.writev(descriptor, buffers)

@@ -23,7 +23,7 @@ from imagenet_prep.errors import OtherBuildError, OutputError, Problem, SourceEr
 from imagenet_prep.formats import format_named
 from imagenet_prep.steps.finish import finish
 from imagenet_prep.steps.index import IndexOptions, Source, archive_paths, index, source_paths
-from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, catalog_path, plan_path, receipts_folder
+from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, PRIVATE, catalog_path, plan_path, receipts_folder
 from imagenet_prep.steps.write import write_shard
 from imagenet_prep.storage.catalogs import save_catalog
 from imagenet_prep.storage.publish import publish_bytes, sweep
@@ -62,8 +62,6 @@ def build(
     """
     started = time.monotonic()
     options = options or BuildOptions()
-    for name in options.formats:
-        format_named(name)
     sources, out = source_paths(source), Path(out)
     _refuse_foreign(out)
     with _engine(options, executor) as engine:
@@ -74,11 +72,10 @@ def build(
         _claim(out, the_plan)
         written = _write(out, the_plan, todo, archive_paths(sources), engine, watch)
     watch(Progress("finish", 0, 0))
-    repaired = finish(out, the_plan)
     return Report(
+        repaired=finish(out, the_plan),
         splits={split: _split_report(the_plan, split) for split in the_plan.splits},
         outputs=_outputs(the_plan),
-        repaired=repaired,
         bytes_read=sum(shard.size for shard in todo),
         bytes_written=written,
         reused=len(the_plan.shards) - len(todo),
@@ -96,7 +93,8 @@ def _refuse_foreign(out: Path) -> None:
     """A folder with anything else in it is not ours to write into."""
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")
-    if not plan_path(out).exists() and out.is_dir() and any(out.iterdir()):
+    # The private folder alone is a build that has just begun: another run's, or one that was stopped at once.
+    if not plan_path(out).exists() and out.is_dir() and any(path.name != PRIVATE for path in out.iterdir()):
         raise OtherBuildError(
             f"{out} is not empty, and what is in it is no build of imagenet-prep.",
             remedy="Choose a folder that is empty or does not exist yet.",
@@ -107,6 +105,8 @@ def _plan(sources: list[Path], out: Path, options: BuildOptions, engine: Engine,
     """Index and plan; refuse a folder that holds another plan. The catalog kept in the folder is used if it
     still fits.
     """
+    for name in options.formats:
+        format_named(name)
     known = plan_path(out).exists()
     cache = catalog_path(out) if known else None
     the_plan = plan(index(sources, IndexOptions(cache=cache), watch=watch, engine=engine), options)
@@ -145,8 +145,8 @@ def _space_needed(the_plan: Plan, todo: list[Shard]) -> int:
 def _claim(out: Path, the_plan: Plan) -> None:
     """Note in the folder what it is for; remove what a killed run left half-written."""
     if not plan_path(out).exists():
-        save_catalog(catalog_path(out), the_plan.catalog)
         publish_bytes(plan_path(out), json.dumps(the_plan.document(), indent=2, sort_keys=True).encode() + b"\n")
+        save_catalog(catalog_path(out), the_plan.catalog)
     for folder in [path for path in out.rglob("*") if path.is_dir()]:
         sweep(folder)
 

@@ -144,7 +144,7 @@ def _target(folder: Path) -> Iterator[FolderTarget]:
 
 
 def _samples() -> list[Sample]:
-    """Samples at the edges of what a format meets: no box and two, both ends of the class table, odd sizes and names."""
+    """Samples at the edges of what a format meets: no box and two, both ends of the class table, odd names."""
     two = (Box(0.0, 0.25, 0.5, 1.0), Box(0.125, 0.0, 1.0, 0.75))
     return [
         Sample("n01440764_1.JPEG", b"\xff\xd8 small \xff\xd9", 0, 500, 375),
