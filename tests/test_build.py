@@ -255,6 +255,12 @@ class TestRefusals:
             imagenet_prep.build(other.root, out, BOTH)
         assert contents(out) == contents(built)
 
+    def test_a_damaged_note_of_what_the_folder_holds(self, miniature: Miniature, built: Path, tmp_path: Path) -> None:
+        out = shutil.copytree(built, tmp_path / "data")
+        (out / ".imagenet-prep/plan.json").write_bytes(b"{")
+        with pytest.raises(OtherBuildError, match=r"plan\.json is damaged"):
+            imagenet_prep.build(miniature.root, out, BOTH)
+
     def test_a_folder_with_something_else_in_it(self, miniature: Miniature, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("precious")
         with pytest.raises(OtherBuildError, match="is not empty, and what is in it is no build"):

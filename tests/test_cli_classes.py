@@ -72,19 +72,17 @@ def test_names_of_the_users_own_map_are_shown_and_exported(tmp_path: Path) -> No
     mine = tmp_path / "mine.txt"
     mine.write_text("n02119789 1 renard\nn02119022 62 Renard\n", "utf-8")
 
-    assert run("renard", "--names-from", str(mine), "--format", "map") == (
+    assert run("renard", "--class-map", str(mine), "--format", "map") == (
         "n02119789 1 renard_n02119789\nn02119022 62 Renard\n"
     )
-    assert "differs by case alone from Renard, the name of n02119022" in run(
-        "--names-from", str(mine), "--renamed"
-    )
+    assert "differs by case alone from Renard, the name of n02119022" in run("--class-map", str(mine), "--renamed")
 
 
 def test_an_export_of_the_users_own_names_says_beside_it_what_was_changed(tmp_path: Path) -> None:
     mine = tmp_path / "mine.txt"
     mine.write_text("n02119789 1 kit fox\n", "utf-8")
 
-    result = CliRunner().invoke(classes, ["278", "--names-from", str(mine), "--format", "map"])
+    result = CliRunner().invoke(classes, ["278", "--class-map", str(mine), "--format", "map"])
 
     assert result.stdout == "n02119789 1 kit_fox\n"
     assert result.stderr.splitlines() == [
@@ -104,11 +102,11 @@ def test_a_map_that_cannot_be_used_is_named_with_its_line(tmp_path: Path) -> Non
     mine.write_text("tench\n", "utf-8")
 
     with pytest.raises(SourceError, match=r"mine\.txt: line 1: tench is not one of the 1,000 WNIDs"):
-        run("--names-from", str(mine))
+        run("--class-map", str(mine))
 
 
 def test_a_map_that_is_not_there_is_a_wrong_usage() -> None:
-    result = CliRunner().invoke(classes, ["--names-from", "nowhere.txt"])
+    result = CliRunner().invoke(classes, ["--class-map", "nowhere.txt"])
 
     assert result.exit_code == 2
     assert "nowhere.txt" in result.output

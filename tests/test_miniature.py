@@ -163,9 +163,7 @@ def test_gnu_tar_reads_a_class_tar(plain: Miniature) -> None:
     train = plain.root / archives.TRAIN
     names = [entry.name for entry in plain.train if entry.wnid == "n01440764"]
 
-    class_tar = subprocess.run(
-        ["tar", "-xOf", train, "n01440764.tar"], capture_output=True, check=True
-    ).stdout
+    class_tar = subprocess.run(["tar", "-xOf", train, "n01440764.tar"], capture_output=True, check=True).stdout
     listing = subprocess.run(["tar", "-tf", "-"], input=class_tar, capture_output=True, check=True)
 
     assert listing.stdout.decode().splitlines() == names
@@ -271,9 +269,7 @@ def test_another_seed_gives_other_pictures_and_another_order(plain: Miniature, t
 
 
 def test_a_larger_miniature_contains_the_smaller(plain: Miniature, tmp_path: Path) -> None:
-    larger = write_miniature(
-        tmp_path, MiniatureOptions(classes=3, images_per_class=9, validation_per_class=5)
-    )
+    larger = write_miniature(tmp_path, MiniatureOptions(classes=3, images_per_class=9, validation_per_class=5))
 
     assert {entry.sha256 for entry in plain.entries} < {entry.sha256 for entry in larger.entries}
 
@@ -294,10 +290,7 @@ def test_the_layout_never_changes_unnoticed(tmp_path: Path) -> None:
 
 
 def test_a_tar_has_the_bytes_gnu_tar_writes(tmp_path: Path) -> None:
-    if (
-        "GNU tar"
-        not in subprocess.run(["tar", "--version"], capture_output=True, text=True, check=True).stdout
-    ):
+    if "GNU tar" not in subprocess.run(["tar", "--version"], capture_output=True, text=True, check=True).stdout:
         pytest.skip("this tar is not GNU tar")
     (tmp_path / "n01440764_18.JPEG").write_bytes(b"fish")
     (tmp_path / "n01440764_18.JPEG").chmod(0o644)
@@ -344,9 +337,7 @@ def test_a_failed_writing_leaves_no_archive(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(plain: Miniature) -> None:
     before = [path.read_bytes() for path in plain.archives]
 
-    with pytest.raises(
-        OutputError, match=r"already holds ILSVRC2012_img_train\.tar, ILSVRC2012_img_val\.tar"
-    ):
+    with pytest.raises(OutputError, match=r"already holds ILSVRC2012_img_train\.tar, ILSVRC2012_img_val\.tar"):
         write_miniature(plain.root, SMALL)
     assert [path.read_bytes() for path in plain.archives] == before
 

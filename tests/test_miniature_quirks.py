@@ -177,9 +177,7 @@ def test_a_quirk_leaves_all_other_images_as_they_are(tmp_path: Path) -> None:
     without = with_quirks(tmp_path / "without")
     with_one = with_quirks(tmp_path / "with", "cmyk")
 
-    changed = [
-        one.quirk for one, other in zip(with_one.entries, without.entries, strict=True) if one != other
-    ]
+    changed = [one.quirk for one, other in zip(with_one.entries, without.entries, strict=True) if one != other]
     assert changed == ["cmyk"]
 
 
@@ -222,9 +220,7 @@ def test_macos_litter_is_no_entry(tmp_path: Path) -> None:
     extra = sorted(set(images_of(miniature)) - {entry.member for entry in miniature.entries})
 
     wnid = planted.member.removesuffix(".tar")
-    assert extra == [
-        f"{wnid}.tar/{name}" for name in (".DS_Store", f"._{wnid}_1.JPEG", f"__MACOSX/._{wnid}_2.JPEG")
-    ]
+    assert extra == [f"{wnid}.tar/{name}" for name in (".DS_Store", f"._{wnid}_1.JPEG", f"__MACOSX/._{wnid}_2.JPEG")]
 
 
 def test_an_unknown_class_is_not_among_the_thousand(tmp_path: Path) -> None:

@@ -12,9 +12,7 @@ from imagenet_prep.core.names import LONGEST_NAME, Naming, Renaming, safe_name, 
 
 # Few letters and much trouble, so that clashes are the rule and not the exception.
 TROUBLE = st.text("aAeé\u0301ßs./ _\u200d", max_size=3)
-NAMES = st.lists(
-    TROUBLE | st.text(max_size=200) | st.sampled_from(["nul", "NUL.txt", "a_n00000001", "n00000000"])
-)
+NAMES = st.lists(TROUBLE | st.text(max_size=200) | st.sampled_from(["nul", "NUL.txt", "a_n00000001", "n00000000"]))
 
 
 def wnid(number: int) -> str:

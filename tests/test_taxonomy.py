@@ -67,9 +67,7 @@ class TestTheBuiltInTable:
         assert official().by_devkit(449) == TENCH
 
     def test_devkit_integer_1_is_the_kit_fox(self) -> None:
-        assert official().by_devkit(1) == ClassFacts(
-            "n02119789", 278, 1, "kit_fox", "kit fox, Vulpes macrotis"
-        )
+        assert official().by_devkit(1) == ClassFacts("n02119789", 278, 1, "kit_fox", "kit fox, Vulpes macrotis")
 
     def test_a_devkit_integer_is_for_no_class_its_index_plus_one(self) -> None:
         assert [facts for facts in official().classes if facts.devkit == facts.index + 1] == []
@@ -189,9 +187,7 @@ class TestAMapOfTheUser:
         assert table.renamings == (CARDIGAN, MAILLOT)
 
     def test_spaces_in_a_name_and_windows_line_ends_and_a_byte_order_mark_are_fine(self) -> None:
-        table = official().with_names(
-            b"\xef\xbb\xbfn01440764 449 die Schleie \r\n\r\nn02119789 1 Kitfuchs\r\n"
-        )
+        table = official().with_names(b"\xef\xbb\xbfn01440764 449 die Schleie \r\n\r\nn02119789 1 Kitfuchs\r\n")
 
         assert name_of(table, "n01440764") == "die_Schleie"
         assert name_of(table, "n02119789") == "Kitfuchs"

@@ -71,7 +71,7 @@ def inspect(data: bytes | bytearray, start: int = 0, end: int | None = None) -> 
     pixels.
     """
     end = len(data) if end is None else end
-    if data[start : start + 2] != _SOI:
+    if data[start : min(start + 2, end)] != _SOI:
         return _inspect_other(bytes(data[start:end]))
     return _inspect_jpeg(data, start, end)
 

@@ -70,7 +70,7 @@ def build(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Make a data set in the folder OUT from the archives in SOURCE: a folder that holds them, or the files
+    """Make a data set in the folder OUT from the archives in SOURCE: a folder that holds them, or the files
     themselves.
 
     Images become the splits train, validation and test (labelled images held out of train), shuffled, in shards.
@@ -78,7 +78,7 @@ def build(
 
     \b imagenet-prep build ~/archives ~/imagenet --dry-run imagenet-prep build ~/archives ~/imagenet --format tfrecord
     --format tfds imagenet-prep build ~/archives ~/imagenet --split validation
-    """
+    """  # noqa: D301 — \b is click's mark for lines to leave as they are
     from imagenet_prep.core.taxonomy import official
     from imagenet_prep.steps.build import BuildOptions
 

@@ -16,18 +16,18 @@ EXPORTS = {"csv": to_csv, "map": to_map}
 
 @click.command()
 @click.argument("query", default="")
-@click.option("--names-from", type=click.File("rb"), help="Your own names, as lines of `WNID devkit-integer name`.")
+@click.option("--class-map", type=click.File("rb"), help="Your own names, as lines of `WNID devkit-integer name`.")
 @click.option("--format", "form", type=click.Choice(["table", *EXPORTS]), default="table", show_default=True)
 @click.option("--renamed", is_flag=True, help="Only the classes whose name could not stay, and why.")
-def classes(query: str, names_from: BinaryIO | None, form: str, *, renamed: bool) -> None:
+def classes(query: str, class_map: BinaryIO | None, form: str, *, renamed: bool) -> None:
     """List the 1,000 classes, or those QUERY means: a WNID, a class index, or part of a name."""
     table = official()
-    if names_from is not None:
-        table = table.with_names(names_from.read(), names_from.name)
+    if class_map is not None:
+        table = table.with_names(class_map.read(), class_map.name)
     table = _chosen(table, query, renamed=renamed)
     if form in EXPORTS:
         click.echo(EXPORTS[form](table), nl=False)
-        if names_from is not None:  # beside the export, so that a changed name is seen and the export stays clean
+        if class_map is not None:  # beside the export, so that a changed name is seen and the export stays clean
             _echo_renamings(table, err=True)
         return
     if not renamed:

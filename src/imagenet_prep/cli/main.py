@@ -10,7 +10,8 @@ from typing import NoReturn
 
 import click
 
-from imagenet_prep.errors import PrepError, UsageError
+from imagenet_prep.errors import PrepError
+from imagenet_prep.platform import check_platform
 from imagenet_prep.version import __version__
 
 _COMMANDS = {  # name → module and help; a module is loaded when its command runs, so that --help is quick
@@ -53,12 +54,12 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="imagenet-prep")
 def cli() -> None:
-    r"""From the ILSVRC2012 archives to training data: verified, labelled, split, shuffled.
+    """From the ILSVRC2012 archives to training data: verified, labelled, split, shuffled.
 
     \b
-    imagenet-prep build ARCHIVES DATA     the whole job; the same command again goes on where it stopped
-    imagenet-prep demo                    try it in seconds, with nothing downloaded
-    """
+    imagenet-prep build ARCHIVES DATA   the whole job; the same command again goes on where it stopped
+    imagenet-prep demo                  try it in seconds, with nothing downloaded
+    """  # noqa: D301 — \\b is click's mark for lines to leave as they are
 
 
 def run() -> NoReturn:
@@ -66,8 +67,7 @@ def run() -> NoReturn:
     # A batch system ends a job with SIGTERM: clean up as for Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        if sys.platform == "win32":
-            raise UsageError("imagenet-prep runs on Linux and macOS.", remedy="On Windows, use it inside WSL 2.")
+        check_platform()
         code = cli.main(prog_name="imagenet-prep", standalone_mode=False)
     except PrepError as error:
         _fail(f"Error: {error}", error.exit_code)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -90,7 +91,7 @@ def local_engine(jobs: int) -> Iterator[Engine]:
     executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(ours,))
     completed = False
     try:
-        yield OnExecutor(executor, jobs)
+        yield _OnProcesses(executor, jobs)
         completed = True
     finally:
         if not completed:
@@ -107,12 +108,25 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
-def _start_worker(stop: Connection) -> None:
-    # An interrupt at the terminal reaches the whole process group; this process's parent decides what becomes
-    # of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # As an exception, termination unwinds the stack, and half-written files are removed on the way.
+class _OnProcesses(OnExecutor):
+    def run(self, work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        return super().run(partial(_terminable, work), tasks)
+
+
+def _terminable(work: Callable[[Task], Result], task: Task) -> Result:
+    """While a task runs, termination is an exception: the stack unwinds, and half-written files are removed on the
+    way.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    try:
+        return work(task)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _start_worker(stop: Connection) -> None:
+    # An interrupt at the terminal reaches the whole process group; this process's parent decides what becomes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
 
 

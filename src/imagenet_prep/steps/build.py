@@ -69,7 +69,7 @@ def build(
         watch(Note(hold_out_sentence(the_plan)))
         todo = [shard for shard in the_plan.shards if not _is_finished(out, the_plan, shard)]
         check_space(out, _space_needed(the_plan, todo))
-        _claim(out, the_plan)
+        _claim(out, the_plan, todo)
         written = _write(out, the_plan, todo, archive_paths(sources), engine, watch)
     watch(Progress("finish", 0, 0))
     return Report(
@@ -112,7 +112,7 @@ def _plan(sources: list[Path], out: Path, options: BuildOptions, engine: Engine,
     the_plan = plan(index(sources, IndexOptions(cache=cache), watch=watch, engine=engine), options)
     if not known:
         return the_plan
-    held, wanted = json.loads(plan_path(out).read_bytes()), the_plan.document()
+    held, wanted = _held_plan(out), the_plan.document()
     different = [_difference(key, held.get(key), wanted[key]) for key in wanted if held.get(key) != wanted[key]]
     if different:
         raise OtherBuildError(
@@ -121,6 +121,15 @@ def _plan(sources: list[Path], out: Path, options: BuildOptions, engine: Engine,
             "Choose another folder, or repeat the command that began this build to finish it.",
         )
     return the_plan
+
+
+def _held_plan(out: Path) -> dict[str, object]:
+    try:
+        held = json.loads(plan_path(out).read_bytes())
+    except ValueError as error:
+        remedy = "Choose another folder, or delete this one and build again."
+        raise OtherBuildError(f"{plan_path(out)} is damaged: {error}.", remedy=remedy) from error
+    return held if isinstance(held, dict) else {}
 
 
 def _difference(key: str, held: object, wanted: object) -> Problem:
@@ -142,11 +151,13 @@ def _space_needed(the_plan: Plan, todo: list[Shard]) -> int:
     return size * len(the_plan.formats) + images * (overhead + _ROW_BYTES)
 
 
-def _claim(out: Path, the_plan: Plan) -> None:
+def _claim(out: Path, the_plan: Plan, todo: list[Shard]) -> None:
     """Note in the folder what it is for; remove what a killed run left half-written."""
     if not plan_path(out).exists():
         publish_bytes(plan_path(out), json.dumps(the_plan.document(), indent=2, sort_keys=True).encode() + b"\n")
         save_catalog(catalog_path(out), the_plan.catalog)
+    if todo:
+        (out / BUILD).unlink(missing_ok=True)  # where it is, the build is complete; now it is not
     for folder in [path for path in out.rglob("*") if path.is_dir()]:
         sweep(folder)
 

@@ -26,6 +26,7 @@ from imagenet_prep.core.taxonomy import validation_truth
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.boxes import read_boxes
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.layout import FoundArchive, recognise
@@ -64,6 +65,7 @@ def index(
     SourceError, with all problems that were found, if an archive is missing, damaged, incomplete or holds
     what does not belong there.
     """
+    check_platform()
     options = options or IndexOptions()
     found = recognise(source_paths(source))
     archives = tuple(Archive(each.path.name, each.role, each.size, each.modified) for each in found.values())

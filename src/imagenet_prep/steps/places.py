@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-PRIVATE = ".imagenet-prep"  # what resuming needs; a user may delete it when a build is complete and will not be audited
+PRIVATE = ".imagenet-prep"  # what resuming needs; a finished build is complete without it
 CLASSES = "classes.csv"
 MANIFEST = "manifest.parquet"
 BUILD = "build.json"

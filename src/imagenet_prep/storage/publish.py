@@ -1,6 +1,6 @@
 """A final name means complete: write under a temporary name, sync, rename, sync the folder.
 
-The temporary name holds the process number, so two runs on one folder never write into each other's file, and
+The temporary name holds machine and process number, so two runs on one folder never write into each other's file, and
 what a killed run left behind can be told from what a living one is writing.
 """
 
@@ -10,13 +10,17 @@ import contextlib
 import errno
 import os
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from imagenet_prep.errors import OutputError
 
-_TEMPORARY = re.compile(r"\..+\.(\d+)\.part")
+_HOST = re.sub(
+    r"[^\w-]", "_", socket.gethostname()
+)  # a process number means nothing on another machine of a shared disk
+_TEMPORARY = re.compile(rf"\..+\.{_HOST}\.(\d+)\.part")
 _AGAIN = "Then run the same command again: finished shards are kept."
 _REMEDIES = {
     errno.ENOSPC: f"Free some space. {_AGAIN}",
@@ -46,7 +50,7 @@ class Publication:
         final = self._folder / path
         with output_errors(final):
             final.parent.mkdir(parents=True, exist_ok=True)
-            temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
+            temporary = final.with_name(f".{final.name}.{_HOST}.{os.getpid()}.part")
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         self._open[final] = temporary, descriptor
         return descriptor
@@ -95,7 +99,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove temporary files that dead processes left directly in ``folder``; gives their number."""
+    """Remove temporary files that dead processes of this machine left directly in ``folder``; gives their number."""
     removed = 0
     for path in folder.glob(".*.part"):
         match = _TEMPORARY.fullmatch(path.name)
