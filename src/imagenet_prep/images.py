@@ -7,10 +7,17 @@ name or a list of names.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _SOI, _EOI, _SOS = b"\xff\xd8", b"\xff\xd9", 0xDA
 _APP1, _APP14 = 0xE1, 0xEE
@@ -77,24 +84,36 @@ def inspect(data: bytes | bytearray, start: int = 0, end: int | None = None) -> 
 
 
 def repair(data: bytes) -> tuple[bytes, int, int]:
-    """Decode any image and encode it as RGB JPEG, quality 100, without subsampling; gives the bytes, width
-    and height.
+    """Decode any image and encode it as RGB JPEG, quality 100, without subsampling; gives the bytes, width and height.
 
-    The bytes depend on the version of Pillow's JPEG library alone. Raises NotAnImageError if the image does
-    not decode.
+    Transparency is dropped, as TensorFlow's decoders drop it. The bytes depend on the version of Pillow's JPEG library
+    alone. Raises NotAnImageError if the image does not decode, or is larger than a JPEG can be.
     """
-    from PIL import Image
+    with _opened(data) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise NotAnImageError(f"declares {image.width} x {image.height} pixels, which is not decoded")
+        if image.mode.startswith("I"):  # 16 bits of grey: converting alone would cut them off at 255
+            image = image.point(lambda value: value / 256).convert("L")  # noqa: PLW2901 — the context closes the file
+        rgb = image.convert("RGB")
+        encoded = io.BytesIO()
+        rgb.save(encoded, "JPEG", quality=REPAIR_QUALITY, subsampling=0)
+    return encoded.getvalue(), rgb.width, rgb.height
+
+
+@contextlib.contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """Open an image with Pillow. What it refuses becomes a NotAnImageError; what it merely warns of is passed over."""
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise NotAnImageError(f"declares {image.width} x {image.height} pixels, which is not decoded")
-            rgb = image.convert("RGB")
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+            yield image
+    except UnidentifiedImageError as error:
+        raise NotAnImageError("does not decode: its header is damaged") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if isinstance(error, NotAnImageError):
+            raise
         raise NotAnImageError(f"does not decode: {error}") from error
-    encoded = io.BytesIO()
-    rgb.save(encoded, "JPEG", quality=REPAIR_QUALITY, subsampling=0)
-    return encoded.getvalue(), rgb.width, rgb.height
 
 
 def _inspect_jpeg(data: bytes | bytearray, start: int, end: int) -> ImageFacts:
@@ -174,13 +193,11 @@ def _inspect_other(data: bytes) -> ImageFacts:
         kind = Kind.WEBP
     if kind is None:
         raise NotAnImageError(_what_else(data))
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _opened(data) as image:
             return ImageFacts(kind, image.width, image.height, len(image.getbands()))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise NotAnImageError(f"looks like {kind.name} but does not open: {error}") from error
+    except NotAnImageError as error:
+        raise NotAnImageError(f"looks like {kind.name} but {error}") from error
 
 
 def _what_else(data: bytes) -> str:

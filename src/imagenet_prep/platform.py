@@ -1,4 +1,4 @@
-"""Where the program runs: Linux and macOS. It reads with ``preadv`` and writes with ``writev``, which Windows has not."""
+"""Where the program runs: Linux and macOS. It reads with ``preadv``, writes with ``writev``, as Windows cannot."""
 
 from __future__ import annotations
 
