@@ -160,6 +160,7 @@ def test_on_windows_it_fails_with_a_sentence(
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(SystemExit) as ended:
         main.run()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which ``run`` had changed
     assert ended.value.code == 2
     assert (
         capsys.readouterr().err == "Error: imagenet-prep runs on Linux and macOS.\nOn Windows, use it inside WSL 2.\n"

@@ -61,5 +61,5 @@ def bounds(entries: int, shards: int) -> list[range]:
 
     Their lengths differ by at most one. The expression is TensorFlow Datasets', rounding included.
     """
-    ends = [round(entries * (i / shards)) for i in range(shards + 1)]
+    ends = [round(entries * i / shards) for i in range(shards + 1)]
     return [range(start, end) for start, end in itertools.pairwise(ends)]

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 
 from imagenet_prep.formats.base import SplitFacts
+from imagenet_prep.formats.framing import FRAMING_BYTES
 
 _CORE = "tensorflow_datasets.core.features"
 Json = Mapping[str, object]
@@ -78,7 +79,7 @@ def dataset_info(
         "splits": [
             {
                 "name": split,
-                "numBytes": str(facts.size),
+                "numBytes": str(facts.size - FRAMING_BYTES * sum(facts.shard_lengths)),  # of the data of records alone
                 "shardLengths": [str(length) for length in facts.shard_lengths],
                 "filepathTemplate": template,
             }

@@ -20,7 +20,7 @@ from xml.etree import ElementTree as ET
 from imagenet_prep.core.sample import Box
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.sources.base import source_errors
+from imagenet_prep.sources.packed import packed_archive
 
 _LARGEST = 1 << 20  # bytes of one annotation; the real ones have under 10 kB
 _REMEDY = "Download the archive again, or take it away to build without these boxes."
@@ -32,15 +32,11 @@ def read_boxes(path: Path) -> Iterator[tuple[str, tuple[Box, ...]]]:
 
     Raises SourceError for a damaged archive or an annotation that cannot be understood.
     """
-    with source_errors(path):
-        try:
-            with tarfile.open(path, "r:*") as archive:
-                for member in archive:
-                    name = PurePosixPath(member.name)
-                    if member.isfile() and name.suffix == ".xml" and not name.name.startswith("._"):
-                        yield name.stem, _boxes(archive.extractfile(member), member, path)
-        except (tarfile.TarError, EOFError) as error:
-            raise SourceError(f"{path} cannot be read: {error}.", remedy=_REMEDY) from error
+    with packed_archive(path, _REMEDY) as archive:
+        for member in archive:
+            name = PurePosixPath(member.name)
+            if member.isfile() and name.suffix == ".xml" and not name.name.startswith("._"):
+                yield name.stem, _boxes(archive.extractfile(member), member, path)
 
 
 def _boxes(file: IO[bytes] | None, member: tarfile.TarInfo, path: Path) -> tuple[Box, ...]:
@@ -51,7 +47,7 @@ def _boxes(file: IO[bytes] | None, member: tarfile.TarInfo, path: Path) -> tuple
         own = PurePosixPath(member.name).stem.partition("_")[0]
         found = (_box(thing, width, height) for thing in annotation.iter("object") if _is_of(thing, own))
         return tuple(box for box in found if box.xmin < box.xmax and box.ymin < box.ymax)
-    except (ET.ParseError, ValueError, ZeroDivisionError) as error:
+    except (ET.ParseError, ValueError, LookupError, ZeroDivisionError) as error:
         problem = Problem(path.name, f"is not a usable annotation: {error}", member.name, member.offset_data)
         raise SourceError("Bounding boxes cannot be used:", (problem,), _REMEDY) from error
 

@@ -7,6 +7,7 @@ expired login leaves an HTML page under an archive's name, and some browsers unp
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class FoundArchive:
 
 
 def recognise(sources: Iterable[Path]) -> dict[str, FoundArchive]:
-    """Find the official archives in ``sources``, which are folders or files, by role.
+    """Find the official archives in ``sources``, which are folders or files, by role, in a fixed order.
 
     Raises SourceError if neither the train nor the validation archive is there, if two files claim one role,
     or if a file is not the archive its name says. Nothing but the first bytes of each file is read.
@@ -51,7 +52,7 @@ def recognise(sources: Iterable[Path]) -> dict[str, FoundArchive]:
         )
     if TRAIN not in found and VALIDATION not in found:
         raise _nothing(sources)
-    return found
+    return {official.role: found[official.role] for official in OFFICIAL_ARCHIVES if official.role in found}
 
 
 def _candidates(sources: tuple[Path, ...]) -> Iterable[Path]:
@@ -87,7 +88,7 @@ def _look_at(path: Path, problems: list[Problem]) -> FoundArchive | None:
 def _what_is_wrong(start: bytes, *, plain_tar: bool) -> str:
     if not start:
         return "is empty; download it again"
-    if start.lstrip()[:1] == b"<":
+    if start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"<":
         return (
             "is a web page, not an archive: the login had expired when it was downloaded; log in and download it again"
         )

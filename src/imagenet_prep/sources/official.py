@@ -21,9 +21,9 @@ from imagenet_prep.errors import Problem
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.tar import Member, Missing, TarRange, walk
 
-_CLASS_TAR = re.compile(r"(?:\./)?(n\d{8})\.tar")
-_TRAIN_IMAGE = re.compile(r"(?:\./)?(n\d{8})_\d+\.JPEG")
-_VALIDATION_IMAGE = re.compile(r"(?:\./)?(?:val/)?ILSVRC2012_val_(\d{8})\.JPEG")
+_CLASS_TAR = re.compile(r"(?:\./)?(n\d{8})\.tar", re.ASCII)
+_TRAIN_IMAGE = re.compile(r"(?:\./)?(n\d{8})_\d+\.JPEG", re.ASCII)
+_VALIDATION_IMAGE = re.compile(r"(?:\./)?(?:val/)?ILSVRC2012_val_(\d{8})\.JPEG", re.ASCII)
 _LITTER = re.compile(r"(?:.*/)?(?:\._[^/]*|\.DS_Store|__MACOSX(?:/.*)?)")
 
 
@@ -108,7 +108,10 @@ def _walk_class_tar(whole: TarRange, tar: ClassTar) -> Found:
             return "is not named like an ImageNet train image"
         return facts.index if match[1] == tar.wnid else f"is in the tar of {tar.wnid}, but its name says {match[1]}"
 
-    return _walk_images(part, class_of)
+    found = _walk_images(part, class_of)
+    if not found.lengths and not found.problems:
+        found.problems.append(Problem(whole.archive, "has no images", part.container, part.start))
+    return found
 
 
 def _validation_class(truth: array[int]) -> Callable[[str], int | str]:
@@ -127,7 +130,8 @@ def _walk_images(tar: TarRange, class_of: Callable[[str], int | str]) -> Found:
     seen: set[str] = set()
     for member in _files(tar, found):
         class_index = class_of(member.name)
-        if member.name in seen:
+        name = member.name.rpartition("/")[2]
+        if name in seen:
             class_index = "is there twice"
         if member.size >= 1 << 31:
             class_index = f"claims {member.size:,} bytes, which no image has"
@@ -135,10 +139,9 @@ def _walk_images(tar: TarRange, class_of: Callable[[str], int | str]) -> Found:
             place = f"{tar.container}/" if tar.container else ""
             found.problems.append(Problem(tar.archive, class_index, place + _printable(member.name), member.offset))
             continue
-        seen.add(member.name)
-        name = member.name.rpartition("/")[2].encode()
-        found.names += name
-        found.lengths.append(len(name))
+        seen.add(name)
+        found.names += name.encode()
+        found.lengths.append(len(name))  # ASCII: the pattern says so
         found.class_indexes.append(class_index)
         found.offsets.append(member.offset)
         found.sizes.append(member.size)

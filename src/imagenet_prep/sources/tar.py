@@ -23,6 +23,7 @@ _CHECKSUM_OF_BLANKS = 8 * 0x20  # the checksum field counts as blanks
 _ADLER_MODULUS = 65_521
 _LONGEST_HEADER_DATA = 1 << 20  # bytes of a long name or a pax header: a claim beyond it is damage or an attack
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+_GNU_MAGIC = b"ustar  \0"
 _REMEDY = "The archive is damaged: download it again, or compare its checksum with the published one."
 
 
@@ -84,6 +85,7 @@ def walk(tar: TarRange) -> Iterator[Member | Missing]:
             continue
         if overrides:
             name, size = overrides.get("path", name), _size(tar, data, overrides.get("size"), size)
+            kind = tarfile.GNUTYPE_SPARSE if any(key.startswith("GNU.sparse.") for key in overrides) else kind
             position = data + (size + BLOCK - 1) // BLOCK * BLOCK
             overrides = {}
         if data + size > tar.end:
@@ -97,15 +99,11 @@ def _parse(tar: TarRange, position: int, header: bytes) -> tuple[str, int, bytes
     kind = header[156:157]
     if kind == b"0" and not header[124] & 0x80 and header[345] == 0:  # a plain file, octal size, no prefix
         try:
-            # Adler-32's low half is 1 + the sum of all bytes, modulo a prime: the header's checksum at the
-            # speed of C.
+            # Adler-32's low half is 1 + the sum of all bytes, modulo a prime: the header's checksum at the speed of C.
             found = (adler32(header) & 0xFFFF) - 1 - sum(header[148:156]) + _CHECKSUM_OF_BLANKS
-            if (found - int(header[148:156].rstrip(b"\0 "), 8)) % _ADLER_MODULUS == 0:
-                return (
-                    header[: header.index(0, 0, 101)].decode(),
-                    int(header[124:136].rstrip(b"\0 "), 8),
-                    kind,
-                )
+            size = header[124:136].rstrip(b"\0 ")
+            if size.isdigit() and (found - int(header[148:156].rstrip(b"\0 "), 8)) % _ADLER_MODULUS == 0:
+                return header[: header.index(0, 0, 101)].decode(), int(size, 8), kind
         except ValueError:
             pass  # an odd name or number: the standard library knows more forms
     try:
@@ -114,6 +112,8 @@ def _parse(tar: TarRange, position: int, header: bytes) -> tuple[str, int, bytes
         raise tar.damaged(position, f"this is no tar header ({error})") from error
     if member.size < 0:
         raise tar.damaged(position, "a header claims a negative size")
+    if header[257:265] == _GNU_MAGIC:  # where POSIX has a prefix for the name, GNU tar has times
+        member.name = header[:100].partition(b"\0")[0].decode("utf-8", "surrogateescape")
     return member.name, member.size if _has_data(member.type) else 0, member.type
 
 
@@ -151,7 +151,7 @@ def _pax_records(tar: TarRange, offset: int, data: bytes) -> dict[str, str]:
         length = int(data[position:blank]) if blank > position and data[position:blank].isdigit() else 0
         record = data[blank + 1 : position + length]
         key, equals, value = record.partition(b"=")
-        if not equals or not record.endswith(b"\n") or position + length > len(data):
+        if not length or not equals or not record.endswith(b"\n") or position + length > len(data):
             raise tar.damaged(offset + position, "a pax header is malformed")
         records[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "surrogateescape")
         position += length
@@ -167,9 +167,12 @@ def _size(tar: TarRange, offset: int, claimed: str | None, size: int) -> int:
 
 
 def _check_tail(tar: TarRange, end: int) -> None:
-    """Behind the end block come zeros up to a full record. More means a file that a download tool allocated
-    and did not fill.
+    """Behind the end block come zeros up to a full record. Megabytes of them are a file that a download tool allocated
+    and never filled; anything but zeros means that the end block is a header that was lost.
     """
-    if tar.end - end > _LONGEST_HEADER_DATA:
-        reason = f"the archive seems to end here, {tar.end - end:,} bytes before its last: the download is unfinished"
+    rest = tar.end - end
+    if rest > _LONGEST_HEADER_DATA:
+        reason = f"the archive seems to end here, {rest:,} bytes before its last: the download is unfinished"
         raise tar.damaged(end, reason)
+    if any(os.pread(tar.descriptor, rest, end)):
+        raise tar.damaged(end, "there are zeros where the header of a member should be")

@@ -25,7 +25,7 @@ from imagenet_prep.steps.finish import finish
 from imagenet_prep.steps.index import IndexOptions, Source, archive_paths, index, source_paths
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, PRIVATE, catalog_path, plan_path, receipts_folder
 from imagenet_prep.steps.write import write_shard
-from imagenet_prep.storage.catalogs import save_catalog
+from imagenet_prep.storage.catalogs import describes, save_catalog
 from imagenet_prep.storage.publish import publish_bytes, sweep
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
 from imagenet_prep.storage.space import check_space
@@ -91,8 +91,9 @@ def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContext
 
 def _refuse_foreign(out: Path) -> None:
     """A folder with anything else in it is not ours to write into."""
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")
+    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise OutputError(f"{nearest} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")
     # The private folder alone is a build that has just begun: another run's, or one that was stopped at once.
     if not plan_path(out).exists() and out.is_dir() and any(path.name != PRIVATE for path in out.iterdir()):
         raise OtherBuildError(
@@ -107,10 +108,9 @@ def _plan(sources: list[Path], out: Path, options: BuildOptions, engine: Engine,
     """
     for name in options.formats:
         format_named(name)
-    known = plan_path(out).exists()
-    cache = catalog_path(out) if known else None
-    the_plan = plan(index(sources, IndexOptions(cache=cache), watch=watch, engine=engine), options)
-    if not known:
+    kept = IndexOptions(cache=catalog_path(out), refresh=False)  # written only once the folder is found to be ours
+    the_plan = plan(index(sources, kept, watch=watch, engine=engine), options)
+    if not plan_path(out).exists():
         return the_plan
     held, wanted = _held_plan(out), the_plan.document()
     different = [_difference(key, held.get(key), wanted[key]) for key in wanted if held.get(key) != wanted[key]]
@@ -155,6 +155,7 @@ def _claim(out: Path, the_plan: Plan, todo: list[Shard]) -> None:
     """Note in the folder what it is for; remove what a killed run left half-written."""
     if not plan_path(out).exists():
         publish_bytes(plan_path(out), json.dumps(the_plan.document(), indent=2, sort_keys=True).encode() + b"\n")
+    if not describes(catalog_path(out), the_plan.catalog.archives):
         save_catalog(catalog_path(out), the_plan.catalog)
     if todo:
         (out / BUILD).unlink(missing_ok=True)  # where it is, the build is complete; now it is not

@@ -25,7 +25,7 @@ from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import validation_truth
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
-from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.errors import SourceError
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.boxes import read_boxes
 from imagenet_prep.sources.devkit import read_ground_truth
@@ -43,12 +43,15 @@ Source = str | PathLike[str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexOptions:
-    """``jobs``: processes; 0 means one for each processor, 1 means this process alone. ``cache``: a file
-    where the catalog is kept, and taken from while names, sizes and times of the archives stay the same.
+    """``jobs``: processes; 0 means one for each processor, 1 means this process alone.
+
+    ``cache``: a file the catalog is taken from while names, sizes and times of the archives stay the same; if they do
+    not, it is written anew, unless ``refresh`` is false.
     """
 
     jobs: int = 0
     cache: Path | None = None
+    refresh: bool = True
 
 
 def index(
@@ -76,7 +79,7 @@ def index(
                 catalog = _walk(found, archives, own, watch)
         else:
             catalog = _walk(found, archives, engine, watch)
-        if options.cache:
+        if options.cache and options.refresh:
             save_catalog(options.cache, catalog)
     for note in catalog.notes:
         watch(Note(note))
@@ -147,11 +150,6 @@ def _tasks(found: dict[str, FoundArchive], tars: list[ClassTar], truth: array[in
 def _check(parts: list[Found], catalog: Catalog) -> list[str]:
     """Raise what the walk found wrong, all at once; give the notes."""
     problems = [problem for part in parts for problem in part.problems]
-    problems += [
-        Problem(f"{part.container}", "has no images")
-        for part in parts
-        if part.container and not part.lengths and not part.problems
-    ]
     census = check_counts(catalog)
     unended = [part.unended for part in parts if part.unended]
     if problems or census.problems or (unended and not census.complete):

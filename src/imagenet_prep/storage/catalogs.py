@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -24,6 +25,7 @@ def save_catalog(path: Path, catalog: Catalog) -> None:
         "version": CATALOG_VERSION,
         "archives": [astuple(archive) for archive in catalog.archives],
         "notes": catalog.notes,
+        "identity": catalog.identity,
     }
     schema = catalog.table.schema.with_metadata({_KEY: json.dumps(document).encode()})
     with Publication(path.parent) as files:
@@ -37,15 +39,36 @@ def save_catalog(path: Path, catalog: Catalog) -> None:
         files.finish()
 
 
-def load_catalog(path: Path, archives: tuple[Archive, ...]) -> Catalog | None:
-    """Read a catalog back; None if there is none, or if it describes other archives than these."""
+def describes(path: Path, archives: tuple[Archive, ...]) -> bool:
+    """Tell whether the file says it is the catalog of these archives, without reading the catalog."""
     try:
         with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
-            document = json.loads((reader.schema.metadata or {}).get(_KEY, b"{}"))
-            stored = tuple(Archive(*archive) for archive in document.get("archives", ()))
-            if document.get("version") != CATALOG_VERSION or stored != archives:
+            return _stored_archives(_document(reader)) == archives
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _document(reader: pa.ipc.RecordBatchFileReader) -> dict[str, Any]:
+    document = json.loads((reader.schema.metadata or {}).get(_KEY, b"{}"))
+    return document if isinstance(document, dict) and document.get("version") == CATALOG_VERSION else {}
+
+
+def _stored_archives(document: dict[str, Any]) -> tuple[Archive, ...]:
+    return tuple(Archive(*archive) for archive in document.get("archives", ()))
+
+
+def load_catalog(path: Path, archives: tuple[Archive, ...]) -> Catalog | None:
+    """Read a catalog back; None if there is none, if it describes other archives than these, or if a bit of it is
+    wrong.
+    """
+    try:
+        with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
+            document = _document(reader)
+            if _stored_archives(document) != archives:
                 return None
             table = reader.read_all().replace_schema_metadata(None)
-    except (FileNotFoundError, pa.ArrowInvalid):
+        table.validate(full=True)
+        catalog = Catalog(table.cast(SCHEMA), archives, tuple(document["notes"]))
+    except (OSError, ValueError, TypeError, KeyError):  # Arrow's own errors are among these
         return None
-    return Catalog(table.cast(SCHEMA), archives, tuple(document["notes"]))
+    return catalog if catalog.identity == document.get("identity") else None

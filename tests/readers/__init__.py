@@ -1,0 +1,1 @@
+"""What other people's programs make of our files. Nothing here is skipped: `make test-readers` installs them all."""
