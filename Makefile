@@ -23,6 +23,7 @@ lint: .venv/made
 # ARCHIVES=DIR tries them on archives of your own instead of the miniature.
 test-readers: .venv-readers/made
 	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/readers $(if $(ARCHIVES),--archives $(ARCHIVES))
+	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/test_docs.py -k README
 
 bench: .venv/made
 	@echo "Each of these says in its first lines what it measures; see benchmarks/README.md:"

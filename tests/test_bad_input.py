@@ -8,7 +8,6 @@ import contextlib
 import errno
 import io
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -70,16 +69,18 @@ def run_here(*arguments: str | Path) -> Outcome:
     return Outcome(ended.value.code, stdout.getvalue(), stderr.getvalue())
 
 
-def run(*arguments: str | Path, largest_file: int = resource.RLIM_INFINITY) -> Outcome:
+LIMITED = """\
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+def run(*arguments: str | Path, largest_file: int | None = None) -> Outcome:
     """Run ``imagenet-prep build`` as a user would; ``largest_file`` is what the system lets it write, in bytes."""
-    done = subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", "build", "--quiet", "--jobs", "1", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY)),
-    )
+    limited = [] if largest_file is None else ["-c", LIMITED, str(largest_file)]
+    command = ["-m", "imagenet_prep", "build", "--quiet", "--jobs", "1", *map(str, arguments)]
+    done = subprocess.run([sys.executable, *limited, *command], capture_output=True, text=True, check=False, timeout=60)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 

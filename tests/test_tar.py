@@ -391,6 +391,12 @@ def test_a_header_extension_must_be_small(kind: bytes) -> None:
     assert damage(data) == "some.tar at byte 512: a header extension claims 1,152,921,504,606,846,976 bytes"
 
 
+def test_a_name_of_two_megabytes_is_believed_by_nobody_even_if_it_is_there() -> None:
+    data = member(b"n" * (2 << 20), name=b"././@LongLink", kind=b"L") + header() + END
+
+    assert damage(data) == "some.tar at byte 512: a header extension claims 2,097,152 bytes"
+
+
 @pytest.mark.parametrize(
     "field",
     [b"\xff" * 12, b"\xff" * 10 + b"\xfe\0", b"-0000000001\0", b"-0000001000\0", b"-0000002000\0", b"-7777777777\0"],
