@@ -32,17 +32,16 @@ def catalog(
     train_bytes: int = TRAIN_BYTES,
     validation_bytes: int = VALIDATION_BYTES,
 ) -> Catalog:
-    """A catalog with so many images of each class; all columns but class and origin are the same everywhere."""
+    """A catalog with so many images of each class; all columns but class and archive are the same everywhere."""
     given = [("train", train, train_bytes), ("validation", validation, validation_bytes)]
     parts = [(role, counts, size) for role, counts, size in given if counts is not None]
     classes = np.concatenate([np.repeat(np.arange(1_000), counts) for _, counts, _ in parts]).astype(np.int16)
-    origins = np.repeat(np.arange(len(parts), dtype=np.int8), [counts.sum() for _, counts, _ in parts])
+    archive_of_row = np.repeat(np.arange(len(parts), dtype=np.int8), [counts.sum() for _, counts, _ in parts])
     rows = len(classes)
     columns = [
         pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), ["an image"]).cast(pa.string()),
         pa.array(classes),
-        pa.DictionaryArray.from_arrays(pa.array(origins), [role for role, _, _ in parts]),
-        pa.array(origins),
+        pa.array(archive_of_row),
         pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int16)), [""]),
         pa.array(np.zeros(rows, np.int64)),
         pa.array(np.zeros(rows, np.int32)),

@@ -1,11 +1,15 @@
 """Start of the command ``imagenet-prep`` and of ``python -m imagenet_prep``.
 
-Worker processes import this module too, so it imports nothing until it is called.
+Worker processes import this module too, so it imports nothing of the program until it is called.
 """
+
+import os
 
 
 def main() -> None:
     """Run the command line; ends the process with one of the documented exit codes."""
+    # NumPy's linear algebra starts a thread for each processor as it is loaded; nothing here multiplies matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from imagenet_prep.cli.main import run
 
     run()

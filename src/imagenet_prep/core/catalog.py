@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
 SCHEMA = pa.schema(
     [
         ("name", pa.string()),  # base name, which is the key of the image: n01440764_10026.JPEG
         ("class_index", pa.int16()),  # 0…999 in WNID order
-        ("origin", pa.dictionary(pa.int8(), pa.string())),  # the split it comes from: train or validation
-        ("archive", pa.int8()),  # position in Catalog.archives
+        ("archive", pa.int8()),  # position in Catalog.archives, whose role is the split the image comes from
         (
             "container",
             pa.dictionary(pa.int16(), pa.string()),
@@ -67,7 +65,8 @@ class Catalog:
         for archive in self.archives:
             digest.update(f"{archive.role}\0{archive.name}\0{archive.size}\n".encode())
         for name in self.table.column_names:
-            _hash_column(digest, name, self.table.column(name))
+            digest.update(name.encode())
+            _hash_array(digest, _whole(self.table.column(name)))
         return digest.hexdigest()
 
     def numbers(self, column: str) -> npt.NDArray[Any]:
@@ -77,30 +76,33 @@ class Catalog:
 
     def rows_of(self, origin: str) -> npt.NDArray[np.int64]:
         """Give the row numbers of the entries that come from the split ``origin``, ascending."""
-        if not len(self):
-            return np.empty(0, np.int64)
-        mask = pc.equal(self.table.column("origin").cast(pa.string()), origin)
-        return np.flatnonzero(mask.to_numpy())
+        archives = [position for position, archive in enumerate(self.archives) if archive.role == origin]
+        return np.flatnonzero(np.isin(self.numbers("archive"), archives))
 
     def class_counts(self, origin: str) -> npt.NDArray[np.int64]:
         """Count the images of each of the 1,000 classes in ``origin``; shape (1000,)."""
         return np.bincount(self.numbers("class_index")[self.rows_of(origin)], minlength=1000)
 
 
-def _hash_column(digest: Any, name: str, column: pa.ChunkedArray) -> None:
-    """Hash values rather than buffers where buffers may differ for equal values (dictionaries, unused bits)."""
-    digest.update(name.encode())
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(pa.string())
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # what combine_chunks gives for a column without chunks
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    if pa.types.is_list(array.type):
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """The same values in one piece, without copying them where they are in one already."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _hash_array(digest: Any, array: pa.Array) -> None:
+    """Hash values and not buffers, which may differ for equal values by what lies beside these."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        _hash_array(digest, array.indices)
+        _hash_array(digest, array.dictionary)
+    elif pa.types.is_list(kind):
         digest.update(np.ascontiguousarray(array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)))
-        array = array.flatten()
-    if pa.types.is_string(array.type):
-        digest.update(np.ascontiguousarray(pc.binary_length(array).to_numpy(zero_copy_only=False)))
-        array = pa.concat_arrays([array])  # offsets from zero, so that the data buffer holds just these values
-        digest.update(array.buffers()[2] or b"")
+        _hash_array(digest, array.flatten())
+    elif pa.types.is_string(kind):
+        bounds = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
+        digest.update(np.diff(bounds))
+        digest.update(memoryview(array.buffers()[2] or b"")[bounds[0] : bounds[-1]])
     else:
         digest.update(np.ascontiguousarray(array.to_numpy(zero_copy_only=False)))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
+import PIL
 import pyarrow as pa
 
 from imagenet_prep.core.plan import Plan, Shard
@@ -99,8 +99,8 @@ class _Ledger:
             ],
             "versions": {
                 "imagenet-prep": __version__,
-                "pillow": version("pillow"),
-                "pyarrow": version("pyarrow"),
+                "pillow": PIL.__version__,
+                "pyarrow": pa.__version__,
             },
         }
 

@@ -8,7 +8,7 @@ may be a miniature, and is only checked for being whole.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -20,14 +20,13 @@ import pyarrow as pa
 
 from imagenet_prep.core.catalog import SCHEMA, Archive, Catalog
 from imagenet_prep.core.census import check_counts
-from imagenet_prep.core.facts import DEVKIT, SPLITS, TRAIN, TRAIN_BOXES, VALIDATION, VALIDATION_BOXES
+from imagenet_prep.core.facts import DEVKIT, TRAIN, TRAIN_BOXES, VALIDATION, VALIDATION_BOXES
 from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import validation_truth
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import SourceError
 from imagenet_prep.platform import check_platform
-from imagenet_prep.sources.boxes import read_boxes
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.layout import FoundArchive, recognise
 from imagenet_prep.sources.official import ClassTar, Found, IndexTask, class_tars, run_index_task
@@ -163,6 +162,8 @@ def _check(parts: list[Found], catalog: Catalog) -> list[str]:
 
 
 def _boxes(found: dict[str, FoundArchive], watch: Watch) -> dict[str, array[float]]:
+    from imagenet_prep.sources.boxes import read_boxes  # and with it an XML parser, which few builds need
+
     boxes: dict[str, array[float]] = {}
     for role in (TRAIN_BOXES, VALIDATION_BOXES):
         if role in found:
@@ -181,9 +182,10 @@ def _table(parts: list[Found], archives: tuple[Archive, ...], boxes: dict[str, a
     columns = [
         names,
         pa.array(_joined([part.class_indexes for part in parts], np.int16)),
-        _dictionary(np.repeat([SPLITS.index(role) for role in roles], counts), SPLITS[:2], pa.int8()),
         pa.array(np.repeat([positions[role] for role in roles], counts).astype(np.int8)),
-        _dictionary(np.repeat(np.arange(len(parts)), counts), [part.container for part in parts], pa.int16()),
+        pa.DictionaryArray.from_arrays(
+            pa.array(np.repeat(np.arange(len(parts)), counts), pa.int16()), [part.container for part in parts]
+        ),
         pa.array(_joined([part.offsets for part in parts], np.int64)),
         pa.array(_joined([part.sizes for part in parts], np.int32)),
         _box_column(names, boxes),
@@ -199,10 +201,6 @@ def _strings(text: bytes, lengths: npt.NDArray[np.int32]) -> pa.StringArray:
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     return pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(text))
-
-
-def _dictionary(indexes: npt.NDArray[Any], values: Sequence[str], kind: pa.DataType) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(indexes, kind), pa.array(values, pa.string()))
 
 
 def _box_column(names: pa.StringArray, boxes: dict[str, array[float]]) -> pa.Array:

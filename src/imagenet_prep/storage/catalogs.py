@@ -44,7 +44,7 @@ def describes(path: Path, archives: tuple[Archive, ...]) -> bool:
     try:
         with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
             return _stored_archives(_document(reader)) == archives
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, pa.ArrowException):
         return False
 
 
@@ -69,6 +69,6 @@ def load_catalog(path: Path, archives: tuple[Archive, ...]) -> Catalog | None:
             table = reader.read_all().replace_schema_metadata(None)
         table.validate(full=True)
         catalog = Catalog(table.cast(SCHEMA), archives, tuple(document["notes"]))
-    except (OSError, ValueError, TypeError, KeyError):  # Arrow's own errors are among these
+    except (OSError, ValueError, TypeError, KeyError, pa.ArrowException):
         return None
     return catalog if catalog.identity == document.get("identity") else None
