@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from imagenet_prep.core.plan import Plan
-from imagenet_prep.core.report import Report
-from imagenet_prep.steps.audit import AuditReport
+if TYPE_CHECKING:
+    from imagenet_prep.core.plan import Plan
+    from imagenet_prep.core.report import Report
+    from imagenet_prep.steps.audit import AuditReport
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 

@@ -69,18 +69,13 @@ class RecordWriter:
     def flush(self) -> None:
         """Write what was taken; the images of it are no longer needed afterwards."""
         for start in range(0, len(self._pending), _BUFFERS_AT_ONCE):
-            self._write(self._pending[start : start + _BUFFERS_AT_ONCE])
+            self._size += write_all(self._descriptor, self._pending[start : start + _BUFFERS_AT_ONCE])
         self._pending.clear()
 
     def finish(self) -> Written:
         """Flush; tell the file's size and digest, and the length of every record."""
         self.flush()
         return Written((FileFact(self._path, self._size, self._digest.hexdigest()),), self._lengths)
-
-    def _write(self, buffers: list[Buffer]) -> None:
-        for buffer in buffers:
-            self._digest.update(buffer)
-        self._size += write_all(self._descriptor, buffers)
 
 
 def write_all(descriptor: int, buffers: list[Buffer]) -> int:

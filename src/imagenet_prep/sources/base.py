@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
 from imagenet_prep.core.task import Entries
 from imagenet_prep.errors import Problem, SourceError
 
-BUFFER_BYTES = (
-    4 << 20
-)  # of images between two writes: larger ones leave the processor's cache, smaller ones cost system calls
-READ_AHEAD_BYTES = (
-    16 << 20
-)  # asked of the kernel in advance: enough to keep a disk's queue full, little beside its cache
+BUFFER_BYTES = 1 << 20  # of images between two writes: more leave the processor's cache, fewer cost system calls
+READ_AHEAD_BYTES = 16 << 20  # asked of the kernel in advance: enough to keep a disk's queue full, little for its cache
 
 
 @contextlib.contextmanager
@@ -54,66 +50,51 @@ class ArchiveReader:
         for descriptor in self._descriptors:
             os.close(descriptor)
 
-    def batches(self, entries: Entries) -> Iterator[tuple[bytearray, list[tuple[int, int, int]]]]:
-        """Yield the entries in their order: a buffer, and for each entry in it its row, its start and its end
-        in the buffer.
+    def images(self, entries: Entries, before_reuse: Callable[[], None]) -> Iterator[tuple[int, bytearray, int, int]]:
+        """Yield the entries in their order: row, buffer, and where in the buffer the image begins and ends.
 
-        The buffer's contents are valid until the next batch is asked for. Raises SourceError if an archive
-        ends early.
+        An image stays where it is until ``before_reuse`` is called, which happens when the buffer is full: by then
+        whatever is needed of all images so far must be done with. Raises SourceError if an archive ends early.
         """
-        ahead = self._read_ahead(entries)
-        for rows in _fitting(entries, BUFFER_BYTES):
-            needed = sum(entries.sizes[row] for row in rows)
+        ahead, end = self._read_ahead(entries), 0
+        for row, size in enumerate(entries.sizes):
+            start, end = end, end + size
+            if end > len(self._buffer):
+                before_reuse()
+                start, end = 0, size
+                if size > len(self._buffer):
+                    self._buffer = bytearray(size)
             next(ahead, None)
-            if needed > len(self._buffer):  # a single image larger than the buffer
-                self._buffer = bytearray(needed)
-            yield self._buffer, self._fill(entries, rows)
+            self._read(entries, row, memoryview(self._buffer)[start:end])
+            yield row, self._buffer, start, end
 
-    def _fill(self, entries: Entries, rows: range) -> list[tuple[int, int, int]]:
-        places = []
-        start = 0
-        view = memoryview(self._buffer)
-        for row in rows:
-            end = start + entries.sizes[row]
-            archive = entries.archives[row]
-            with source_errors(self._paths[archive]):
-                got = os.preadv(self._descriptors[archive], [view[start:end]], entries.offsets[row])
-            if got < end - start:
-                raise self._changed(entries, row)
-            places.append((row, start, end))
-            start = end
-        return places
+    def _read(self, entries: Entries, row: int, place: memoryview) -> None:
+        archive = entries.archives[row]
+        try:
+            got = os.preadv(self._descriptors[archive], [place], entries.offsets[row])
+        except OSError as error:
+            raise self._failed(entries, row, error.strerror or str(error)) from error
+        if got < len(place):
+            raise self._failed(entries, row, "the archive ends before this image does; it has become shorter")
 
-    def _changed(self, entries: Entries, row: int) -> SourceError:
-        path = Path(self._paths[entries.archives[row]])
-        problem = Problem(
-            path.name, "the archive ends before this image does", entries.member(row), entries.offsets[row]
-        )
-        return SourceError(
-            "An archive became shorter while it was read:",
-            (problem,),
-            "Restore it and run the same command again.",
-        )
+    def _failed(self, entries: Entries, row: int, reason: str) -> SourceError:
+        archive = Path(self._paths[entries.archives[row]]).name
+        problem = Problem(archive, reason, entries.member(row), entries.offsets[row])
+        return SourceError("An archive cannot be read:", (problem,), "Put it right and run the same command again.")
 
     def _read_ahead(self, entries: Entries) -> Iterator[None]:
-        """Ask the kernel for the images to come, a batch at a time: shuffled reads of a cold disk are slow
-        one by one.
+        """Ask the kernel for the images to come: shuffled reads of a disk are slow one by one.
+
+        Each step belongs to one image, and keeps what was asked for READ_AHEAD_BYTES before what is read.
         """
         if not hasattr(os, "posix_fadvise"):  # macOS
             return
-        for rows in _fitting(entries, READ_AHEAD_BYTES):
-            for row in rows:
-                descriptor = self._descriptors[entries.archives[row]]
-                os.posix_fadvise(descriptor, entries.offsets[row], entries.sizes[row], os.POSIX_FADV_WILLNEED)
+        asked = asked_bytes = read_bytes = 0
+        for size in entries.sizes:
+            while asked < len(entries) and asked_bytes - read_bytes < READ_AHEAD_BYTES:
+                descriptor = self._descriptors[entries.archives[asked]]
+                os.posix_fadvise(descriptor, entries.offsets[asked], entries.sizes[asked], os.POSIX_FADV_WILLNEED)
+                asked_bytes += entries.sizes[asked]
+                asked += 1
+            read_bytes += size
             yield
-
-
-def _fitting(entries: Entries, limit: int) -> Iterator[range]:
-    """Cut the rows into ranges of at most ``limit`` bytes, or a single image that is larger."""
-    start = size = 0
-    for row in range(len(entries)):
-        if size + entries.sizes[row] > limit and row > start:
-            yield range(start, row)
-            start, size = row, 0
-        size += entries.sizes[row]
-    yield range(start, len(entries))

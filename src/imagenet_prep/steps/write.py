@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import xxhash
@@ -37,15 +38,12 @@ def write_shard(task: ShardTask) -> ShardOutcome:
     out = Path(task.out)
     with Publication(out) as target, ArchiveReader(task.archives) as reader:
         writers = {name: format_named(name).writer(target, task.shard) for name in task.formats}
-        for buffer, places in reader.batches(task.entries):
-            for row, start, end in places:
-                sample = facts.look_at(task, row, buffer, start, end)
-                if sample and not facts.problems:  # with a problem there will be no shard: only look for more
-                    for writer in writers.values():
-                        writer.add(sample)
-            with output_errors(out / str(task.shard)):
+        flush = partial(_flush, list(writers.values()), out / str(task.shard))
+        for row, buffer, start, end in reader.images(task.entries, before_reuse=flush):
+            sample = facts.look_at(task, row, buffer, start, end)
+            if sample and not facts.problems:  # with a problem there will be no shard: only look for more
                 for writer in writers.values():
-                    writer.flush()
+                    writer.add(sample)
         if facts.problems:
             return _outcome(task, facts, 0)
         written = {name: _finish(writer, out) for name, writer in writers.items()}
@@ -107,6 +105,12 @@ class _Facts:
         columns |= {f"{name}.length": part.lengths for name, part in written.items()}
         files = {name: part.files for name, part in written.items()}
         return Receipt(task.plan, task.shard, len(task.entries), files, columns)
+
+
+def _flush(writers: list[ShardWriter], path: Path) -> None:
+    with output_errors(path):
+        for writer in writers:
+            writer.flush()
 
 
 def _finish(writer: ShardWriter, out: Path) -> Written:
