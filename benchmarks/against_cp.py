@@ -39,7 +39,7 @@ def main() -> None:
     build = (*PREP, "build", "--quiet", "--jobs", str(options.jobs), *_recipe(archives, options.hold_out), *archives)
     pairs = []
     for number in range(options.pairs + 1):
-        pair = Pair(_copy(archives, options.scratch), _build(build, options.scratch))
+        pair = Pair(_copy(archives, options.scratch), _build(build, archives, options.scratch))
         print(_line(pair), "" if number else "(not counted)", flush=True)
         pairs += [pair] if number else []
     _summary(pairs, size)
@@ -63,13 +63,13 @@ def _recipe(archives: list[Path], hold_out: int) -> list[str]:
 
 def _copy(archives: list[Path], scratch: Path) -> Cost:
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        settle()
+        settle(archives, scratch)
         return run(("bash", "-c", COPY, "bash", *archives, folder))
 
 
-def _build(command: tuple[str | Path, ...], scratch: Path) -> Cost:
+def _build(command: tuple[str | Path, ...], archives: list[Path], scratch: Path) -> Cost:
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        settle()
+        settle(archives, scratch)
         return run((*command, Path(folder) / "out"))
 
 

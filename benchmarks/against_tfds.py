@@ -49,7 +49,7 @@ def main() -> None:
     start = run((options.python, "-c", IMPORT)).wall
     pairs = []
     for _ in range(options.pairs):
-        pair = _measured(theirs, options.scratch), _measured(ours, options.scratch)
+        pair = _measured(theirs, options), _measured(ours, options)
         print(_line(*pair), flush=True)
         pairs.append(pair)
     _summary(pairs, start, size)
@@ -65,9 +65,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measured(command: tuple[str | Path, ...], scratch: Path) -> Cost:
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        settle()
+def _measured(command: tuple[str | Path, ...], options: argparse.Namespace) -> Cost:
+    with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
+        settle(sorted(options.archives.glob("*.tar")), options.scratch)
         return run(("bash", "-c", SYNC, "bash", *command, Path(folder) / "out"))
 
 

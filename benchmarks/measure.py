@@ -7,9 +7,9 @@ not. Memory is the high-water mark (``VmHWM``) of every process of the tree, loo
 
 from __future__ import annotations
 
-import mmap
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +19,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 SECONDS_BETWEEN_LOOKS = 0.02
-LEFT_FREE = 1 << 30  # bytes that ``settle`` does not touch: others need memory meanwhile
 
 PREP = (sys.executable, "-m", "imagenet_prep")
 
@@ -104,18 +103,19 @@ def _descends(process: int, root: int, parents: dict[int, int]) -> bool:
     return process == root
 
 
-def settle() -> None:
-    """Make things equal for the next measurement.
+def settle(archives: Sequence[Path], scratch: Path) -> None:
+    """Make things equal for the next measurement: copy the archives to ``scratch`` and delete the copies.
 
-    What was written before goes to the disk now. And nearly all free memory is used once: a virtual machine hands
-    memory that has been free for seconds back to its host, and getting it again takes several times as long as a copy
-    does. Who happened to get such memory would pay for it.
+    What was written before goes to the disk, and the memory that the next output needs has just been in use. A virtual
+    machine hands memory that has been free for seconds back to its host, and getting it again takes several times as
+    long as a copy does: whoever happened to get such memory would pay for it.
     """
+    for archive in archives:
+        copy = scratch / "settle"
+        shutil.copyfile(archive, copy)
+        os.sync()
+        copy.unlink()
     os.sync()
-    facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    free = int(facts["MemFree"].split()[0]) * 1024
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
-    mmap.mmap(-1, max(free - LEFT_FREE, mmap.PAGESIZE), flags).close()
 
 
 def machine(*folders: Path) -> str:

@@ -39,9 +39,9 @@ def main() -> None:
     print(machine(options.archives, options.scratch), end="\n\n")
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
         the_plan, tasks = _stages(options, Path(folder) / "out")
-        settle()
+        settle(sorted(options.archives.glob("*.tar")), options.scratch)
         _floor(tasks[: options.shards], Path(folder) / "floor")
-        settle()
+        settle(sorted(options.archives.glob("*.tar")), options.scratch)
         _profile(tasks[: options.shards], options.top)
     print(f"{the_plan.images:,} images, {the_plan.size / the_plan.images:,.0f} bytes each on average")
 
@@ -78,7 +78,7 @@ def _stages(options: argparse.Namespace, out: Path) -> tuple[Plan, list[ShardTas
     with _stage("tasks", lambda: the_plan.images):
         paths = archive_paths(options.archives)
         tasks = [the_plan.task(shard, str(out), paths) for shard in the_plan.shards]
-    settle()
+    settle(sorted(options.archives.glob("*.tar")), options.scratch)
     with _stage("shards, one worker", lambda: the_plan.images):
         for task in tasks:
             write_shard(task)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from imagenet_prep.core.catalog import SCHEMA, Archive, Catalog
 from imagenet_prep.core.facts import TEST, TRAIN, VALIDATION
 from imagenet_prep.core.keys import order_keys, rank_keys
-from imagenet_prep.core.plan import Plan, PlanOptions, plan
+from imagenet_prep.core.plan import Plan, plan
+from imagenet_prep.core.recipe import PlanOptions
 from imagenet_prep.core.shards import ShardName, bounds, shard_count
 from imagenet_prep.core.splits import assign
 from imagenet_prep.core.taxonomy import official

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imagenet_prep.core.catalog import Archive, Catalog
-    from imagenet_prep.core.plan import Plan, PlanOptions, Shard, plan
+    from imagenet_prep.core.plan import Plan, Shard, plan
     from imagenet_prep.core.progress import Note, Progress
+    from imagenet_prep.core.recipe import PlanOptions
     from imagenet_prep.core.report import Report
     from imagenet_prep.core.sample import Box, Sample
     from imagenet_prep.core.shards import ShardName
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "core.catalog": ("Archive", "Catalog"),
-    "core.plan": ("Plan", "PlanOptions", "Shard", "plan"),
+    "core.plan": ("Plan", "Shard", "plan"),
     "core.progress": ("Note", "Progress"),
+    "core.recipe": ("PlanOptions",),
     "core.report": ("Report",),
     "core.sample": ("Box", "Sample"),
     "core.shards": ("ShardName",),

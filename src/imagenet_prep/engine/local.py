@@ -89,6 +89,8 @@ def local_engine(jobs: int) -> Iterator[Engine]:
     ours, theirs = multiprocessing.Pipe(duplex=False)
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(ours,))
+    for _ in range(jobs):  # each submission starts a worker: they get ready while this process prepares their work
+        executor.submit(_be_ready)
     completed = False
     try:
         yield _OnProcesses(executor, jobs)
@@ -122,6 +124,10 @@ def _terminable(work: Callable[[Task], Result], task: Task) -> Result:
         return work(task)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _be_ready() -> None:
+    """The first task of every worker."""
 
 
 def _start_worker(stop: Connection) -> None:

@@ -59,11 +59,10 @@ class RecordWriter:
         size = len(head) + len(image) + len(tail)
         length = _LENGTH.pack(size)
         crc = crc32c(tail, crc32c(image, crc32c(head)))
-        self._pending += (
-            length + _CRC.pack(masked(crc32c(length))) + head,
-            image,
-            tail + _CRC.pack(masked(crc)),
-        )
+        buffers = (length + _CRC.pack(masked(crc32c(length))) + head, image, tail + _CRC.pack(masked(crc)))
+        for buffer in buffers:  # now, while the image is in the processor's cache
+            self._digest.update(buffer)
+        self._pending += buffers
         self._lengths.append(size + FRAMING_BYTES)
 
     def flush(self) -> None:

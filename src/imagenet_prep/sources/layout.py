@@ -10,12 +10,15 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from imagenet_prep.core.facts import OFFICIAL_ARCHIVES, TRAIN, VALIDATION
 from imagenet_prep.errors import Problem, SourceError
 
 _GZIP = b"\x1f\x8b"
+
+Source = str | PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class FoundArchive:
     path: Path
     size: int
     modified: int
+
+
+def source_paths(source: Source | Iterable[Source]) -> list[Path]:
+    """Give one source or several as a list of paths."""
+    return [Path(source)] if isinstance(source, str | PathLike) else [Path(each) for each in source]
 
 
 def recognise(sources: Iterable[Path]) -> dict[str, FoundArchive]:

@@ -16,7 +16,7 @@ from imagenet_prep.core.progress import Progress, Watch, unwatched
 from imagenet_prep.core.task import FileFact
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import AuditError, Problem
-from imagenet_prep.steps.index import Source
+from imagenet_prep.sources.layout import Source
 from imagenet_prep.steps.places import BUILD, MANIFEST
 from imagenet_prep.steps.read_back import ReadBackTask, read_back
 

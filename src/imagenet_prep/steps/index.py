@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import SourceError
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.devkit import read_ground_truth
-from imagenet_prep.sources.layout import FoundArchive, recognise
+from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
 from imagenet_prep.sources.official import ClassTar, Found, IndexTask, class_tars, run_index_task
 from imagenet_prep.storage.catalogs import load_catalog, save_catalog
 
@@ -36,8 +35,6 @@ _TASKS_PER_WORKER = 8  # enough that all finish together, few enough that handin
 _REMEDY = (
     "Download the archive again, or compare its checksum with the published one; remove what does not belong there."
 )
-
-Source = str | PathLike[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,11 +85,6 @@ def index(
 def archive_paths(source: Source | Iterable[Source]) -> tuple[str, ...]:
     """Give the paths of the archives of ``source`` in the order of ``Catalog.archives``."""
     return tuple(str(each.path.absolute()) for each in recognise(source_paths(source)).values())
-
-
-def source_paths(source: Source | Iterable[Source]) -> list[Path]:
-    """Give one source or several as a list of paths."""
-    return [Path(source)] if isinstance(source, str | PathLike) else [Path(each) for each in source]
 
 
 def _walk(found: dict[str, FoundArchive], archives: tuple[Archive, ...], engine: Engine, watch: Watch) -> Catalog:

@@ -46,7 +46,7 @@ def write_shard(task: ShardTask) -> ShardOutcome:
                     writer.add(sample)
         if facts.problems:
             return _outcome(task, facts, 0)
-        written = {name: _finish(writer, out) for name, writer in writers.items()}
+        written = {name: _finish(writer, out / str(task.shard)) for name, writer in writers.items()}
         target.finish()
     save_receipt(receipts_folder(out), facts.receipt(task, written))
     return _outcome(task, facts, sum(file.size for part in written.values() for file in part.files))
@@ -113,8 +113,8 @@ def _flush(writers: list[ShardWriter], path: Path) -> None:
             writer.flush()
 
 
-def _finish(writer: ShardWriter, out: Path) -> Written:
-    with output_errors(out):
+def _finish(writer: ShardWriter, path: Path) -> Written:
+    with output_errors(path):
         return writer.finish()
 
 
