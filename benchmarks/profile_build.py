@@ -114,10 +114,8 @@ def _floor(tasks: list[ShardTask], scratch: Path) -> None:
 
 def _each(task: ShardTask, act: Callable[[memoryview], object]) -> None:
     with ArchiveReader(task.archives) as reader:
-        for buffer, places in reader.batches(task.entries):
-            view = memoryview(buffer)
-            for _, start, end in places:
-                act(view[start:end])
+        for _, buffer, start, end in reader.images(task.entries, before_reuse=lambda: None):
+            act(memoryview(buffer)[start:end])
 
 
 def _profile(tasks: list[ShardTask], top: int) -> None:

@@ -1,8 +1,9 @@
 """Engines on this machine: the process itself, or a few processes beside it.
 
-Processes are spawned rather than forked: a fork copies locks that other threads hold (Arrow has threads), and
-spawning is as quick, because workers import neither Arrow nor NumPy. Tasks are handed out a few at a time, so
-that a thousand of them never lie in memory as pickles.
+Processes are forked while this process has a single thread, and spawned otherwise: a fork is at work in milliseconds,
+but it copies locks that other threads hold, and Arrow, NumPy and progress bars have threads. So the engine is made
+first, and workers load neither Arrow nor NumPy themselves. Tasks are handed out a few at a time: a thousand never lie
+in memory as pickles.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
+from pathlib import Path
 
 from imagenet_prep.engine.base import Engine, Result, Task
 from imagenet_prep.errors import PrepError
@@ -87,8 +89,8 @@ def local_engine(jobs: int) -> Iterator[Engine]:
         yield InProcess()
         return
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(ours,))
+    context = multiprocessing.get_context("fork" if _has_one_thread() else "spawn")
+    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(ours, theirs))
     for _ in range(jobs):  # each submission starts a worker: they get ready while this process prepares their work
         executor.submit(_be_ready)
     completed = False
@@ -130,9 +132,19 @@ def _be_ready() -> None:
     """The first task of every worker."""
 
 
-def _start_worker(stop: Connection) -> None:
+def _has_one_thread() -> bool:
+    """Whether nothing but this thread runs in the process; where the system does not say, no."""
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:  # macOS
+        return False
+
+
+def _start_worker(stop: Connection, parents_end: Connection) -> None:
+    parents_end.close()  # a copy of it here would keep the pipe open when the parent closes its own
     # An interrupt at the terminal reaches the whole process group; this process's parent decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the parent's handler
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
 
 
@@ -141,7 +153,7 @@ def _stop_with_parent(stop: Connection) -> None:
     wait for ever.
     """
     parent = multiprocessing.parent_process()
-    assert parent is not None  # this runs in a spawned process only
+    assert parent is not None  # this runs in a worker only
     wait_for([parent.sentinel, stop])
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE)
