@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 
 import imagenet_prep.steps.index as index_step
-from imagenet_prep.core.catalog import SCHEMA, Archive, Catalog
+from imagenet_prep.core.archive import Archive
+from imagenet_prep.core.catalog import SCHEMA, Catalog
 from imagenet_prep.core.taxonomy import official, validation_truth
 from imagenet_prep.errors import SourceError
 from imagenet_prep.steps.index import IndexOptions, index

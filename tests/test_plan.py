@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagenet_prep.core.catalog import SCHEMA, Archive, Catalog
+from imagenet_prep.core.archive import Archive
+from imagenet_prep.core.catalog import SCHEMA, Catalog
 from imagenet_prep.core.facts import TEST, TRAIN, VALIDATION
 from imagenet_prep.core.keys import order_keys, rank_keys
 from imagenet_prep.core.plan import Plan, plan

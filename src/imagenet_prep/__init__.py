@@ -16,7 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imagenet_prep.core.catalog import Archive, Catalog
+    from imagenet_prep.core.archive import Archive
+    from imagenet_prep.core.catalog import Catalog
     from imagenet_prep.core.plan import Plan, Shard, plan
     from imagenet_prep.core.progress import Note, Progress
     from imagenet_prep.core.recipe import PlanOptions
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from imagenet_prep.version import __version__
 
 _HOMES = {
-    "core.catalog": ("Archive", "Catalog"),
+    "core.archive": ("Archive",),
+    "core.catalog": ("Catalog",),
     "core.plan": ("Plan", "Shard", "plan"),
     "core.progress": ("Note", "Progress"),
     "core.recipe": ("PlanOptions",),

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
+from imagenet_prep.core.archive import Archive
+
 SCHEMA = pa.schema(
     [
         ("name", pa.string()),  # base name, which is the key of the image: n01440764_10026.JPEG
@@ -29,18 +31,6 @@ SCHEMA = pa.schema(
         ("boxes", pa.list_(pa.float32())),  # xmin, ymin, xmax, ymax of each box in turn, as fractions 0…1
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """One file the user gave. ``modified`` is its modification time in nanoseconds, which tells a changed
-    file from the same one.
-    """
-
-    name: str
-    role: str
-    size: int
-    modified: int
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imagenet_prep.core.catalog import Archive, Catalog
+from imagenet_prep.core.archive import Archive
+from imagenet_prep.core.catalog import Catalog
 from imagenet_prep.core.facts import (
     CLASS_COUNT,
     OFFICIAL_BY_ROLE,

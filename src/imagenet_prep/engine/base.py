@@ -20,6 +20,6 @@ class Engine(Protocol):
         """How many tasks run at once."""
 
     def run(self, work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """Yield results as they are finished. What ``work`` raises is raised here, and the tasks not yet
-        started are dropped.
+        """Start the work, and yield results as they are finished. What ``work`` raises is raised here, and the tasks
+        not yet started are dropped.
         """

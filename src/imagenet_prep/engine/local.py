@@ -27,7 +27,7 @@ from pathlib import Path
 from imagenet_prep.engine.base import Engine, Result, Task
 from imagenet_prep.errors import PrepError
 
-_WAITING_PER_WORKER = 1  # tasks that lie ready for each worker beside the one it has: none ever waits for this process
+_WAITING_PER_WORKER = 3  # tasks that lie ready for each worker beside the one it has: none ever waits for this process
 
 _MOST_BY_DEFAULT = 32  # processes: each moves about 1 GB a second, so more of them wait for any disk
 _GRACE = 1.0  # seconds a worker has to remove what it was writing
@@ -52,28 +52,41 @@ class OnExecutor:
     def __init__(self, executor: Executor, width: int) -> None:
         self.width = width
         self._executor = executor
+        self._window = width * (1 + _WAITING_PER_WORKER)
 
     def run(self, work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """Yield results as they are finished; a worker that died is an error, never a wait."""
+        """Start at once, and yield results as they are finished; a worker that died is an error, never a wait."""
         remaining = iter(tasks)
-        running: set[Future[Result]] = set()
+        with _dead_workers_named():
+            return self._results(work, remaining, self._submit(work, remaining, self._window))
+
+    def _submit(self, work: Callable[[Task], Result], remaining: Iterator[Task], count: int) -> set[Future[Result]]:
+        return {self._executor.submit(work, task) for task in islice(remaining, count)}
+
+    def _results(
+        self, work: Callable[[Task], Result], remaining: Iterator[Task], running: set[Future[Result]]
+    ) -> Iterator[Result]:
         try:
-            while True:
-                free = self.width * (1 + _WAITING_PER_WORKER) - len(running)
-                running |= {self._executor.submit(work, task) for task in islice(remaining, free)}
-                if not running:
-                    return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        except BrokenProcessPool as error:
-            raise PrepError(
-                "A worker process was killed, perhaps because memory ran out.",
-                remedy="Run the same command again: finished shards are kept. Fewer --jobs need less memory.",
-            ) from error
+            with _dead_workers_named():
+                while running:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    running |= self._submit(work, remaining, self._window - len(running))
+                    for future in done:
+                        yield future.result()
         finally:
             for future in running:
                 future.cancel()
+
+
+@contextlib.contextmanager
+def _dead_workers_named() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise PrepError(
+            "A worker process was killed, perhaps because memory ran out.",
+            remedy="Run the same command again: finished shards are kept. Fewer --jobs need less memory.",
+        ) from error
 
 
 @contextlib.contextmanager

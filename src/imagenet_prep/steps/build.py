@@ -3,7 +3,7 @@
 Remaining work is a subtraction: planned shards minus receipts. The same command again therefore goes on where the last
 one stopped, and another recipe or other archives in the same folder are refused.
 
-The stages are in ``steps/stages.py``, which loads Arrow: by then the workers have been started, and the two overlap.
+The engine comes first, then the index, then what needs Arrow: so the workers are at work while it is loaded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from imagenet_prep.errors import OtherBuildError, OutputError
 from imagenet_prep.formats import format_named
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source, source_paths
-from imagenet_prep.steps.places import PRIVATE, plan_path
+from imagenet_prep.steps.index import IndexOptions, archive_paths, index
+from imagenet_prep.steps.places import PRIVATE, catalog_path, plan_path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,9 +63,11 @@ def build(
     sources, out = source_paths(source), Path(out)
     _refuse_foreign(out)
     with _engine(options, executor) as engine:
-        from imagenet_prep.steps.stages import run_stages
+        # What the folder keeps of an earlier run is replaced only once it is found to be of this build.
+        catalog = index(sources, IndexOptions(cache=catalog_path(out), refresh=False), watch=watch, engine=engine)
+        from imagenet_prep.steps.stages import run_stages  # with Arrow, which the index has loaded while it waited
 
-        report = run_stages(sources, out, options, engine, watch)
+        report = run_stages(catalog, archive_paths(sources), out, options, engine, watch)
     return replace(report, seconds=time.monotonic() - started)
 
 

@@ -3,38 +3,33 @@
 Class tars are walked in parallel; their order in the catalog is that of the archive all the same. What the
 archives contain is checked against the official counts where an archive has the official size: a shorter one
 may be a miniature, and is only checked for being whole.
+
+The walk needs neither NumPy nor Arrow: they are loaded while the workers are at it.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
-from imagenet_prep.core.catalog import SCHEMA, Archive, Catalog
-from imagenet_prep.core.census import check_counts
+from imagenet_prep.core.archive import Archive
 from imagenet_prep.core.facts import DEVKIT, TRAIN, TRAIN_BOXES, VALIDATION, VALIDATION_BOXES
 from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import validation_truth
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
-from imagenet_prep.errors import SourceError
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
 from imagenet_prep.sources.official import ClassTar, Found, IndexTask, class_tars, run_index_task
-from imagenet_prep.storage.catalogs import load_catalog, save_catalog
+
+if TYPE_CHECKING:
+    from imagenet_prep.core.catalog import Catalog
 
 _TASKS_PER_WORKER = 8  # enough that all finish together, few enough that handing them out costs nothing
-_REMEDY = (
-    "Download the archive again, or compare its checksum with the published one; remove what does not belong there."
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +63,7 @@ def index(
     options = options or IndexOptions()
     found = recognise(source_paths(source))
     archives = tuple(Archive(each.path.name, each.role, each.size, each.modified) for each in found.values())
-    catalog = load_catalog(options.cache, archives) if options.cache else None
+    catalog = _kept(options.cache, archives)
     if catalog is None:
         if engine is None:
             with local_engine(options.jobs) as own:
@@ -76,10 +71,20 @@ def index(
         else:
             catalog = _walk(found, archives, engine, watch)
         if options.cache and options.refresh:
+            from imagenet_prep.storage.catalogs import save_catalog
+
             save_catalog(options.cache, catalog)
     for note in catalog.notes:
         watch(Note(note))
     return catalog
+
+
+def _kept(cache: Path | None, archives: tuple[Archive, ...]) -> Catalog | None:
+    if cache is None or not cache.exists():
+        return None
+    from imagenet_prep.storage.catalogs import load_catalog
+
+    return load_catalog(cache, archives)
 
 
 def archive_paths(source: Source | Iterable[Source]) -> tuple[str, ...]:
@@ -91,18 +96,19 @@ def _walk(found: dict[str, FoundArchive], archives: tuple[Archive, ...], engine:
     notes: list[str] = []
     truth = _truth(found, notes)
     tars, outside = _class_tars(found)
+    results = engine.run(run_index_task, _tasks(found, tars, truth, engine.width))
+    from imagenet_prep.steps.assemble import assemble  # which loads NumPy and Arrow, while the workers walk
+
     walked: dict[str, Found] = {}
     images = 0
     watch(Progress("index", 0, 0))
-    for part in engine.run(run_index_task, _tasks(found, tars, truth, engine.width)):
+    for part in results:
         for each in part:
             walked[each.container] = each
             images += len(each.lengths)
         watch(Progress("index", images, 0))
     parts = [walked[container] for container in (*(f"{tar.wnid}.tar" for tar in tars), "") if container in walked]
-    catalog = Catalog(_table(parts, archives, _boxes(found, watch)), archives)
-    notes += _check([*outside, *parts], catalog)
-    return replace(catalog, notes=tuple(notes))
+    return assemble(outside, parts, archives, _boxes(found, watch), notes)
 
 
 def _truth(found: dict[str, FoundArchive], notes: list[str]) -> array[int]:
@@ -138,21 +144,6 @@ def _tasks(found: dict[str, FoundArchive], tars: list[ClassTar], truth: array[in
             yield IndexTask(str(path), path.name, TRAIN, tuple(tars[start : start + each]))
 
 
-def _check(parts: list[Found], catalog: Catalog) -> list[str]:
-    """Raise what the walk found wrong, all at once; give the notes."""
-    problems = [problem for part in parts for problem in part.problems]
-    census = check_counts(catalog)
-    unended = [part.unended for part in parts if part.unended]
-    if problems or census.problems or (unended and not census.complete):
-        found = (*problems, *unended, *census.problems)
-        raise SourceError("The archives are not what they should be:", found, _REMEDY)
-    notes = list(census.notes)
-    ignored = sum(part.ignored for part in parts)
-    if ignored:
-        notes.append(f"Ignored {ignored:,} folders and macOS files inside the archives.")
-    return notes
-
-
 def _boxes(found: dict[str, FoundArchive], watch: Watch) -> dict[str, array[float]]:
     from imagenet_prep.sources.boxes import read_boxes  # and with it an XML parser, which few builds need
 
@@ -164,40 +155,3 @@ def _boxes(found: dict[str, FoundArchive], watch: Watch) -> dict[str, array[floa
                 if len(boxes) % 10_000 == 0:
                     watch(Progress("boxes", len(boxes), 0))
     return boxes
-
-
-def _table(parts: list[Found], archives: tuple[Archive, ...], boxes: dict[str, array[float]]) -> pa.Table:
-    counts = [len(part.lengths) for part in parts]
-    positions = {archive.role: position for position, archive in enumerate(archives)}
-    roles = [TRAIN if part.container else VALIDATION for part in parts]
-    names = _strings(b"".join(part.names for part in parts), _joined([part.lengths for part in parts], np.int32))
-    columns = [
-        names,
-        pa.array(_joined([part.class_indexes for part in parts], np.int16)),
-        pa.array(np.repeat([positions[role] for role in roles], counts).astype(np.int8)),
-        pa.DictionaryArray.from_arrays(
-            pa.array(np.repeat(np.arange(len(parts)), counts), pa.int16()), [part.container for part in parts]
-        ),
-        pa.array(_joined([part.offsets for part in parts], np.int64)),
-        pa.array(_joined([part.sizes for part in parts], np.int32)),
-        _box_column(names, boxes),
-    ]
-    return pa.table(columns, schema=SCHEMA)
-
-
-def _joined(columns: list[array[int]], dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:
-    return np.frombuffer(b"".join(columns), dtype)
-
-
-def _strings(text: bytes, lengths: npt.NDArray[np.int32]) -> pa.StringArray:
-    offsets = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    return pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(text))
-
-
-def _box_column(names: pa.StringArray, boxes: dict[str, array[float]]) -> pa.Array:
-    if not boxes:
-        return pa.nulls(len(names), SCHEMA.field("boxes").type)
-    of_image = [boxes.get(str(name).removesuffix(".JPEG")) or () for name in names]
-    offsets = np.cumsum([0, *map(len, of_image)], dtype=np.int32)
-    return pa.ListArray.from_arrays(offsets, pa.array(np.frombuffer(b"".join(map(bytes, of_image)), np.float32)))

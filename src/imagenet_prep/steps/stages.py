@@ -1,10 +1,11 @@
-"""The stages of a build, one after the other on one engine: index and plan, write what is missing, finish."""
+"""The stages of a build behind the index, one after the other: plan, write what is missing, finish."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from imagenet_prep.core.catalog import Catalog
 from imagenet_prep.core.plan import Plan, Shard, hold_out_sentence, plan
 from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.core.recipe import PlanOptions
@@ -13,7 +14,6 @@ from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import OtherBuildError, Problem, SourceError
 from imagenet_prep.formats import format_named
 from imagenet_prep.steps.finish import finish
-from imagenet_prep.steps.index import IndexOptions, archive_paths, index
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, catalog_path, plan_path, receipts_folder
 from imagenet_prep.steps.write import write_shard
 from imagenet_prep.storage.catalogs import describes, save_catalog
@@ -24,16 +24,18 @@ from imagenet_prep.storage.space import check_space
 _ROW_BYTES = 256  # of each image in catalog, receipt and manifest together, for the check of free space: generous
 
 
-def run_stages(sources: list[Path], out: Path, options: PlanOptions, engine: Engine, watch: Watch) -> Report:
+def run_stages(
+    catalog: Catalog, archives: tuple[str, ...], out: Path, options: PlanOptions, engine: Engine, watch: Watch
+) -> Report:
     """Do everything that is missing in ``out``. Nothing is written before sources, plan and free space were found
     good.
     """
-    the_plan = _plan(sources, out, options, engine, watch)
+    the_plan = _plan(catalog, out, options)
     watch(Note(hold_out_sentence(the_plan)))
     todo = [shard for shard in the_plan.shards if not _is_finished(out, the_plan, shard)]
     check_space(out, _space_needed(the_plan, todo))
     _claim(out, the_plan, todo)
-    written = _write(out, the_plan, todo, archive_paths(sources), engine, watch)
+    written = _write(out, the_plan, todo, archives, engine, watch)
     watch(Progress("finish", 0, 0))
     return Report(
         repaired=finish(out, the_plan),
@@ -45,12 +47,9 @@ def run_stages(sources: list[Path], out: Path, options: PlanOptions, engine: Eng
     )
 
 
-def _plan(sources: list[Path], out: Path, options: PlanOptions, engine: Engine, watch: Watch) -> Plan:
-    """Index and plan; refuse a folder that holds another plan. The catalog kept in the folder is used if it
-    still fits.
-    """
-    kept = IndexOptions(cache=catalog_path(out), refresh=False)  # written only once the folder is found to be ours
-    the_plan = plan(index(sources, kept, watch=watch, engine=engine), options)
+def _plan(catalog: Catalog, out: Path, options: PlanOptions) -> Plan:
+    """Plan; refuse a folder that holds another plan."""
+    the_plan = plan(catalog, options)
     if not plan_path(out).exists():
         return the_plan
     held, wanted = _held_plan(out), the_plan.document()

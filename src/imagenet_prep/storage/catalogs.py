@@ -12,7 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from imagenet_prep.core.catalog import SCHEMA, Archive, Catalog
+from imagenet_prep.core.archive import Archive
+from imagenet_prep.core.catalog import SCHEMA, Catalog
 from imagenet_prep.storage.publish import Publication, output_errors
 
 CATALOG_VERSION = 1

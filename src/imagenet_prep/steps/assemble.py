@@ -1,0 +1,95 @@
+"""From what the index found, container by container, to a catalog: the last step of the index, and the first that
+needs Arrow.
+
+Columns are joined as blocks of memory: no Python object is made for any of 1.28 million images.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from imagenet_prep.core.archive import Archive
+from imagenet_prep.core.catalog import SCHEMA, Catalog
+from imagenet_prep.core.census import check_counts
+from imagenet_prep.core.facts import TRAIN, VALIDATION
+from imagenet_prep.errors import SourceError
+from imagenet_prep.sources.official import Found
+
+_REMEDY = (
+    "Download the archive again, or compare its checksum with the published one; remove what does not belong there."
+)
+
+
+def assemble(
+    outside: list[Found],
+    parts: list[Found],
+    archives: tuple[Archive, ...],
+    boxes: dict[str, array[float]],
+    notes: list[str],
+) -> Catalog:
+    """Make the catalog of ``parts``, in their order; ``outside`` is what lay between them, ``boxes`` are by stem of
+    the name.
+
+    Raises SourceError with everything that was found wrong.
+    """
+    catalog = Catalog(_table(parts, archives, boxes), archives)
+    notes = [*notes, *_check([*outside, *parts], catalog)]
+    return replace(catalog, notes=tuple(notes))
+
+
+def _check(parts: list[Found], catalog: Catalog) -> list[str]:
+    """Raise what the walk found wrong, all at once; give the notes."""
+    problems = [problem for part in parts for problem in part.problems]
+    census = check_counts(catalog)
+    unended = [part.unended for part in parts if part.unended]
+    if problems or census.problems or (unended and not census.complete):
+        found = (*problems, *unended, *census.problems)
+        raise SourceError("The archives are not what they should be:", found, _REMEDY)
+    notes = list(census.notes)
+    ignored = sum(part.ignored for part in parts)
+    if ignored:
+        notes.append(f"Ignored {ignored:,} folders and macOS files inside the archives.")
+    return notes
+
+
+def _table(parts: list[Found], archives: tuple[Archive, ...], boxes: dict[str, array[float]]) -> pa.Table:
+    counts = [len(part.lengths) for part in parts]
+    positions = {archive.role: position for position, archive in enumerate(archives)}
+    roles = [TRAIN if part.container else VALIDATION for part in parts]
+    names = _strings(b"".join(part.names for part in parts), _joined([part.lengths for part in parts], np.int32))
+    columns = [
+        names,
+        pa.array(_joined([part.class_indexes for part in parts], np.int16)),
+        pa.array(np.repeat([positions[role] for role in roles], counts).astype(np.int8)),
+        pa.DictionaryArray.from_arrays(
+            pa.array(np.repeat(np.arange(len(parts)), counts), pa.int16()), [part.container for part in parts]
+        ),
+        pa.array(_joined([part.offsets for part in parts], np.int64)),
+        pa.array(_joined([part.sizes for part in parts], np.int32)),
+        _box_column(names, boxes),
+    ]
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _joined(columns: list[array[int]], dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:
+    return np.frombuffer(b"".join(columns), dtype)
+
+
+def _strings(text: bytes, lengths: npt.NDArray[np.int32]) -> pa.StringArray:
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    return pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(text))
+
+
+def _box_column(names: pa.StringArray, boxes: dict[str, array[float]]) -> pa.Array:
+    if not boxes:
+        return pa.nulls(len(names), SCHEMA.field("boxes").type)
+    of_image = [boxes.get(str(name).removesuffix(".JPEG")) or () for name in names]
+    offsets = np.cumsum([0, *map(len, of_image)], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(np.frombuffer(b"".join(map(bytes, of_image)), np.float32)))
