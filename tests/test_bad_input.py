@@ -30,7 +30,7 @@ from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT, BOXES = "ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_bbox_train_v2.tar.gz"
 COMPLETE = {"build.json", "manifest.parquet", "classes.csv", "dataset_info.json", "features.json"}
-DAMAGED = "Download the archive again, or compare its checksum with the published one"
+DAMAGED = "Compare the archive's checksum with the published one, or download it again"
 
 
 @dataclass(frozen=True)

@@ -450,11 +450,14 @@ def test_an_archive_cut_anywhere_is_never_taken_for_a_shorter_one() -> None:
             assert found == whole or isinstance(found[-1], Missing), size
 
 
+CUT = "the end-of-archive block is missing: the archive was cut between two members"
+
+
 def test_a_cut_between_two_members_leaves_no_end_block() -> None:
     data = member(b"x" * 600, name=b"one") + member(b"y", name=b"two")
 
-    assert walked(data)[-1] == Missing(2560)
-    assert walked(data[:1536]) == [Member("one", 512, 600, b"0"), Missing(1536)]
+    assert walked(data)[-1] == Missing(2560, CUT)
+    assert walked(data[:1536]) == [Member("one", 512, 600, b"0"), Missing(1536, CUT)]
 
 
 def test_a_cut_in_a_header_says_so() -> None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tarfile
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imagenet_prep.core.facts import VALIDATION
+from imagenet_prep.core.facts import VALIDATION, VALIDATION_IMAGES
 from imagenet_prep.core.taxonomy import official
-from imagenet_prep.errors import Problem
+from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.tar import Member, Missing, TarRange, walk
 
@@ -84,12 +85,14 @@ def class_tars(path: Path) -> tuple[list[ClassTar], Found]:
                 outside.problems.append(Problem(path.name, "is there twice", member.name, member.offset))
             else:
                 tars[match[1]] = ClassTar(match[1], member.offset, member.size)
+    if not tars and not outside.problems:
+        outside.problems.append(Problem(path.name, "has no class tars in it"))
     return list(tars.values()), outside
 
 
 def run_index_task(task: IndexTask) -> list[Found]:
-    """Walk the parts of a task; one ``Found`` for each container. Raises SourceError where an archive is
-    damaged.
+    """Walk the parts of a task; one ``Found`` for each container, with what is wrong there. Raises SourceError if the
+    archive cannot be opened or read.
     """
     with open_range(Path(task.path)) as whole:
         if task.role == VALIDATION:
@@ -108,17 +111,16 @@ def _walk_class_tar(whole: TarRange, tar: ClassTar) -> Found:
             return "is not named like an ImageNet train image"
         return facts.index if match[1] == tar.wnid else f"is in the tar of {tar.wnid}, but its name says {match[1]}"
 
-    found = _walk_images(part, class_of)
-    if not found.lengths and not found.problems:
-        found.problems.append(Problem(whole.archive, "has no images", part.container, part.start))
-    return found
+    return _walk_images(part, class_of)
 
 
 def _validation_class(truth: array[int]) -> Callable[[str], int | str]:
     def class_of(name: str) -> int | str:
         match = _VALIDATION_IMAGE.fullmatch(name)
-        if not match or not 1 <= int(match[1]) <= len(truth):
+        if not match or not 1 <= int(match[1]) <= VALIDATION_IMAGES:
             return "is not named like an ImageNet validation image"
+        if int(match[1]) > len(truth):
+            return f"has no class: the devkit's list ends with image {len(truth):,}"
         return truth[int(match[1]) - 1]
 
     return class_of
@@ -145,22 +147,26 @@ def _walk_images(tar: TarRange, class_of: Callable[[str], int | str]) -> Found:
         found.class_indexes.append(class_index)
         found.offsets.append(member.offset)
         found.sizes.append(member.size)
+    if not found.lengths and not found.problems:
+        found.problems.append(Problem(tar.archive, "has no images", tar.container, tar.start))
     return found
 
 
 def _files(tar: TarRange, found: Found) -> Iterator[Member]:
-    """Yield the regular files of a tar; note the rest in ``found``."""
-    for member in walk(tar):
-        if isinstance(member, Missing):
-            reason = "the end-of-archive block is missing: the archive was cut between two members"
-            found.unended = Problem(tar.archive, reason, tar.container, member.offset)
-        elif _LITTER.fullmatch(member.name) or member.type == b"5":
-            found.ignored += 1
-        elif member.is_file:
-            yield member
-        else:
-            place = "/".join(part for part in (tar.container, _printable(member.name)) if part)
-            found.problems.append(Problem(tar.archive, "is a link or a device, not a file", place, member.offset))
+    """Yield the regular files of a tar; note the rest in ``found``, and damage, which ends the walk."""
+    try:
+        for member in walk(tar):
+            if isinstance(member, Missing):
+                found.unended = Problem(tar.archive, member.reason, tar.container, member.offset)
+            elif _LITTER.fullmatch(member.name) or member.type == tarfile.DIRTYPE:
+                found.ignored += 1
+            elif member.is_file:
+                yield member
+            else:
+                place = "/".join(part for part in (tar.container, _printable(member.name)) if part)
+                found.problems.append(Problem(tar.archive, "is a link or a device, not a file", place, member.offset))
+    except SourceError as error:  # as many class tars may be damaged as there are: all of them are reported
+        found.problems += error.problems
 
 
 def _printable(name: str) -> str:

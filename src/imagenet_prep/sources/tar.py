@@ -59,9 +59,10 @@ class TarRange(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """Yielded last by a walk that found no end-of-archive block at ``offset``."""
+    """Yielded last by a walk that found no sound end of the archive at ``offset``, and why."""
 
     offset: int
+    reason: str
 
 
 def walk(tar: TarRange) -> Iterator[Member | Missing]:
@@ -75,7 +76,7 @@ def walk(tar: TarRange) -> Iterator[Member | Missing]:
         if len(header) < BLOCK or position + BLOCK > tar.end:
             raise tar.damaged(position, "the archive ends inside a member's header")
         if header[0] == 0 and not any(header):
-            _check_tail(tar, position)
+            yield from _check_tail(tar, position)
             return
         name, size, kind = _parse(tar, position, header)
         data = position + BLOCK
@@ -92,7 +93,7 @@ def walk(tar: TarRange) -> Iterator[Member | Missing]:
             reason = f"claims {size:,} bytes, but only {max(0, tar.end - data):,} are left: the archive was cut short"
             raise tar.damaged(data, reason, name)
         yield Member(name, data, size, kind)
-    yield Missing(position)
+    yield Missing(position, "the end-of-archive block is missing: the archive was cut between two members")
 
 
 def _parse(tar: TarRange, position: int, header: bytes) -> tuple[str, int, bytes]:
@@ -166,13 +167,13 @@ def _size(tar: TarRange, offset: int, claimed: str | None, size: int) -> int:
     return int(claimed)
 
 
-def _check_tail(tar: TarRange, end: int) -> None:
-    """Behind the end block come zeros up to a full record. Megabytes of them are a file that a download tool allocated
-    and never filled; anything but zeros means that the end block is a header that was lost.
+def _check_tail(tar: TarRange, end: int) -> Iterator[Missing]:
+    """Behind the end block come zeros up to a full record. Megabytes of them are a file that a download tool
+    allocated and never filled; anything but zeros may mean that the end block is a header that was lost.
     """
     rest = tar.end - end
     if rest > _LONGEST_HEADER_DATA:
         reason = f"the archive seems to end here, {rest:,} bytes before its last: the download is unfinished"
         raise tar.damaged(end, reason)
     if any(os.pread(tar.descriptor, rest, end)):
-        raise tar.damaged(end, "there are zeros where the header of a member should be")
+        yield Missing(end, "there are zeros where the header of a member should be")
