@@ -65,7 +65,7 @@ def _check_large_enough(catalog: Catalog, per_class: int) -> None:
         if 0 < counts[facts.index] <= per_class
     )
     if problems:
-        smallest = int(counts[counts > 0].min())
+        smallest = int(np.min(counts[counts > 0]))
         raise UsageError(
             f"Holding out {per_class} images per class leaves {len(problems)} of the classes without train images:",
             problems,
