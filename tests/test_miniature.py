@@ -188,9 +188,9 @@ def test_an_annotation_is_pascal_voc_with_tabs() -> None:
         "object",
     ]
     assert (root.findtext("folder"), root.findtext("filename")) == ("n01440764", "n01440764_18")
-    assert [element.text for element in root.find("size") or ()] == ["64", "48", "3"]
+    assert [element.text for element in root.iterfind("size/*")] == ["64", "48", "3"]
     assert root.findtext("object/name") == "n01440764"
-    assert [(edge.tag, edge.text) for edge in root.find("object/bndbox") or ()] == [
+    assert [(edge.tag, edge.text) for edge in root.iterfind("object/bndbox/*")] == [
         ("xmin", "1"),
         ("ymin", "2"),
         ("xmax", "30"),
