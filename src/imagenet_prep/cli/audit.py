@@ -13,7 +13,9 @@ from imagenet_prep.cli.progress import watching
 
 @click.command()
 @click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--jobs", type=click.IntRange(min=0), default=0, help="Processes; by default one for each processor.")
+@click.option(
+    "--jobs", type=click.IntRange(min=0), default=0, help="Processes; by default one for each processor, at most 32."
+)
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs: JSON on standard output, events on standard error."
 )

@@ -50,7 +50,9 @@ _FORMATS = ("tfrecord", "tfds")  # the keys of FORMATS, here without loading the
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Class names of your own, in the form of map_clsloc.txt.",
 )
-@click.option("--jobs", type=click.IntRange(min=0), default=0, help="Processes; by default one for each processor.")
+@click.option(
+    "--jobs", type=click.IntRange(min=0), default=0, help="Processes; by default one for each processor, at most 32."
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan and write nothing.")
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs: JSON on standard output, events on standard error."
@@ -105,10 +107,12 @@ def _build(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: W
 
 def _show_plan(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> None:
     from imagenet_prep.cli import show
-    from imagenet_prep.core.plan import hold_out_sentence, plan
     from imagenet_prep.steps.index import IndexOptions, index
 
-    the_plan = plan(index(sources, IndexOptions(jobs=options.jobs), watch=watch), options)
+    catalog = index(sources, IndexOptions(jobs=options.jobs), watch=watch)
+    from imagenet_prep.core.plan import hold_out_sentence, plan  # with Arrow, which the index has loaded meanwhile
+
+    the_plan = plan(catalog, options)
     if as_json:
         shards = [[str(shard.name), len(shard.rows), shard.size] for shard in the_plan.shards]
         click.echo(json.dumps({**the_plan.document(), "shards": shards}))

@@ -85,20 +85,24 @@ def _bar() -> Iterator[Watch]:
     from rich.progress import Progress as Bars
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        began: dict[str, float] = {}
-        tasks = {}
+    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    began: dict[str, float] = {}
+    tasks = {}
 
-        def watch(event: Progress | Note) -> None:
-            if isinstance(event, Note):
-                bars.console.print(f"Note: {event.text}", highlight=False, markup=False)
-                return
-            now = time.monotonic()
-            if event.stage not in tasks:
-                began[event.stage] = now
-                tasks[event.stage] = bars.add_task(_NAMES[event.stage], total=None, state="")
-            seconds = max(now - began[event.stage], 1e-3)
-            total, done = (event.bytes_total, event.bytes_done) if event.bytes_total else (event.total, event.done)
-            bars.update(tasks[event.stage], total=total or None, completed=done, state=_state(event, seconds))
+    def watch(event: Progress | Note) -> None:
+        bars.start()  # at the first event and not before: it starts a thread, and workers start quicker without one
+        if isinstance(event, Note):
+            bars.console.print(f"Note: {event.text}", highlight=False, markup=False)
+            return
+        now = time.monotonic()
+        if event.stage not in tasks:
+            began[event.stage] = now
+            tasks[event.stage] = bars.add_task(_NAMES[event.stage], total=None, state="")
+        seconds = max(now - began[event.stage], 1e-3)
+        total, done = (event.bytes_total, event.bytes_done) if event.bytes_total else (event.total, event.done)
+        bars.update(tasks[event.stage], total=total or None, completed=done, state=_state(event, seconds))
 
+    try:
         yield watch
+    finally:
+        bars.stop()

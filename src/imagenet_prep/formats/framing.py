@@ -5,7 +5,7 @@ its records.
 
 (TensorFlow, ``core/lib/io/record_writer.h``.) The image inside a record is the reader's own memory: it is
 checksummed and written from where it lies. Records are gathered and written with one system call for about
-four megabytes.
+a megabyte.
 """
 
 from __future__ import annotations

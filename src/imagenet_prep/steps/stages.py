@@ -16,7 +16,7 @@ from imagenet_prep.formats import format_named
 from imagenet_prep.steps.finish import finish
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, catalog_path, plan_path, receipts_folder
 from imagenet_prep.steps.write import write_shard
-from imagenet_prep.storage.catalogs import describes, save_catalog
+from imagenet_prep.storage.catalogs import load_catalog, save_catalog
 from imagenet_prep.storage.publish import publish_bytes, sweep
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
 from imagenet_prep.storage.space import check_space
@@ -95,7 +95,7 @@ def _claim(out: Path, the_plan: Plan, todo: list[Shard]) -> None:
     """Note in the folder what it is for; remove what a killed run left half-written."""
     if not plan_path(out).exists():
         publish_bytes(plan_path(out), json.dumps(the_plan.document(), indent=2, sort_keys=True).encode() + b"\n")
-    if not describes(catalog_path(out), the_plan.catalog.archives):
+    if load_catalog(catalog_path(out), the_plan.catalog.archives) is None:
         save_catalog(catalog_path(out), the_plan.catalog)
     if todo:
         (out / BUILD).unlink(missing_ok=True)  # where it is, the build is complete; now it is not

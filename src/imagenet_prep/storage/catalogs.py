@@ -40,15 +40,6 @@ def save_catalog(path: Path, catalog: Catalog) -> None:
         files.finish()
 
 
-def describes(path: Path, archives: tuple[Archive, ...]) -> bool:
-    """Tell whether the file says it is the catalog of these archives, without reading the catalog."""
-    try:
-        with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
-            return _stored_archives(_document(reader)) == archives
-    except (OSError, ValueError, TypeError, pa.ArrowException):
-        return False
-
-
 def _document(reader: pa.ipc.RecordBatchFileReader) -> dict[str, Any]:
     document = json.loads((reader.schema.metadata or {}).get(_KEY, b"{}"))
     return document if isinstance(document, dict) and document.get("version") == CATALOG_VERSION else {}
