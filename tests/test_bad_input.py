@@ -217,7 +217,8 @@ def test_every_image_that_is_none_is_named_with_its_place_and_what_it_is_instead
     assert found == catalog_of
     assert all(line.startswith(f"  {TRAIN}: n") for line in problems)
     assert remedy == (
-        "Compare the archive's checksum with the published one; with a sound archive, run the same command again."
+        "Compare the archive's checksum with the published one. With a sound archive of the same size, run the same "
+        "command again; for any other, choose another folder."
     )
 
 
@@ -358,7 +359,7 @@ def test_free_space_is_asked_for_before_anything_is_written(
         build(sound, out, BuildOptions(test_per_class=1, jobs=1))
 
     assert caught.value.exit_code == 6
-    assert "and its file system has 0.0 GB free" in str(caught.value)
+    assert "and its file system has 0.0 MB free" in str(caught.value)
     assert caught.value.remedy.startswith("Free some space, choose another folder, or write fewer formats")
     assert not out.exists()
 

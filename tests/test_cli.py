@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from imagenet_prep.cli import main
+from imagenet_prep.cli.progress import _state
+from imagenet_prep.core.progress import Progress
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 
@@ -23,6 +25,23 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "imagenet_prep", *map(str, arguments)], capture_output=True, text=True, check=False
     )
+
+
+def on_a_terminal(*arguments: object) -> str:
+    """Run a command with both outputs on one terminal, and give everything the terminal was sent."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "imagenet_prep", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"})
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:  # Linux's way to say that the other end was closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0
+    return shown.decode()
 
 
 def test_help_shows_every_command_and_every_exit_code() -> None:
@@ -59,31 +78,9 @@ def test_a_build_away_from_a_terminal_speaks_in_plain_lines(archives: Path, tmp_
 
 
 def test_on_a_terminal_there_is_a_bar(archives: Path, tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    command = [
-        sys.executable,
-        "-m",
-        "imagenet_prep",
-        "build",
-        str(archives),
-        str(tmp_path / "data"),
-        "--split",
-        "validation",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"})
-    os.close(theirs)
-    shown = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-    except OSError:  # Linux's way to say that the other end was closed
-        pass
-    os.close(ours)
-    output, _ = process.communicate()
-    assert process.returncode == 0
-    assert b"Writing shards" in shown
-    assert b"\x1b[" in shown
-    assert output.startswith(b"Built 30 images")
+    shown = on_a_terminal("build", archives, tmp_path / "data", "--split", "validation")
+    assert "Writing shards" in shown
+    assert "\x1b[" in shown
 
 
 def test_json_is_for_programs(archives: Path, tmp_path: Path) -> None:
@@ -92,6 +89,61 @@ def test_json_is_for_programs(archives: Path, tmp_path: Path) -> None:
     events = [json.loads(line) for line in result.stderr.splitlines()]
     assert {event["event"] for event in events} == {"note", "progress"}
     assert events[-1]["stage"] == "finish"
+
+
+def test_what_is_printed_on_a_terminal_stays_there(archives: Path, tmp_path: Path) -> None:
+    # Result and bar on one terminal, as a user has them: behind the last escape code stands the whole result.
+    shown = on_a_terminal("build", archives, tmp_path / "data", "--split", "validation")
+    assert "Built 30 images" in shown.rpartition("\x1b")[2]
+    assert "written once" in shown.rpartition("\x1b")[2]
+
+
+def test_the_examples_of_help_have_a_line_each() -> None:
+    shown = run("build", "--help").stdout
+    assert "\n  imagenet-prep build ~/archives ~/imagenet --dry-run\n" in shown
+    assert "\b" not in shown
+
+
+def test_a_failure_is_json_for_programs(tmp_path: Path) -> None:
+    result = run("build", tmp_path, tmp_path / "data", "--json")
+    assert (result.returncode, result.stdout) == (4, "")
+    assert json.loads(result.stderr.splitlines()[-1]) == {
+        "event": "error",
+        "summary": f"There are no ILSVRC2012 archives in {tmp_path}.",
+        "problems": [],
+        "remedy": "Looked for ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar.",
+        "exit_code": 4,
+    }
+
+
+def test_quiet_counts_before_json(archives: Path, tmp_path: Path) -> None:
+    assert run("build", archives, tmp_path / "data", "--quiet", "--json", "--split", "validation").stderr == ""
+
+
+def test_a_full_standard_output_is_an_error_without_a_traceback() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "imagenet_prep", "classes"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (result.returncode, result.stderr) == (
+        6,
+        "Error: Standard output goes to a place that is full; the work itself is done.\n",
+    )
+
+
+@pytest.mark.parametrize("files", [12, 16, 20, 24])
+def test_workers_that_cannot_be_started_are_an_error_and_not_a_wait(archives: Path, tmp_path: Path, files: int) -> None:
+    command = f"ulimit -n {files}; {sys.executable} -m imagenet_prep build {archives} {tmp_path / 'data'} --jobs 16"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: Cannot start 16 worker processes: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_time_left_is_said_only_where_it_is_known() -> None:
+    assert _state(Progress("audit", 5, 10, 2_000_000, 0), 2.0) == "5 of 10 images, 2 images/s"
+    assert (
+        _state(Progress("write", 5, 10, 2_000_000, 6_000_000), 2.0) == "5 of 10 images, 2 images/s, 1 MB/s, 4.0 s left"
+    )
 
 
 def test_quiet_is_quiet(archives: Path, tmp_path: Path) -> None:
@@ -115,6 +167,41 @@ def test_an_audit_of_a_damaged_build_has_a_code_of_its_own(archives: Path, tmp_p
     assert result.returncode == 7
     assert "tfrecord/validation-00000-of-00001" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_an_audit_sees_documents_too(archives: Path, tmp_path: Path) -> None:
+    run("build", archives, tmp_path / "data", "--split", "validation")
+    (tmp_path / "data/classes.csv").unlink()
+    (tmp_path / "data/tfrecord/features.json").write_text("{")
+    result = run("audit", tmp_path / "data")
+    assert result.returncode == 7
+    assert "  classes.csv: is missing\n" in result.stderr
+    assert "  tfrecord/features.json: has 1 bytes instead of " in result.stderr
+
+
+def test_an_audit_names_what_cannot_be_read(archives: Path, tmp_path: Path) -> None:
+    # A folder where the shard should be: an error of reading that no privilege overcomes.
+    run("build", archives, tmp_path / "data", "--split", "validation")
+    shard = tmp_path / "data/tfrecord/validation-00000-of-00001"
+    shard.unlink()
+    shard.mkdir()
+    result = run("audit", tmp_path / "data")
+    assert result.returncode == 7
+    assert "tfrecord/validation-00000-of-00001: cannot be read: Is a directory" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_audit_of_what_is_no_build_says_so(tmp_path: Path) -> None:
+    result = run("audit", tmp_path)
+    assert (result.returncode, result.stderr) == (7, f"Error: {tmp_path} is no build of imagenet-prep.\n")
+
+
+def test_an_audit_names_the_document_that_is_damaged(archives: Path, tmp_path: Path) -> None:
+    run("build", archives, tmp_path / "data", "--split", "validation")
+    (tmp_path / "data/build.json").write_text("garbage")
+    result = run("audit", tmp_path / "data")
+    assert result.returncode == 7
+    assert "data/build.json is damaged: Expecting value" in result.stderr
 
 
 def test_an_audit_of_an_unfinished_build_says_so(archives: Path, tmp_path: Path) -> None:

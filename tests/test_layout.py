@@ -91,6 +91,13 @@ def test_other_files_and_folders_are_left_alone(folder: Path) -> None:
 # --- What is refused --------------------------------------------------------------------------------------------------
 
 
+def test_what_is_no_file_under_the_name_of_an_archive(folder: Path) -> None:
+    # A folder, or a pipe, on which reading would wait for ever.
+    (folder / TRAIN).unlink()
+    os.mkfifo(folder / TRAIN)
+    assert f"{folder / TRAIN}: is not a file" in refusal(folder)
+
+
 def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
     assert refusal(tmp_path / "archive") == (
         f"{tmp_path}/archive does not exist.\nGive the folder that holds the ILSVRC2012 archives."
@@ -137,7 +144,7 @@ PAGE = "is a web page, not an archive: the login had expired when it was downloa
         (b"\xef\xbb\xbf<!DOCTYPE html>", PAGE),
         (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', PAGE),
         (gzip.compress(b"a tar"), "is gzip-compressed; the official archive is not: unpack it with gunzip"),
-        (bytes(4096), "starts with zeros: the download was never finished"),
+        (bytes(4096), "starts with zeros: it is empty, or the download was never finished"),
     ],
     ids=["empty", "html", "html-after-blanks", "html-with-bom", "xml", "gzip", "zeros"],
 )
@@ -175,4 +182,4 @@ def test_two_files_for_one_role_are_ambiguous(folder: Path, other: Callable[[Pat
     second.parent.mkdir()
     second.write_bytes((folder / DEVKIT).read_bytes())
 
-    assert f"{second}: and {folder / DEVKIT} are both the devkit archive" in refusal(folder, folder / "more")
+    assert f"{second}: is the devkit archive, and so is {folder / DEVKIT}" in refusal(folder, folder / "more")

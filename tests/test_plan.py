@@ -245,6 +245,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
+            ({"formats": "tfrecord"}, "given as tuples of names"),
+            ({"splits": "train"}, "given as tuples of names"),
             ({"splits": ("val",)}, "There is no split 'val'; the splits are train, validation, test"),
             ({"shards": {"dev": 3}}, "There is no split 'dev'"),
             ({"shards": {"train": 0}}, "between 1 and 99,999 shards"),

@@ -19,7 +19,7 @@ from imagenet_prep.cli.progress import watching
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs: JSON on standard output, events on standard error."
 )
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--quiet", is_flag=True, help="No progress and no remarks.")
 def audit(out: Path, jobs: int, as_json: bool, quiet: bool) -> None:
     """Read every record of the build in OUT back and compare it with the manifest. The archives are not needed."""
     from imagenet_prep.cli import show

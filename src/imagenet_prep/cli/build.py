@@ -57,7 +57,7 @@ _FORMATS = ("tfrecord", "tfds")  # the keys of FORMATS, here without loading the
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs: JSON on standard output, events on standard error."
 )
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--quiet", is_flag=True, help="No progress and no remarks.")
 def build(
     sources: tuple[Path, ...],
     out: Path,
@@ -72,15 +72,16 @@ def build(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Make a data set in the folder OUT from the archives in SOURCE: a folder that holds them, or the files
-    themselves.
+    """Make a data set in the folder OUT from the archives in SOURCE: a folder that holds them, or the files themselves.
 
     Images become the splits train, validation and test (labelled images held out of train), shuffled, in shards.
     Nothing of the source is changed. The same command again goes on where it stopped.
 
-    \b imagenet-prep build ~/archives ~/imagenet --dry-run imagenet-prep build ~/archives ~/imagenet --format tfrecord
-    --format tfds imagenet-prep build ~/archives ~/imagenet --split validation
-    """  # noqa: D301 — \b is click's mark for lines to leave as they are
+    \b
+    imagenet-prep build ~/archives ~/imagenet --dry-run
+    imagenet-prep build ~/archives ~/imagenet --format tfrecord --format tfds
+    imagenet-prep build ~/archives ~/imagenet --split validation
+    """  # noqa: D301 — the backslash is click's mark for lines to leave as they are
     from imagenet_prep.core.taxonomy import official
     from imagenet_prep.steps.build import BuildOptions
 
@@ -94,18 +95,19 @@ def build(
         jobs=jobs,
     )
     with watching(as_json=as_json, quiet=quiet) as watch:
-        (_show_plan if dry_run else _build)(sources, out, options, watch, as_json)
+        result = (_planned if dry_run else _built)(sources, out, options, watch, as_json)
+    click.echo(result)  # when the bar is gone: it would erase what is printed beside it
 
 
-def _build(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> None:
+def _built(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> str:
     from imagenet_prep.cli import show
     from imagenet_prep.steps.build import build as build_step
 
     report = build_step(sources, out, options, watch=watch)
-    click.echo(json.dumps(asdict(report)) if as_json else show.summary(report, str(out)))
+    return json.dumps(asdict(report)) if as_json else show.summary(report, str(out))
 
 
-def _show_plan(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> None:
+def _planned(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> str:
     from imagenet_prep.cli import show
     from imagenet_prep.steps.index import IndexOptions, index
 
@@ -115,12 +117,11 @@ def _show_plan(sources: tuple[Path, ...], out: Path, options: BuildOptions, watc
     the_plan = plan(catalog, options)
     if as_json:
         shards = [[str(shard.name), len(shard.rows), shard.size] for shard in the_plan.shards]
-        click.echo(json.dumps({**the_plan.document(), "shards": shards}))
-        return
-    click.echo(f"This would be written to {out}, as {' and '.join(the_plan.formats)}:")
-    click.echo(show.planned(the_plan))
-    click.echo(hold_out_sentence(the_plan))
-    click.echo("Nothing was written.")
+        return json.dumps({**the_plan.document(), "shards": shards})
+    return (
+        f"This would be written to {out}, as {' and '.join(the_plan.formats)}:\n"
+        f"{show.planned(the_plan)}\n{hold_out_sentence(the_plan)}\nNothing was written."
+    )
 
 
 def _shards(texts: tuple[str, ...]) -> dict[str, int]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import signal
 import sys
+from dataclasses import asdict
 from types import FrameType
 from typing import NoReturn
 
 import click
 
-from imagenet_prep.errors import PrepError
+from imagenet_prep.errors import OutputError, PrepError
 from imagenet_prep.platform import check_platform
 from imagenet_prep.version import __version__
 
@@ -59,7 +62,7 @@ def cli() -> None:
     \b
     imagenet-prep build ARCHIVES DATA   the whole job; the same command again goes on where it stopped
     imagenet-prep demo                  try it in seconds, with nothing downloaded
-    """  # noqa: D301 — \\b is click's mark for lines to leave as they are
+    """  # noqa: D301 — the backslash is click's mark for lines to leave as they are
 
 
 def run() -> NoReturn:
@@ -69,17 +72,36 @@ def run() -> NoReturn:
     try:
         check_platform()
         code = cli.main(prog_name="imagenet-prep", standalone_mode=False)
+        sys.stdout.flush()
     except PrepError as error:
-        _fail(f"Error: {error}", error.exit_code)
+        _fail(_as_json(error) if "--json" in sys.argv else f"Error: {error}", error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        _fail("Interrupted. The same command again goes on where this one stopped.", 130)
+        click.echo("Interrupted. The same command again goes on where this one stopped.", err=True)
+        # At once: an interrupt can catch a lock in any state, and Python would wait for every thread to end.
+        os._exit(130)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        _fail("Error: Standard output goes to a place that is full; the work itself is done.", OutputError.exit_code)
     sys.exit(code or 0)
+
+
+def _as_json(error: PrepError) -> str:
+    problems = [asdict(problem) for problem in error.problems]
+    words = {"summary": error.summary, "problems": problems, "remedy": error.remedy}
+    return json.dumps({"event": "error", **words, "exit_code": error.exit_code})
+
+
+def _drop_output() -> None:
+    """Let what standard output still holds go nowhere: Python would try to write it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

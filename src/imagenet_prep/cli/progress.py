@@ -31,10 +31,10 @@ def watching(*, as_json: bool = False, quiet: bool = False) -> Iterator[Watch]:
     """Give what shows progress in the way that fits where standard error goes; a bar is gone at the end of the
     context.
     """
-    if as_json:
-        yield _json_line
-    elif quiet:
+    if quiet:
         yield lambda _event: None
+    elif as_json:
+        yield _json_line
     elif sys.stderr.isatty():
         with _bar() as watch:
             yield watch
@@ -71,7 +71,7 @@ def _state(event: Progress, seconds: float) -> str:
     if not event.total:
         return f"{event.done:,} images"
     parts = [f"{event.done:,} of {event.total:,} images", f"{event.done / seconds:,.0f} images/s"]
-    if event.bytes_done:
+    if event.bytes_done and event.bytes_total:
         parts.append(f"{event.bytes_done / seconds / 1e6:,.0f} MB/s")
         left = seconds * (event.bytes_total - event.bytes_done) / event.bytes_done
         parts.append(f"{show.duration(left)} left")

@@ -37,6 +37,8 @@ class PlanOptions:
 
     def __post_init__(self) -> None:
         """Raise UsageError for what no catalog could satisfy."""
+        if any(isinstance(given, str) for given in (self.formats, self.splits)):  # which is a sequence of letters
+            raise UsageError("Formats and splits are given as tuples of names.")
         for split in (*self.splits, *self.shards):
             if split not in SPLITS:
                 raise UsageError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")

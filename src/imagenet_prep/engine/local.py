@@ -16,16 +16,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
+from queue import SimpleQueue
 
 from imagenet_prep.engine.base import Engine, Result, Task
-from imagenet_prep.errors import PrepError
+from imagenet_prep.errors import PrepError, UsageError
 
 _WAITING_PER_WORKER = 3  # tasks that lie ready for each worker beside the one it has: none ever waits for this process
 
@@ -56,23 +57,30 @@ class OnExecutor:
 
     def run(self, work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
         """Start at once, and yield results as they are finished; a worker that died is an error, never a wait."""
-        remaining = iter(tasks)
+        # Not ``concurrent.futures.wait``: it takes the locks of all futures, and an interrupt may leave one locked.
+        done: SimpleQueue[Future[Result]] = SimpleQueue()
+        futures = self._submissions(work, iter(tasks), done)
         with _dead_workers_named():
-            return self._results(work, remaining, self._submit(work, remaining, self._window))
+            return self._results(futures, set(islice(futures, self._window)), done)
 
-    def _submit(self, work: Callable[[Task], Result], remaining: Iterator[Task], count: int) -> set[Future[Result]]:
-        return {self._executor.submit(work, task) for task in islice(remaining, count)}
+    def _submissions(
+        self, work: Callable[[Task], Result], tasks: Iterator[Task], done: SimpleQueue[Future[Result]]
+    ) -> Iterator[Future[Result]]:
+        for task in tasks:
+            future = self._executor.submit(work, task)
+            future.add_done_callback(done.put)
+            yield future
 
     def _results(
-        self, work: Callable[[Task], Result], remaining: Iterator[Task], running: set[Future[Result]]
+        self, futures: Iterator[Future[Result]], running: set[Future[Result]], done: SimpleQueue[Future[Result]]
     ) -> Iterator[Result]:
         try:
             with _dead_workers_named():
                 while running:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    running |= self._submit(work, remaining, self._window - len(running))
-                    for future in done:
-                        yield future.result()
+                    finished = done.get()
+                    running.remove(finished)
+                    running |= set(islice(futures, self._window - len(running)))
+                    yield finished.result()
         finally:
             for future in running:
                 future.cancel()
@@ -102,20 +110,42 @@ def local_engine(jobs: int) -> Iterator[Engine]:
         yield InProcess()
         return
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    context = multiprocessing.get_context("fork" if _has_one_thread() else "spawn")
-    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(ours, theirs))
-    for _ in range(jobs):  # each submission starts a worker: they get ready while this process prepares their work
-        executor.submit(_be_ready)
+    others = set(multiprocessing.active_children())
+    executor = None
     completed = False
     try:
+        executor = _started_pool(jobs, ours, theirs)
         yield _OnProcesses(executor, jobs)
         completed = True
     finally:
         if not completed:
             theirs.close()  # every worker sees the end of the pipe
-        executor.shutdown(cancel_futures=True)
+        if executor is not None:
+            executor.shutdown(wait=completed, cancel_futures=True)
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.join(2 * _GRACE)
         theirs.close()
         ours.close()
+
+
+def _started_pool(jobs: int, ours: Connection, theirs: Connection) -> ProcessPoolExecutor:
+    """Start the workers: they get ready while this process prepares their work."""
+    # An interrupt at the terminal reaches the whole process group. Blocked here, it stays so in the workers, from their
+    # first moment on: what becomes of them is for this process to decide.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        context = multiprocessing.get_context("fork" if _has_one_thread() else "spawn")
+        executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(ours, theirs))
+        for _ in range(jobs):  # each submission starts one
+            executor.submit(_be_ready)
+    except (OSError, RuntimeError) as error:
+        raise UsageError(
+            f"Cannot start {jobs} worker processes: {error}.",
+            remedy="Fewer --jobs need fewer processes and open files (see ulimit -u and ulimit -n).",
+        ) from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return executor
 
 
 def available_processors() -> int:
@@ -155,8 +185,6 @@ def _has_one_thread() -> bool:
 
 def _start_worker(stop: Connection, parents_end: Connection) -> None:
     parents_end.close()  # a copy of it here would keep the pipe open when the parent closes its own
-    # An interrupt at the terminal reaches the whole process group; this process's parent decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the parent's handler
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
 

@@ -31,7 +31,7 @@ class TfdsFormat:
     """``OUT/tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00000-of-01024`` and so on."""
 
     outputs: Mapping[str, str] = MappingProxyType(
-        {"tfds": 'for tfds.load("imagenet2012", data_dir=this folder); label is 0…999 in WNID order'}
+        {"tfds": 'TFRecord for tfds.load("imagenet2012", data_dir=".../tfds"); label is 0…999 in WNID order'}
     )
     record_overhead = 128
 

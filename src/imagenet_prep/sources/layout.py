@@ -50,7 +50,7 @@ def recognise(sources: Iterable[Path]) -> dict[str, FoundArchive]:
         if archive is None:
             continue
         if archive.role in found:
-            problems.append(Problem(str(path), f"and {found[archive.role].path} are both the {archive.role} archive"))
+            problems.append(Problem(str(path), f"is the {archive.role} archive, and so is {found[archive.role].path}"))
         found[archive.role] = archive
     if problems:
         raise SourceError(
@@ -78,7 +78,11 @@ def _candidates(sources: tuple[Path, ...]) -> Iterable[Path]:
 
 def _look_at(path: Path, problems: list[Problem]) -> FoundArchive | None:
     official = next((archive for archive in OFFICIAL_ARCHIVES if path.name in archive.names), None)
-    if official is None or path.is_dir():
+    if official is None:
+        return None
+    if path.exists() and not path.is_file():
+        if official.role in (TRAIN, VALIDATION):
+            problems.append(Problem(str(path), "is not a file"))
         return None
     try:
         status = path.stat()
@@ -103,7 +107,7 @@ def _what_is_wrong(start: bytes, *, plain_tar: bool) -> str:
     if plain_tar and start[:2] == _GZIP:
         return "is gzip-compressed; the official archive is not: unpack it with gunzip"
     if not any(start):
-        return "starts with zeros: the download was never finished"
+        return "starts with zeros: it is empty, or the download was never finished"
     return ""
 
 

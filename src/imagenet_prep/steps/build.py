@@ -9,9 +9,9 @@ The engine comes first, then the index, then what needs Arrow: so the workers ar
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source, source_paths
 from imagenet_prep.steps.index import IndexOptions, archive_paths, index
 from imagenet_prep.steps.places import PRIVATE, catalog_path, plan_path
+from imagenet_prep.storage.publish import sweep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,13 +63,23 @@ def build(
         format_named(name)
     sources, out = source_paths(source), Path(out)
     _refuse_foreign(out)
-    with _engine(options, executor) as engine:
+    with _swept(out), _engine(options, executor) as engine:
         # What the folder keeps of an earlier run is replaced only once it is found to be of this build.
         catalog = index(sources, IndexOptions(cache=catalog_path(out), refresh=False), watch=watch, engine=engine)
         from imagenet_prep.steps.stages import run_stages  # with Arrow, which the index has loaded while it waited
 
         report = run_stages(catalog, archive_paths(sources), out, options, engine, watch)
     return replace(report, seconds=time.monotonic() - started)
+
+
+@contextmanager
+def _swept(out: Path) -> Iterator[None]:
+    """Leave no half-written file, whatever ends the build: a worker that was stopped hard could not remove its own."""
+    try:
+        yield
+    finally:
+        if plan_path(out).exists():
+            sweep(out)
 
 
 def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContextManager[Engine]:

@@ -7,12 +7,14 @@ ends like an undisturbed one. ``build.json`` comes last: where it is, the build 
 from __future__ import annotations
 
 import json
+import mmap
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import PIL
 import pyarrow as pa
+import xxhash
 
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.task import FileFact, Receipt
@@ -39,12 +41,20 @@ def finish(out: Path, plan: Plan) -> Counter[str]:
     write_manifest(out / MANIFEST, ledger.rows(out))
     if ledger.images != plan.images:
         raise PrepError(f"{plan.images:,} images were planned, and {ledger.images:,} are accounted for.")
+    texts = {CLASSES: to_csv(plan.options.taxonomy)}
     for name in plan.formats:
-        for path, text in format_named(name).documents(ledger.splits(name)).items():
-            publish_bytes(out / path, text.encode())
-    publish_bytes(out / CLASSES, to_csv(plan.options.taxonomy).encode())
-    publish_bytes(out / BUILD, json.dumps(ledger.document(), indent=2, sort_keys=True).encode() + b"\n")
+        texts |= format_named(name).documents(ledger.splits(name))
+    for path, text in texts.items():
+        publish_bytes(out / path, text.encode())
+    documents = [_fact(out, path) for path in (MANIFEST, *sorted(texts))]
+    document = {**ledger.document(), "documents": [_file(fact) for fact in documents]}
+    publish_bytes(out / BUILD, json.dumps(document, indent=2, sort_keys=True).encode() + b"\n")
     return ledger.repaired
+
+
+def _fact(out: Path, path: str) -> FileFact:
+    with (out / path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return FileFact(path, len(data), xxhash.xxh3_128_hexdigest(data))
 
 
 class _Ledger:

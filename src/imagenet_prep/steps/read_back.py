@@ -45,7 +45,7 @@ class ReadBack:
 def read_back(task: ReadBackTask) -> ReadBack:
     """Compare one shard with the manifest. Damage is reported, never raised; may be repeated."""
     out = Path(task.out)
-    problems = [problem for file in task.files if (problem := _compare_file(out, file))]
+    problems = [problem for file in task.files if (problem := compare_file(out, file))]
     shard = task.files[0].path
     images = 0
     try:
@@ -54,8 +54,8 @@ def read_back(task: ReadBackTask) -> ReadBack:
             problems += _compare_record(task, shard, row, sample)
     except AuditError as error:
         problems += error.problems
-    except FileNotFoundError:
-        pass  # said already
+    except OSError:
+        pass  # said already, of the file as a whole
     if images < len(task.names) and not problems:
         problems.append(Problem(shard, f"has {images:,} records instead of {len(task.names):,}"))
     return ReadBack(images, sum(file.size for file in task.files), tuple(problems))
@@ -65,7 +65,8 @@ def _samples(task: ReadBackTask, path: Path, name: str) -> Iterator[Sample]:
     return format_named(task.format).read(path, name)
 
 
-def _compare_file(out: Path, file: FileFact) -> Problem | None:
+def compare_file(out: Path, file: FileFact) -> Problem | None:
+    """Compare a file's size and digest with what was noted when it was written; None if it is the same."""
     digest = xxhash.xxh3_128()
     size = 0
     try:
@@ -75,6 +76,8 @@ def _compare_file(out: Path, file: FileFact) -> Problem | None:
                 size += len(chunk)
     except FileNotFoundError:
         return Problem(file.path, "is missing")
+    except OSError as error:
+        return Problem(file.path, f"cannot be read: {error.strerror or error}")
     if size != file.size:
         return Problem(file.path, f"has {size:,} bytes instead of {file.size:,}")
     if digest.hexdigest() != file.digest:

@@ -21,6 +21,16 @@ from imagenet_prep.storage.publish import publish_bytes, sweep
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
 from imagenet_prep.storage.space import check_space
 
+_SHOWN = (
+    "version",
+    "formats",
+    "test_per_class",
+    "seed",
+    "splits",
+    "shards",
+    "names",
+    "sources",
+)  # what a user knows of a plan
 _ROW_BYTES = 256  # of each image in catalog, receipt and manifest together, for the check of free space: generous
 
 
@@ -53,11 +63,11 @@ def _plan(catalog: Catalog, out: Path, options: PlanOptions) -> Plan:
     if not plan_path(out).exists():
         return the_plan
     held, wanted = _held_plan(out), the_plan.document()
-    different = [_difference(key, held.get(key), wanted[key]) for key in wanted if held.get(key) != wanted[key]]
-    if different:
+    if held.get("plan") != wanted["plan"]:
+        different = [_difference(key, held.get(key), wanted[key]) for key in _SHOWN if held.get(key) != wanted[key]]
         raise OtherBuildError(
             f"{out} holds another build:",
-            tuple(different),
+            tuple(different) or (Problem("sources", "there are other images in them now"),),
             "Choose another folder, or repeat the command that began this build to finish it.",
         )
     return the_plan
@@ -99,8 +109,7 @@ def _claim(out: Path, the_plan: Plan, todo: list[Shard]) -> None:
         save_catalog(catalog_path(out), the_plan.catalog)
     if todo:
         (out / BUILD).unlink(missing_ok=True)  # where it is, the build is complete; now it is not
-    for folder in [path for path in out.rglob("*") if path.is_dir()]:
-        sweep(folder)
+    sweep(out)
 
 
 def _write(
@@ -126,7 +135,8 @@ def _write(
         raise SourceError(
             f"{len(problems):,} of {the_plan.images:,} images cannot be used; their shards were not written:",
             tuple(sorted(problems, key=lambda problem: (problem.archive, problem.offset))),
-            "Compare the archive's checksum with the published one; with a sound archive, run the same command again.",
+            "Compare the archive's checksum with the published one. With a sound archive of the same size, run the "
+            "same command again; for any other, choose another folder.",
         )
     return written
 

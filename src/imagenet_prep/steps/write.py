@@ -38,7 +38,8 @@ def write_shard(task: ShardTask) -> ShardOutcome:
     out = Path(task.out)
     with Publication(out) as target, ArchiveReader(task.archives) as reader:
         writers = {name: format_named(name).writer(target, task.shard) for name in task.formats}
-        flush = partial(_flush, list(writers.values()), out / str(task.shard))
+        paths = {name: out / format_named(name).shard_path(task.shard) for name in task.formats}
+        flush = partial(_flush, writers, paths)
         for row, buffer, start, end in reader.images(task.entries, before_reuse=flush):
             sample = facts.look_at(task, row, buffer, start, end)
             if sample and not facts.problems:  # with a problem there will be no shard: only look for more
@@ -46,7 +47,7 @@ def write_shard(task: ShardTask) -> ShardOutcome:
                     writer.add(sample)
         if facts.problems:
             return _outcome(task, facts, 0)
-        written = {name: _finish(writer, out / str(task.shard)) for name, writer in writers.items()}
+        written = {name: _finish(writer, paths[name]) for name, writer in writers.items()}
         target.finish()
     save_receipt(receipts_folder(out), facts.receipt(task, written))
     return _outcome(task, facts, sum(file.size for part in written.values() for file in part.files))
@@ -107,9 +108,9 @@ class _Facts:
         return Receipt(task.plan, task.shard, len(task.entries), files, columns)
 
 
-def _flush(writers: list[ShardWriter], path: Path) -> None:
-    with output_errors(path):
-        for writer in writers:
+def _flush(writers: Mapping[str, ShardWriter], paths: Mapping[str, Path]) -> None:
+    for name, writer in writers.items():
+        with output_errors(paths[name]):
             writer.flush()
 
 

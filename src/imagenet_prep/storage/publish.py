@@ -100,9 +100,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove temporary files that dead processes of this machine left directly in ``folder``; gives their number."""
+    """Remove temporary files that dead processes of this machine left in ``folder`` and below; gives their number."""
     removed = 0
-    for path in folder.glob(".*.part"):
+    for path in folder.rglob(".*.part"):
         match = _TEMPORARY.fullmatch(path.name)
         if match and not _is_alive(int(match[1])):
             path.unlink(missing_ok=True)

@@ -16,6 +16,10 @@ def check_space(out: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise OutputError(
-            f"{out} needs {needed / 1e9:,.1f} GB, and its file system has {free / 1e9:,.1f} GB free.",
+            f"{out} needs {_amount(needed)}, and its file system has {_amount(free)} free.",
             remedy="Free some space, choose another folder, or write fewer formats or splits (--format, --split).",
         )
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 10e9 else f"{size / 1e6:,.1f} MB"
