@@ -157,6 +157,7 @@ def available_processors() -> int:
 
 class _OnProcesses(OnExecutor):
     def run(self, work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """As on any executor; what runs can be terminated cleanly."""
         return super().run(partial(_terminable, work), tasks)
 
 

@@ -77,6 +77,7 @@ class _Writer(RecordWriter):
         self._index = target.create(self._index_path)
 
     def finish(self) -> Written:
+        """Complete the shard, and write its index."""
         files, lengths = super().finish()
         offsets = accumulate(lengths, initial=0)
         index = "".join(f"{offset} {length}\n" for offset, length in zip(offsets, lengths, strict=False)).encode()

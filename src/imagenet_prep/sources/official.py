@@ -106,6 +106,7 @@ def _walk_class_tar(whole: TarRange, tar: ClassTar) -> Found:
     assert facts is not None  # class_tars gives known classes only
 
     def class_of(name: str) -> int | str:
+        """The class of the tar, if the name says the same."""
         match = _TRAIN_IMAGE.fullmatch(name)
         if not match:
             return "is not named like an ImageNet train image"
@@ -116,6 +117,7 @@ def _walk_class_tar(whole: TarRange, tar: ClassTar) -> Found:
 
 def _validation_class(truth: array[int]) -> Callable[[str], int | str]:
     def class_of(name: str) -> int | str:
+        """The class of the number in the name."""
         match = _VALIDATION_IMAGE.fullmatch(name)
         if not match or not 1 <= int(match[1]) <= VALIDATION_IMAGES:
             return "is not named like an ImageNet validation image"

@@ -67,6 +67,7 @@ class _Ledger:
 
     @property
     def images(self) -> int:
+        """Images that receipts account for."""
         return sum(receipt.rows for _, receipt in self._receipts)
 
     def rows(self, out: Path) -> Iterator[pa.Table]:

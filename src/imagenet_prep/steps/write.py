@@ -94,6 +94,7 @@ class _Facts:
         self.repaired.append(found.needs_repair)
 
     def receipt(self, task: ShardTask, written: Mapping[str, Written]) -> Receipt:
+        """What was learnt, and what was written, as the receipt of the shard."""
         columns: dict[str, array[int] | bytes] = {
             "digest": bytes(self.digests),
             "width": self.widths,
