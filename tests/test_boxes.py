@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,14 @@ def test_a_web_page_is_an_error_that_names_the_file(archive: Path) -> None:
     archive.write_bytes(b"<html>log in</html>")
 
     assert refusal(archive).startswith(f"{archive} cannot be read: ")
+
+
+def test_memory_does_not_grow_with_the_annotations(archive: Path) -> None:
+    # 3,000 members kept would be two megabytes; the real archive has 544,546.
+    write_packed_archive(archive, [(f"n01440764/n01440764_{number}.xml", xml((0, 0, 9, 9))) for number in range(3000)])
+    tracemalloc.start()
+    count = sum(1 for _ in read_boxes(archive))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 3000
+    assert peak < 1_000_000

@@ -20,7 +20,7 @@ from xml.etree import ElementTree as ET
 from imagenet_prep.core.sample import Box
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.sources.packed import packed_archive
+from imagenet_prep.sources.packed import each_member, packed_archive
 
 _LARGEST = 1 << 20  # bytes of one annotation; the real ones have under 10 kB
 _REMEDY = "Download the archive again, or take it away to build without these boxes."
@@ -33,7 +33,7 @@ def read_boxes(path: Path) -> Iterator[tuple[str, tuple[Box, ...]]]:
     Raises SourceError for a damaged archive or an annotation that cannot be understood.
     """
     with packed_archive(path, _REMEDY) as archive:
-        for member in archive:
+        for member in each_member(archive):
             name = PurePosixPath(member.name)
             if member.isfile() and name.suffix == ".xml" and not name.name.startswith("._"):
                 yield name.stem, _boxes(archive.extractfile(member), member, path)
