@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_prep.core.sample import Box
+from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import SourceError
 from imagenet_prep.sources.boxes import read_boxes
 from imagenet_prep.testing import MiniatureOptions, write_miniature
@@ -191,11 +192,12 @@ def test_a_web_page_is_an_error_that_names_the_file(archive: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_annotations(archive: Path) -> None:
-    # 3,000 members kept would be two megabytes; the real archive has 544,546.
+    # A megabyte is read at a time; 3,000 members that are kept take 1.6 more, and the real archive has 544,546.
     write_packed_archive(archive, [(f"n01440764/n01440764_{number}.xml", xml((0, 0, 9, 9))) for number in range(3000)])
+    official()  # the class table stays in memory, whoever asks first
     tracemalloc.start()
     count = sum(1 for _ in read_boxes(archive))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count == 3000
-    assert peak < 1_000_000
+    assert peak < 2_000_000
