@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b, md5
 
-ORDER_KEY_BYTES = 16
 RANK_KEY_BYTES = 8  # 64 bits: among 1,300 images of a class two equal ranks are a one in 10^13 event
 
 

@@ -29,7 +29,6 @@ from imagenet_prep.engine.base import Engine, Result, Task
 from imagenet_prep.errors import PrepError, UsageError
 
 _WAITING_PER_WORKER = 3  # tasks that lie ready for each worker beside the one it has: none ever waits for this process
-
 _MOST_BY_DEFAULT = 32  # processes: each moves about 1 GB a second, so more of them wait for any disk
 _GRACE = 1.0  # seconds a worker has to remove what it was writing
 _TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a terminated process
