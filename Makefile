@@ -4,8 +4,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READERS := .venv-readers/bin
+FUZZ := .venv-fuzz/bin
 
-.PHONY: demo test lint test-readers lock bench clean
+.PHONY: demo test lint test-readers fuzz lock bench clean
 
 demo: .venv/made
 	rm -rf demo-output
@@ -26,6 +27,13 @@ test-readers: .venv-readers/made
 	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/readers $(if $(ARCHIVES),--archives $(ARCHIVES))
 	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/test_docs.py -k README
 
+# Bytes that no parser expects, searched for with atheris, which has wheels for CPython on Linux alone. The time is
+# divided over all parsers, or those of TARGETS="tar boxes"; what is found goes to tests/fuzz/crashers.
+SECONDS ?= 60
+
+fuzz: .venv-fuzz/made
+	$(FUZZ)/python tests/fuzz/search.py $(SECONDS) $(TARGETS)
+
 bench: .venv/made
 	@echo "Each of these says in its first lines what it measures; see benchmarks/README.md:"
 	@ls benchmarks/*.py
@@ -36,12 +44,20 @@ lock: .venv/made
 		--quiet --output-file requirements/dev.txt
 	$(BIN)/uv pip compile requirements/readers.in --universal --python-version 3.11 --generate-hashes --no-header \
 		--quiet --output-file requirements/readers.txt
+	$(BIN)/uv pip compile requirements/fuzz.in --universal --python-version 3.11 --generate-hashes --no-header \
+		--quiet --output-file requirements/fuzz.txt
 
 .venv/made: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "imagenet-prep needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv-fuzz/made: requirements/fuzz.txt pyproject.toml
+	$(PYTHON) -m venv .venv-fuzz
+	$(FUZZ)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	$(FUZZ)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 # PyTorch stands outside the lock: its builds, with CUDA and without, share a version and differ in hashes and in what
@@ -57,4 +73,4 @@ TORCH := torch==2.13.0 torchvision==0.28.0
 	touch $@
 
 clean:
-	rm -rf .venv .venv-readers demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-readers .venv-fuzz .fuzz demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -42,7 +42,7 @@ def main() -> None:
     for part in (10, 1):
         with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
             archives = Path(folder) / "in"
-            _make(archives, TRAIN_IMAGES // part, VALIDATION_IMAGES // part)
+            make(archives, TRAIN_IMAGES // part, VALIDATION_IMAGES // part)
             print(_row(archives, Path(folder) / "out", options.jobs), flush=True)
 
 
@@ -53,7 +53,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _make(folder: Path, train: int, validation: int) -> None:
+def make(folder: Path, train: int, validation: int) -> None:
+    """Write archives with so many images, which are all the same."""
     folder.mkdir()
     image = io.BytesIO()
     Image.new("RGB", (8, 8), "green").save(image, "JPEG", optimize=True)

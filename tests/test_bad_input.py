@@ -22,10 +22,12 @@ from unittest import mock
 import pyarrow.parquet as pq
 import pytest
 
-from imagenet_prep import BuildOptions, OutputError, SourceError, UsageError, audit, build
+from imagenet_prep import AuditOptions, BuildOptions, OutputError, SourceError, UsageError, audit, build
 from imagenet_prep.__main__ import main
 from imagenet_prep.core.progress import Progress
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+
+ONE_PROCESS = AuditOptions(jobs=1)
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT, BOXES = "ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_bbox_train_v2.tar.gz"
@@ -216,9 +218,9 @@ def test_every_image_that_is_none_is_named_with_its_place_and_what_it_is_instead
     }
     catalog_of = {planted.member: reasons[planted.quirk] for planted in mini.planted}
 
-    first, *problems, remedy = refused(4, out, mini.root, out, *ONE_EACH)
+    first, *problems, remedy, other = refused(4, out, mini.root, out, *ONE_EACH)
 
-    assert first == "Error: 3 of 21 images cannot be used; their shards were not written:"
+    assert first == "Error: 3 of 21 images cannot be used; their shards were not written, all others are finished:"
     found = {line.split(": ")[1].partition(" at byte ")[0]: line.split(": ", 2)[2] for line in problems}
     assert found == catalog_of
     assert all(line.startswith(f"  {TRAIN}: n") for line in problems)
@@ -226,12 +228,15 @@ def test_every_image_that_is_none_is_named_with_its_place_and_what_it_is_instead
         "Compare the archive's checksum with the published one. With a sound archive of the same size, run the same "
         "command again; for any other, choose another folder."
     )
+    assert other == (
+        "Or go on here without them: --on-bad set-aside leaves bad images out, and keeps their bytes beside it."
+    )
 
 
 def test_the_offset_of_a_bad_image_is_where_it_lies(tmp_path: Path, out: Path) -> None:
     mini = miniature(tmp_path, "text")
 
-    (_, line, _) = refused(4, out, mini.root, out, *ONE_EACH)
+    (_, line, *_) = refused(4, out, mini.root, out, *ONE_EACH)
 
     offset = int(line.partition(" at byte ")[2].partition(":")[0].replace(",", ""))
     assert (mini.root / TRAIN).read_bytes()[offset:].startswith(b"This is a text file under the name of picture")
@@ -305,7 +310,10 @@ def test_a_folder_with_a_build_of_another_recipe_is_refused_and_left_alone(sound
     assert outcome.lines[0] == f"Error: {out} holds another build:"
     assert "  test_per_class: there it is 1, now it would be 2" in outcome.lines
     assert "  seed: there it is 0, now it would be 7" in outcome.lines
-    assert outcome.lines[-1] == ("Choose another folder, or repeat the command that began this build to finish it.")
+    assert outcome.lines[-1] == (
+        "Choose another folder, or repeat the command that began this build to finish it; --fresh takes it away and "
+        "begins anew."
+    )
     assert contents(out) == before
 
 
@@ -430,10 +438,10 @@ def test_wherever_the_disk_becomes_full_a_sentence_says_so_and_no_build_looks_co
         assert error.remedy.startswith("Free some space. Then run the same command again")
         assert not any(path.name.endswith(".part") for path in out.rglob("*"))
         if (out / "build.json").exists():  # the very last sync failed: all was written before
-            assert audit(out, jobs=1).splits == {"validation": 6}
+            assert audit(out, ONE_PROCESS).splits["validation"].images == 6
         else:
             shutil.rmtree(out, ignore_errors=True)
-    assert audit(out, jobs=1).splits == {"validation": 6}
+    assert audit(out, ONE_PROCESS).splits["validation"].images == 6
 
 
 def test_after_a_full_disk_the_same_command_goes_on_and_ends_with_the_same_bytes(
@@ -468,7 +476,7 @@ def test_an_archive_that_becomes_shorter_while_it_is_read_is_named(sound: Path, 
             watch=when_writing_begins(lambda: os.truncate(sound / TRAIN, 20_000)),
         )
 
-    assert caught.value.summary == "An image cannot be read:"
+    assert caught.value.summary == "There are shards whose images cannot be read; all others are finished:"
     assert str(caught.value.problems[0]).startswith(f"{TRAIN}: n")
     assert caught.value.problems[0].reason == "the archive ends before this image does; it has become shorter"
     assert_nothing_looks_complete(out)
@@ -478,7 +486,8 @@ def test_an_archive_that_disappears_while_it_is_read_is_named(sound: Path, out: 
     with pytest.raises(SourceError) as caught:
         build(sound, out, BuildOptions(test_per_class=1, jobs=1), watch=when_writing_begins((sound / TRAIN).unlink))
 
-    assert str(caught.value).startswith(f"Cannot read {sound / TRAIN}: No such file or directory.")
+    (problem,) = caught.value.problems
+    assert str(problem) == f"the source: Cannot read {sound / TRAIN}: No such file or directory."
     assert_nothing_looks_complete(out)
 
 

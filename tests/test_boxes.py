@@ -188,7 +188,18 @@ def test_a_changed_digit_is_found_by_the_checksum_of_gzip(archive: Path) -> None
 def test_a_web_page_is_an_error_that_names_the_file(archive: Path) -> None:
     archive.write_bytes(b"<html>log in</html>")
 
-    assert refusal(archive).startswith(f"{archive} cannot be read: ")
+    assert refusal(archive).startswith(
+        f"An archive is damaged:\n  {archive.name} at byte 0: the archive ends inside a member's header\n"
+    )
+
+
+def test_a_flipped_bit_in_a_header_of_an_unpacked_archive_is_not_its_end(archive: Path) -> None:
+    """Without gzip's checksum around it, only the header's own says that the boxes behind it are missing."""
+    data = bytearray(tar_of([(NAME, GOOD), ("n01440764/n01440764_19.xml", GOOD)]))
+    data[512 + len(GOOD) + -len(GOOD) % 512] ^= 1
+    archive.write_bytes(data)
+
+    assert "this is no tar header (bad checksum)" in refusal(archive)
 
 
 PEAK = """

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -140,7 +139,14 @@ class TestWhatComesOut:
 
     def test_build_json_accounts_for_every_image_and_every_file(self, built: Path) -> None:
         document = json.loads((built / "build.json").read_bytes())
-        assert document["images"] == {"in": 150, "written": 150, "repaired": {"JPEG_CMYK": 1, "PNG": 1}}
+        assert document["images"] == {
+            "entries": 150,
+            "written": 150,
+            "set_aside": 0,
+            "excluded": 0,
+            "not_chosen": 0,
+            "repaired": {"JPEG_CMYK": 1, "PNG": 1},
+        }
         assert document["splits"] == {"train": 90, "validation": 30, "test": 30}
         for shard in document["shards"]:
             for file in (file for files in shard["files"].values() for file in files):
@@ -325,7 +331,7 @@ class TestWhatTheUserIsTold:
             "validation": (30, 1),
             "test": (30, 1),
         }
-        assert report.repaired == Counter(JPEG_CMYK=1, PNG=1)
+        assert report.accounts.repaired == {"JPEG_CMYK": 1, "PNG": 1}
         assert report.bytes_read == sum(entry.size for entry in miniature.entries)
 
 

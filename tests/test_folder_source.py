@@ -401,6 +401,15 @@ def test_what_is_no_csv_at_all_is_refused(content: bytes, tmp_path: Path) -> Non
     assert all(line.isprintable() for line in str(caught.value).splitlines())
 
 
+def test_a_list_of_a_gigabyte_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "LOC_val_solution.csv"
+    path.touch()
+    os.truncate(path, 1 << 30)
+
+    with pytest.raises(SourceError, match=r"has 1,073,741,824 bytes, too many for this list"):
+        read_validation_classes(path)
+
+
 def test_kaggles_list_decides_and_that_it_differs_is_noted(tmp_path: Path) -> None:
     tree(tmp_path, f"val/{SNAKE}", "val/ILSVRC2012_val_00000002.JPEG")
     solution(tmp_path, f"ILSVRC2012_val_00000001,{TENCH} 1 2 3 4", "ILSVRC2012_val_00000002,n04355338 1 2 3 4")

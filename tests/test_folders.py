@@ -24,15 +24,17 @@ import pyarrow.parquet as pq
 import pytest
 
 import imagenet_prep
-from imagenet_prep import AuditError, BuildOptions, Note, Progress, SourceError, UsageError, official
+from imagenet_prep import AuditError, BuildOptions, Note, Progress, SourceError, SplitAudit, UsageError, official
 from imagenet_prep.core.class_folders import NAMES, class_folders
 from imagenet_prep.formats import FORMATS
-from imagenet_prep.steps import audit as audit_step
+from imagenet_prep.steps import expected
 from imagenet_prep.steps.read_back import ReadBackTask
 from imagenet_prep.steps.strays import strays
 from imagenet_prep.testing import LAYOUTS, Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import validation_name
 from imagenet_prep.testing.pictures import picture
+
+ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 
 FOLDERS = BuildOptions(formats=("folders",), test_per_class=1, jobs=1)
 SMALL = MiniatureOptions(
@@ -116,7 +118,7 @@ class TestTheTree:
     ) -> None:
         both = replace(FOLDERS, formats=("folders", "tfrecord"))
         report = imagenet_prep.build(miniature.root, tmp_path / "data", both)
-        assert report.repaired == Counter(JPEG_CMYK=1, PNG=1)
+        assert report.accounts.repaired == {"JPEG_CMYK": 1, "PNG": 1}
         samples = {
             sample.name: sample.image
             for shard in (tmp_path / "data/tfrecord").glob("*-of-*")
@@ -126,7 +128,7 @@ class TestTheTree:
             [path] = (tmp_path / "data/folders").rglob(entry.name)
             assert sha256(path.read_bytes()) == entry.sha256
             assert (sha256(samples[entry.name]) == entry.sha256) is (not entry.quirk)
-        assert imagenet_prep.audit(tmp_path / "data", jobs=1).records == 20
+        assert imagenet_prep.audit(tmp_path / "data", ONE_PROCESS).records == 20
 
     def test_the_class_table_has_both_orders(self, built: Path) -> None:
         assert (built / "folders/classes.csv").read_text() == (
@@ -366,8 +368,8 @@ def swap_classes(out: Path) -> None:
     )
 
 
-MAKE_ANEW = "Delete the damaged files and run the build command again: it makes just these anew."
-TAKE_OUT = "Take out of the class folders what is not of the build."
+MAKE_ANEW = "Run the build command again with --repair: it makes anew what is damaged."
+TAKE_OUT = "Take out what is not of the build."
 TENCH = "folders/train/tench/n01440764_4.JPEG"
 DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "a changed byte": (change_a_byte, [f"{TENCH}: is not the image that was in the source"]),
@@ -427,8 +429,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
 
 class TestAudit:
     def test_a_sound_build_is_sound(self, built: Path) -> None:
-        report = imagenet_prep.audit(built, jobs=1)
-        assert (report.splits, report.records) == ({"train": 4, "validation": 4, "test": 2}, 10)
+        report = imagenet_prep.audit(built, ONE_PROCESS)
+        assert report.splits == {
+            "train": SplitAudit(images=4, classes=2, smallest=2, largest=2),
+            "validation": SplitAudit(images=4, classes=2, smallest=2, largest=2),
+            "test": SplitAudit(images=2, classes=2, smallest=1, largest=1),
+        }
+        assert report.records == 10
 
     @pytest.mark.parametrize("damage", DAMAGE)
     def test_it_finds(self, copy: Path, damage: str) -> None:
@@ -436,7 +443,7 @@ class TestAudit:
         size = (copy / TENCH).stat().st_size
         spoil(copy)
         with pytest.raises(AuditError) as caught:
-            imagenet_prep.audit(copy, jobs=1)
+            imagenet_prep.audit(copy, ONE_PROCESS)
         found = sorted(map(str, caught.value.problems))
         assert len(found) == len(expected)
         for problem, start_of_it in zip(found, sorted(expected), strict=True):
@@ -447,7 +454,7 @@ class TestAudit:
             (copy / folder / ".DS_Store").write_bytes(b"Bud1")
         (copy / "folders/train/tench/.empty").mkdir()
         (copy / "folders/train/._tench").write_bytes(b"")
-        assert imagenet_prep.audit(copy, jobs=1).records == 10
+        assert imagenet_prep.audit(copy, ONE_PROCESS).records == 10
 
     @pytest.mark.parametrize(
         ("damage", "remedy"),
@@ -463,14 +470,14 @@ class TestAudit:
     def test_the_remedy_fits_what_is_wrong(self, copy: Path, damage: str, remedy: str) -> None:
         DAMAGE[damage][0](copy)
         with pytest.raises(AuditError) as caught:
-            imagenet_prep.audit(copy, jobs=1)
+            imagenet_prep.audit(copy, ONE_PROCESS)
         assert caught.value.remedy == remedy
 
     def test_an_image_that_is_there_twice_is_named_once(self, copy: Path) -> None:
         table = pq.read_table(copy / "manifest.parquet")
         pq.write_table(pa.concat_tables([table, table.slice(0, 1), table.slice(0, 1)]), copy / "manifest.parquet")
         with pytest.raises(AuditError) as caught:
-            imagenet_prep.audit(copy, jobs=1)
+            imagenet_prep.audit(copy, ONE_PROCESS)
         found = [problem for problem in caught.value.problems if problem.member]
         assert list(map(str, found)) == ["manifest.parquet: n01440764_18.JPEG: names an image more than once"]
 
@@ -478,7 +485,7 @@ class TestAudit:
         out = tmp_path / "data"
         events: list[Progress | Note] = []
         imagenet_prep.build(miniature.root, out, replace(FOLDERS, formats=("folders", "tfrecord")))
-        report = imagenet_prep.audit(out, jobs=1, watch=events.append)
+        report = imagenet_prep.audit(out, ONE_PROCESS, watch=events.append)
         last = [event for event in events if isinstance(event, Progress)][-1]
         assert (last.done, last.total) == (20, 20)
         assert last.bytes_done == last.bytes_total == report.size
@@ -494,8 +501,8 @@ class TestAudit:
             made.append(of["shard"])
             return ReadBackTask(**of)
 
-        monkeypatch.setattr(audit_step, "ReadBackTask", noted)
-        imagenet_prep.audit(built, jobs=1, watch=lambda _: at_progress.append(len(made)))
+        monkeypatch.setattr(expected, "ReadBackTask", noted)
+        imagenet_prep.audit(built, ONE_PROCESS, watch=lambda _: at_progress.append(len(made)))
         assert at_progress == [1, 2, 3]
 
     def test_strays_are_found_with_few_names_in_memory(self, tmp_path: Path) -> None:
@@ -515,7 +522,7 @@ class TestAudit:
     def test_a_changed_class_table_is_found_and_so_is_every_class_it_changes(self, copy: Path) -> None:
         swap_classes(copy)
         with pytest.raises(AuditError) as caught:
-            imagenet_prep.audit(copy, jobs=1)
+            imagenet_prep.audit(copy, ONE_PROCESS)
         found = [str(problem) for problem in caught.value.problems]
         assert sum("has class index" in problem for problem in found) == 10
         assert found[0].startswith("folders/classes.csv: has 117 bytes instead of 110")
@@ -525,14 +532,14 @@ class TestAudit:
         source = write_miniature(tmp_path / "source", replace(SMALL, layout="extracted"))
         out = tmp_path / "data"
         imagenet_prep.build(source.root, out, replace(FOLDERS, transfer=transfer))
-        assert imagenet_prep.audit(out, jobs=1).records == 10
+        assert imagenet_prep.audit(out, ONE_PROCESS).records == 10
         assert {row["digest"] for row in pq.read_table(out / "manifest.parquet").to_pylist()} == {None}
         with (out / TENCH).open("ab") as file:
             file.write(b"x")
         (out / "folders/train/tench/n01440764_18.JPEG").unlink()
         (out / "folders/train/tench/n01440764_7.JPEG").write_bytes(b"")
         with pytest.raises(AuditError) as caught:
-            imagenet_prep.audit(out, jobs=1)
+            imagenet_prep.audit(out, ONE_PROCESS)
         size = next(entry.size for entry in source.entries if entry.name == "n01440764_4.JPEG")
         assert sorted(map(str, caught.value.problems)) == [
             "folders/train/tench/n01440764_18.JPEG: is missing",
@@ -540,7 +547,7 @@ class TestAudit:
             "folders/train/tench/n01440764_7.JPEG: is not an image of this build",
         ]
         # A moved file is the only one there is: nobody is told to delete it.
-        assert caught.value.remedy.startswith("Do not delete" if transfer == "move" else "Delete the damaged files")
+        assert caught.value.remedy.startswith("Do not delete" if transfer == "move" else "Run the build command again")
 
 
 def test_all_50_000_validation_images_go_where_the_devkit_says(tmp_path: Path) -> None:
@@ -623,7 +630,7 @@ def test_an_audit_finds_what_lies_at_the_top_of_the_tree(tmp_path: Path, stray: 
     (tmp_path / "data" / stray).write_bytes(b"")
 
     with pytest.raises(AuditError) as caught:
-        imagenet_prep.audit(tmp_path / "data", jobs=1)
+        imagenet_prep.audit(tmp_path / "data", ONE_PROCESS)
 
     top = "/".join(stray.split("/")[:2])
     assert list(map(str, caught.value.problems)) == [f"{top}: is not a part of this build"]
@@ -637,7 +644,7 @@ def test_a_class_table_that_is_gone_hides_no_other_damage(tmp_path: Path) -> Non
     cut.write_bytes(b"\xff\xd8")
 
     with pytest.raises(AuditError) as caught:
-        imagenet_prep.audit(tmp_path / "data", jobs=1)
+        imagenet_prep.audit(tmp_path / "data", ONE_PROCESS)
 
     assert [problem.archive for problem in caught.value.problems] == [
         "folders/classes.csv",

@@ -6,6 +6,7 @@ import contextlib
 import io
 import random
 import struct
+import tracemalloc
 import warnings
 import zlib
 from typing import Any
@@ -318,6 +319,37 @@ def test_a_png_that_claims_gigapixels_is_not_decoded(size: tuple[int, int], monk
         repair(declaring(*size))
 
 
+def with_size(jpeg: bytes, width: int, height: int) -> bytes:
+    frame = jpeg.index(b"\xff\xc0")
+    return jpeg[: frame + 5] + struct.pack(">HH", height, width) + jpeg[frame + 9 :]
+
+
+BEYOND = {
+    "jpeg": (with_size(JPEG, 65_500, 65_500), "declares 65500 x 65500 pixels, which is not decoded"),
+    "one-row": (with_size(JPEG, 16_384, 16_385), "declares 16384 x 16385 pixels, which is not decoded"),
+    "cmyk": (with_size(CMYK, 65_500, 65_500), "declares 65500 x 65500 pixels, which is not decoded"),
+    "png": (declaring(100_000, 100_000), "looks like PNG but declares 100000 x 100000 pixels, which is not decoded"),
+    "png-row": (declaring(16_384, 16_385), "looks like PNG but declares 16384 x 16385 pixels, which is not decoded"),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_an_image_that_declares_gigapixels_is_refused_without_memory_for_them(name: str) -> None:
+    data, reason = BEYOND[name]
+
+    tracemalloc.start()
+    try:
+        assert refusal(data) == reason
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000  # Pillow itself, if it was not yet loaded
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("data", [with_size(JPEG, 16_384, 16_384), declaring(16_384, 16_384)], ids=["jpeg", "png"])
+def test_the_largest_image_that_is_one_has_16384_pixels_a_side(data: bytes) -> None:
+    assert (inspect(data).width, inspect(data).height) == (16_384, 16_384)
+
+
 def test_a_large_but_possible_image_is_no_reason_for_a_warning() -> None:
     """Pillow warns from 89 million pixels on; what its user sees should be ours. (Warnings are errors here.)"""
     assert inspect(declaring(10_000, 10_000)) == ImageFacts(Kind.PNG, 10_000, 10_000, 3)
@@ -483,6 +515,16 @@ def test_an_image_that_declares_gigapixels_is_not_decoded() -> None:
 
     with pytest.raises(NotAnImageError, match="declares 65535 x 65535 pixels, which is not decoded"):
         decode(bomb, inspect(bomb))
+
+
+@pytest.mark.parametrize("image", [NOISE, CMYK], ids=["rgb", "cmyk"])
+def test_a_jpeg_of_a_thousand_scans_is_not_decoded(image: bytes) -> None:
+    """Each scan may visit every pixel, and takes 11 bytes: 55 kB of them are 100 seconds."""
+    bomb = image[:-2] + image[image.index(b"\xff\xda") :][:11] * 1_000 + image[-2:]
+
+    for take in (lambda: decode(bomb, inspect(bomb)), lambda: repair(bomb)):
+        with pytest.raises(NotAnImageError, match=r"^has 1,001 scans, which are not decoded$"):
+            take()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "WEBP", "TIFF"])

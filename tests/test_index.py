@@ -508,7 +508,8 @@ def test_a_catalog_is_saved_and_read_back_the_same(miniature: Miniature, tmp_pat
 def test_a_catalog_is_a_file_that_arrow_reads(miniature: Miniature, tmp_path: Path) -> None:
     save_catalog(tmp_path / "catalog.arrow", index(miniature.root, HERE))
 
-    with pa.ipc.open_file(tmp_path / "catalog.arrow") as reader:
+    body = (tmp_path / "catalog.arrow").read_bytes()[:-16]  # a digest is last
+    with pa.ipc.open_file(body) as reader:
         assert reader.read_all().column("name").to_pylist() == [entry.name for entry in miniature.entries]
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from imagenet_prep.core.presets import PRESETS
-from imagenet_prep.core.selection import chosen_classes, listed_names, preset_classes
+from imagenet_prep.core.selection import chosen_classes, listed_train_names, preset_classes
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import UsageError
 
@@ -131,11 +131,11 @@ class TestImages:
         ],
     )
     def test_a_line_is_a_file_name_whatever_stands_around_it(self, line: str) -> None:
-        assert listed_names(line, "list") == ("n01440764_18.JPEG",)
+        assert listed_train_names(line, "list") == ("n01440764_18.JPEG",)
 
     def test_the_order_is_that_of_the_list_and_each_name_is_there_once(self) -> None:
         text = "# of train\nn01443537_2.JPEG\n\nn01440764_18.JPEG\nn01443537_2.JPEG\n"
-        assert listed_names(text, "list") == ("n01443537_2.JPEG", "n01440764_18.JPEG")
+        assert listed_train_names(text, "list") == ("n01443537_2.JPEG", "n01440764_18.JPEG")
 
     @pytest.mark.parametrize(
         ("line", "reason"),
@@ -150,12 +150,12 @@ class TestImages:
     )
     def test_any_other_line_is_an_error_with_its_number(self, line: str, reason: str) -> None:
         with pytest.raises(UsageError) as caught:
-            listed_names(f"n01440764_18.JPEG\n\n{line}\n", "test.txt")
+            listed_train_names(f"n01440764_18.JPEG\n\n{line}\n", "test.txt")
         assert [str(problem) for problem in caught.value.problems] == [f"test.txt: line 3: {reason}"]
 
     def test_an_empty_list_is_an_error_because_no_list_means_another_hold_out(self) -> None:
         with pytest.raises(UsageError, match=re.escape("test.txt: is empty")):
-            listed_names("# none\n", "test.txt")
+            listed_train_names("# none\n", "test.txt")
 
 
 class TestPresets:

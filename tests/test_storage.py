@@ -1,18 +1,27 @@
 """A final name means complete, and a receipt that can be read is true."""
 
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
 from array import array
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
+import pyarrow as pa
 import pytest
+import xxhash
 
+from imagenet_prep.core.archive import Archive
+from imagenet_prep.core.catalog import SCHEMA, Catalog
 from imagenet_prep.core.shards import ShardName
-from imagenet_prep.core.task import FileFact, Receipt
+from imagenet_prep.core.task import FileFact, Receipt, SetAside
 from imagenet_prep.errors import OutputError
+from imagenet_prep.storage.catalogs import load_catalog, save_catalog
+from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.publish import Publication, publish_bytes
 from imagenet_prep.storage.receipts import load_receipt, receipt_path, save_receipt
 from imagenet_prep.storage.space import check_space
@@ -24,6 +33,24 @@ RECEIPT = Receipt(
     rows=2,
     files={"tfds": (FileFact("tfds/a", 10, "ff"), FileFact("tfds/b", 3, "ee"))},
     columns={"digest": bytes(range(32)), "width": array("i", [500, 1]), "tfds.length": array("q", [2**40, 3])},
+)
+
+
+CATALOG = Catalog(
+    pa.table(
+        {
+            "name": pa.array(["n01440764_1.JPEG", "n01440764_2.JPEG"], SCHEMA.field("name").type),
+            "class_index": pa.array([0, 0], SCHEMA.field("class_index").type),
+            "archive": pa.array([0, 0], SCHEMA.field("archive").type),
+            "container": pa.array(["n01440764.tar"] * 2, SCHEMA.field("container").type),
+            "offset": pa.array([1024, 4096], SCHEMA.field("offset").type),
+            "size": pa.array([2000, 3000], SCHEMA.field("size").type),
+            "boxes": pa.array([None, [0.0, 0.25, 0.5, 1.0]], SCHEMA.field("boxes").type),
+        },
+        schema=SCHEMA,
+    ),
+    (Archive("ILSVRC2012_img_train.tar", "train", 10_240, 7),),
+    ("a note",),
 )
 
 
@@ -105,11 +132,117 @@ class TestReceipts:
             path.write_bytes(sound[:length])
             assert load_receipt(path) is None
 
+    def test_images_that_were_set_aside_and_how_closely_all_were_looked_at_read_back(self, tmp_path: Path) -> None:
+        receipt = replace(RECEIPT, check="decode", set_aside=(SetAside(1, "is text", "n01440764_1.JPEG", 7, "dd"),))
+        save_receipt(tmp_path, receipt)
+        assert load_receipt(receipt_path(tmp_path, RECEIPT.shard)) == receipt
+
+    def test_under_the_name_of_another_shard_it_proves_nothing(self, tmp_path: Path) -> None:
+        save_receipt(tmp_path, RECEIPT)
+        other = receipt_path(tmp_path, ShardName("train", 1, 2))
+        receipt_path(tmp_path, RECEIPT.shard).rename(other)
+        assert load_receipt(other) is None
+
     def test_equal_receipts_are_equal_files(self, tmp_path: Path) -> None:
         save_receipt(tmp_path / "one", RECEIPT)
         save_receipt(tmp_path / "two", RECEIPT)
         name = "train-00000-of-00002.receipt"
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+class TestDocuments:
+    document: ClassVar[dict[str, object]] = {
+        "shards": [{"name": "train-00000-of-00002", "images": 3}],
+        "a": None,
+        "é": 1.5,
+    }
+
+    def test_a_document_reads_back_without_its_digest(self) -> None:
+        assert unseal(seal(self.document)) == self.document
+
+    def test_its_digest_is_that_of_its_bytes_without_the_line_of_the_digest(self) -> None:
+        lines = seal(self.document).splitlines(keepends=True)
+        [at] = [number for number, line in enumerate(lines) if line.startswith(b'  "digest": ')]
+        digest = lines[at].split(b'"')[3].decode()
+        others = lines[:at] + lines[at + 1 :]
+        assert xxhash.xxh3_128_hexdigest(b"".join(others)) == digest
+
+    def test_it_has_one_form_whatever_the_order_it_was_made_in(self) -> None:
+        assert seal(dict(reversed(self.document.items()))) == seal(self.document)
+        assert seal({"z": 1, "a": [2]}) == (
+            b'{\n  "a": [\n    2\n  ],\n  "digest": "bd6e11a533942b9eb813378372796574",\n  "z": 1\n}\n'
+        )
+
+    def test_with_any_bit_flipped_it_is_refused(self) -> None:
+        sound = seal(self.document)
+        for position in range(len(sound)):
+            for bit in range(8):
+                changed = sound[:position] + bytes([sound[position] ^ 1 << bit]) + sound[position + 1 :]
+                with pytest.raises(ValueError):  # noqa: PT011 — of JSON, of UTF-8, or ours
+                    unseal(changed)
+
+    def test_wherever_it_is_cut_or_continued_it_is_refused(self) -> None:
+        sound = seal(self.document)
+        for changed in (*(sound[:length] for length in range(len(sound))), sound + b"\n", b" " + sound):
+            with pytest.raises(ValueError):  # noqa: PT011
+                unseal(changed)
+
+    @pytest.mark.parametrize("content", [b"{}", b"{}\n", b"[]\n", b"null\n", b'"x"\n', b'{"digest": 3}\n'])
+    def test_what_was_never_sealed_is_refused(self, content: bytes) -> None:
+        with pytest.raises(ValueError, match="its digest does not fit"):
+            unseal(content)
+
+    def test_a_number_too_long_for_python_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="digits"):
+            unseal(b'{"a": ' + b"9" * 5000 + b"}")
+
+    def test_equal_values_in_another_form_are_refused(self) -> None:
+        document = json.loads(seal(self.document))
+        with pytest.raises(ValueError, match="its digest does not fit"):
+            unseal(json.dumps(document).encode())
+
+
+class TestCatalogs:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        save_catalog(tmp_path / "catalog.arrow", CATALOG)
+        return tmp_path / "catalog.arrow"
+
+    def test_it_reads_back(self, path: Path) -> None:
+        found = load_catalog(path)
+        assert found
+        assert (found.identity, found.archives, found.notes) == (CATALOG.identity, CATALOG.archives, ("a note",))
+        assert found.table.equals(CATALOG.table)
+
+    def test_its_last_16_bytes_are_the_digest_of_all_before(self, path: Path) -> None:
+        data = path.read_bytes()
+        assert data[-16:] == xxhash.xxh3_128_digest(data[:-16])
+
+    def test_with_a_byte_flipped_anywhere_there_is_none(self, path: Path) -> None:
+        sound = path.read_bytes()
+        for position in range(0, len(sound), 5):
+            path.write_bytes(sound[:position] + bytes([sound[position] ^ 1]) + sound[position + 1 :])
+            assert load_catalog(path) is None
+
+    def test_wherever_it_is_cut_there_is_none(self, path: Path) -> None:
+        sound = path.read_bytes()
+        for length in range(0, len(sound), 13):
+            path.write_bytes(sound[:length])
+            assert load_catalog(path) is None
+
+    def test_a_digest_over_nonsense_makes_no_catalog(self, path: Path) -> None:
+        for nonsense in (b"", b"ARROW1", b"ARROW1\0\0" + bytes(100), path.read_bytes()[:-200]):
+            path.write_bytes(nonsense + xxhash.xxh3_128_digest(nonsense))
+            assert load_catalog(path) is None
+
+    def test_of_other_archives_there_is_none(self, path: Path) -> None:
+        [archive] = CATALOG.archives
+        assert load_catalog(path, CATALOG.archives)
+        assert load_catalog(path, (replace(archive, modified=archive.modified + 1),)) is None
+        assert load_catalog(path, ()) is None
+
+    def test_a_missing_one_is_none(self, tmp_path: Path) -> None:
+        assert load_catalog(tmp_path / "catalog.arrow") is None
 
 
 class TestSpace:

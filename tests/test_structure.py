@@ -75,11 +75,12 @@ def test_every_exported_name_is_there_and_no_other() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert set(imagenet_prep.__all__) == {
-        "Archive", "AuditError", "AuditReport", "Box", "BuildOptions", "Catalog", "CheckOptions", "ClassFacts",
-        "FORMATS", "Holdings", "IndexOptions", "Note", "OriginFacts", "OtherBuildError", "OutputError", "Piece",
-        "Plan", "PlanOptions", "PrepError", "Problem", "Progress", "Report", "Sample", "Shard", "ShardName",
-        "SourceError", "Taxonomy", "UndoReport", "UsageError", "__version__", "audit", "build", "check", "index",
-        "official", "plan", "undo", "validation_truth",
+        "Accounts", "Archive", "AuditError", "AuditOptions", "AuditReport", "Box", "BuildOptions", "Catalog",
+        "CheckOptions", "ClassFacts", "FORMATS", "ForeignReport", "Holdings", "IndexOptions", "Note",
+        "OriginFacts", "OtherBuildError", "OutputError", "Piece", "Plan", "PlanOptions", "PrepError",
+        "Problem", "Progress", "Report", "Sample", "Shard", "ShardName", "SourceError", "SplitAudit",
+        "Taxonomy", "UndoReport", "UsageError", "__version__", "audit", "audit_foreign", "build", "check",
+        "index", "official", "plan", "undo", "validation_truth",
     }  # fmt: skip
 
 

@@ -21,12 +21,14 @@ from imagenet_prep.core.facts import TEST, TRAIN, VALIDATION
 from imagenet_prep.core.plan import Plan, plan
 from imagenet_prep.core.recipe import PlanOptions
 from imagenet_prep.core.remarks import hold_out_sentence
-from imagenet_prep.core.selection import listed_names, preset_classes
+from imagenet_prep.core.selection import listed_train_names, preset_classes
 from imagenet_prep.core.splits import assign
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import OtherBuildError, UsageError
 from imagenet_prep.steps.build import BuildOptions, build
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+
+ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 
 ARCHIVES = (Archive("ILSVRC2012_img_train.tar", TRAIN, 1, 0), Archive("ILSVRC2012_img_val.tar", VALIDATION, 1, 0))
 TENCH, COCK, HEN = 0, 7, 8
@@ -403,7 +405,7 @@ class TestListsOfTheSplits:
     def test_the_list_of_test_makes_the_same_test_split_elsewhere(
         self, data: Path, miniature: Miniature, tmp_path: Path
     ) -> None:
-        listed = listed_names((data / "splits/test.txt").read_bytes(), "test.txt")
+        listed = listed_train_names((data / "splits/test.txt").read_bytes(), "test.txt")
         build(miniature.root, tmp_path / "again", BuildOptions(test_list=listed, seed=9, jobs=1))
         for split in (TRAIN, VALIDATION, TEST):
             assert (tmp_path / f"again/splits/{split}.txt").read_bytes() == (data / f"splits/{split}.txt").read_bytes()
@@ -420,10 +422,11 @@ class TestListsOfTheSplits:
         path.write_bytes(sound[::-1])
         try:
             with pytest.raises(imagenet_prep.AuditError, match=r"splits/train\.txt"):
-                imagenet_prep.audit(data, jobs=1)
+                imagenet_prep.audit(data, ONE_PROCESS)
         finally:
             path.write_bytes(sound)
-        assert imagenet_prep.audit(data, jobs=1).splits == {TRAIN: 27, VALIDATION: 30, TEST: 9}
+        splits = imagenet_prep.audit(data, ONE_PROCESS).splits
+        assert {name: split.images for name, split in splits.items()} == {TRAIN: 27, VALIDATION: 30, TEST: 9}
 
     def test_another_subset_in_the_same_folder_is_refused(self, data: Path, miniature: Miniature) -> None:
         with pytest.raises(OtherBuildError, match="limit: there it is not given, now it would be 7"):

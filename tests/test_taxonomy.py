@@ -167,6 +167,8 @@ class TestWhatClassesAreCalled:
             ("n00000000 unicorn", ()),
             ("000_tench", (0,)),
             ("001_tench", ()),
+            ("000_" * 5_000 + "tench", ()),
+            ("tench" + "\u0301\u0327" * 100_000, ()),  # to put accents in order takes the square of their number
             ("Crane  bird", (134,)),
             ("crane", (134, 517)),
             ("tinca_tinca", (0,)),
@@ -232,6 +234,8 @@ class TestAMapOfTheUser:
             "n02100735 2 setter\n"
             "n02100735 2 setter\n"
             "n02110185 3 N01440764\n"
+            "n02096294 4 a" + "\u0301\u0327" * 100_000 + "\n"
+            "\x1b[2J 5 b\n"
         )
         assert [str(problem) for problem in problems_of(bad)] == [
             "mine.txt: line 1: the devkit integer of n01440764 is 449, not 0",
@@ -239,6 +243,8 @@ class TestAMapOfTheUser:
             "mine.txt: line 3: not three fields: WNID, devkit integer, name",
             "mine.txt: line 5: n02100735 is named twice",
             "mine.txt: line 6: n02110185 would be named by the WNID of another class, n01440764",
+            "mine.txt: line 7: the name of n02096294 has 200,001 characters",
+            r"mine.txt: line 8: '\x1b[2J is not one of the 1,000 WNIDs'",
         ]
 
     def test_a_map_of_wnids_gives_wnids(self) -> None:

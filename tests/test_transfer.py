@@ -20,6 +20,8 @@ from imagenet_prep import BuildOptions, OtherBuildError, OutputError, SourceErro
 from imagenet_prep.storage.tree import Tree
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
+ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
+
 FOLDERS = BuildOptions(formats=("folders",), test_per_class=1, jobs=1)
 SMALL = MiniatureOptions(
     wnids=("n01440764", "n02917067"), images_per_class=3, validation_per_class=2, boxes=False, layout="extracted"
@@ -251,7 +253,7 @@ class TestArchives:
         assert {name: path.stat().st_ino for name, path in found.items() if name in inodes} == inodes
         digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()}
         assert digests == {entry.name: entry.sha256 for entry in source.entries}
-        assert imagenet_prep.audit(tmp_path / "data", jobs=1).records == 10
+        assert imagenet_prep.audit(tmp_path / "data", ONE_PROCESS).records == 10
 
     @pytest.mark.parametrize("formats", [("tfrecord",), ("folders", "tfds")])
     def test_shards_cannot_be_linked(self, formats: tuple[str, ...]) -> None:
@@ -282,7 +284,7 @@ class TestOtherFileSystems:
     @pytest.mark.parametrize("transfer", ["copy", "symlink"])
     def test_a_copy_and_a_symbolic_link_reach_any(self, source: Path, elsewhere: Path, transfer: str) -> None:
         build(source, elsewhere / "data", transfer)
-        assert imagenet_prep.audit(elsewhere / "data", jobs=1).records == 10
+        assert imagenet_prep.audit(elsewhere / "data", ONE_PROCESS).records == 10
 
     @pytest.mark.parametrize(
         ("transfer", "remedy"),
@@ -449,7 +451,7 @@ def test_no_two_files_are_one_where_capitals_do_not_count(source: Path, tmp_path
 @pytest.mark.parametrize("transfer", ["copy", "hardlink", "symlink", "move"])
 def test_the_target_may_lie_in_the_source_folder(source: Path, transfer: str) -> None:
     build(source, source / "sorted", transfer)
-    assert imagenet_prep.audit(source / "sorted", jobs=1).records == 10
+    assert imagenet_prep.audit(source / "sorted", ONE_PROCESS).records == 10
     assert build(source, source / "sorted", transfer).reused == 3
 
 
@@ -496,11 +498,11 @@ def test_links_whose_source_has_moved_are_made_anew(source: Path, tmp_path: Path
     build(source, tmp_path / "data", "symlink")
     moved = source.rename(tmp_path / "elsewhere")
     with pytest.raises(imagenet_prep.AuditError, match=r"is a symbolic link to .*, which is not there"):
-        imagenet_prep.audit(tmp_path / "data", jobs=1)
+        imagenet_prep.audit(tmp_path / "data", ONE_PROCESS)
 
     build(moved, tmp_path / "data", "symlink")
 
-    assert imagenet_prep.audit(tmp_path / "data", jobs=1).records == 10
+    assert imagenet_prep.audit(tmp_path / "data", ONE_PROCESS).records == 10
 
 
 @pytest.mark.parametrize(("transfer", "undigested"), [("copy", 0), ("hardlink", 10), ("symlink", 10), ("move", 10)])
@@ -509,4 +511,4 @@ def test_an_audit_says_of_how_many_images_nobody_knows_the_bytes(
 ) -> None:
     build(source, tmp_path / "data", transfer)
 
-    assert imagenet_prep.audit(tmp_path / "data", jobs=1).undigested == undigested
+    assert imagenet_prep.audit(tmp_path / "data", ONE_PROCESS).undigested == undigested

@@ -23,6 +23,8 @@ from imagenet_prep.storage import temporary, tree
 from imagenet_prep.storage.lock import held
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
+ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
+
 MOVE = BuildOptions(formats=("folders",), test_per_class=1, transfer="move", jobs=1)
 SMALL = MiniatureOptions(
     wnids=("n01440764", "n02917067"),
@@ -148,7 +150,7 @@ class TestUndo:
         before = state(source)
         for _ in range(2):
             imagenet_prep.build(source, out, MOVE)
-            assert imagenet_prep.audit(out, jobs=1).records == 6
+            assert imagenet_prep.audit(out, ONE_PROCESS).records == 6
             imagenet_prep.undo(out)
         assert state(source) == before
 
@@ -412,7 +414,7 @@ def _change_of_mind(source: Path, out: Path) -> None:
     kept = out / ".imagenet-prep"
     if (kept / "plan.json").exists() and (kept / "catalog.arrow").exists():
         imagenet_prep.build(source, out, MOVE)
-        assert imagenet_prep.audit(out, jobs=1).records == 8
+        assert imagenet_prep.audit(out, ONE_PROCESS).records == 8
     else:
         with pytest.raises(OtherBuildError) as caught:
             imagenet_prep.build(source, out, MOVE)
@@ -532,11 +534,10 @@ class TestTwoRunsAtOnce:
 
     def test_the_lock_is_gone_with_the_process(self, tmp_path: Path) -> None:
         code = f"import pathlib, os\nfrom imagenet_prep.storage.lock import held\np = pathlib.Path({str(tmp_path)!r})\n"
-        killed = subprocess.run(
-            [sys.executable, "-c", code + "with held(p, p): os.kill(os.getpid(), 9)"], check=False, timeout=60
-        )
+        code += "with held(p, p, alone=True): os.kill(os.getpid(), 9)"
+        killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
         assert killed.returncode == -signal.SIGKILL
-        with held(tmp_path, tmp_path):
+        with held(tmp_path, tmp_path, alone=True):
             pass
 
 

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imagenet_prep.core.archive import Archive
+    from imagenet_prep.core.audited import AuditOptions, AuditReport, SplitAudit
     from imagenet_prep.core.catalog import Catalog
+    from imagenet_prep.core.foreign.report import ForeignReport
     from imagenet_prep.core.holdings import Holdings, OriginFacts, Piece
     from imagenet_prep.core.plan import Plan, Shard, plan
     from imagenet_prep.core.progress import Note, Progress
     from imagenet_prep.core.recipe import PlanOptions
-    from imagenet_prep.core.report import Report
+    from imagenet_prep.core.report import Accounts, Report
     from imagenet_prep.core.sample import Box, Sample
     from imagenet_prep.core.shards import ShardName
     from imagenet_prep.core.taxonomy import ClassFacts, Taxonomy, official, validation_truth
@@ -36,21 +38,24 @@ if TYPE_CHECKING:
         UsageError,
     )
     from imagenet_prep.formats import FORMATS
-    from imagenet_prep.steps.audit import AuditReport, audit
+    from imagenet_prep.steps.audit import audit
     from imagenet_prep.steps.build import BuildOptions, build
     from imagenet_prep.steps.check import CheckOptions, check
+    from imagenet_prep.steps.foreign.audit import audit_foreign
     from imagenet_prep.steps.index import IndexOptions, index
     from imagenet_prep.steps.undo import UndoReport, undo
     from imagenet_prep.version import __version__
 
 _HOMES = {
     "core.archive": ("Archive",),
+    "core.audited": ("AuditOptions", "AuditReport", "SplitAudit"),
     "core.catalog": ("Catalog",),
+    "core.foreign.report": ("ForeignReport",),
     "core.holdings": ("Holdings", "OriginFacts", "Piece"),
     "core.plan": ("Plan", "Shard", "plan"),
     "core.progress": ("Note", "Progress"),
     "core.recipe": ("PlanOptions",),
-    "core.report": ("Report",),
+    "core.report": ("Accounts", "Report"),
     "core.sample": ("Box", "Sample"),
     "core.shards": ("ShardName",),
     "core.taxonomy": ("ClassFacts", "Taxonomy", "official", "validation_truth"),
@@ -64,7 +69,8 @@ _HOMES = {
         "UsageError",
     ),
     "formats": ("FORMATS",),
-    "steps.audit": ("AuditReport", "audit"),
+    "steps.audit": ("audit",),
+    "steps.foreign.audit": ("audit_foreign",),
     "steps.build": ("BuildOptions", "build"),
     "steps.check": ("CheckOptions", "check"),
     "steps.index": ("IndexOptions", "index"),
@@ -75,14 +81,17 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "FORMATS",
+    "Accounts",
     "Archive",
     "AuditError",
+    "AuditOptions",
     "AuditReport",
     "Box",
     "BuildOptions",
     "Catalog",
     "CheckOptions",
     "ClassFacts",
+    "ForeignReport",
     "Holdings",
     "IndexOptions",
     "Note",
@@ -100,11 +109,13 @@ __all__ = [
     "Shard",
     "ShardName",
     "SourceError",
+    "SplitAudit",
     "Taxonomy",
     "UndoReport",
     "UsageError",
     "__version__",
     "audit",
+    "audit_foreign",
     "build",
     "check",
     "index",

@@ -26,6 +26,8 @@ _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and RSTn carry no length
 
 MOST_PIXELS = 1 << 28  # 268 million: 20 times ImageNet's largest; more is not decoded, it may be a bomb
+MOST_SCANS = 100  # a progressive JPEG has some ten; each may take 11 bytes and visit every pixel
+_DAMAGE = (IndexError, TypeError, KeyError, EOFError, struct.error)  # so says Pillow's ImageFile where it opens a file
 REPAIR_QUALITY = 100  # what TensorFlow Datasets and the TPU script use for the same repair
 
 
@@ -74,8 +76,8 @@ class ImageFacts:
 
 
 def inspect(data: bytes | bytearray, start: int = 0, end: int | None = None) -> ImageFacts:
-    """Tell what ``data[start:end]`` is; raises NotAnImageError for what is no image, is cut short or has no
-    pixels.
+    """Tell what ``data[start:end]`` is; raises NotAnImageError for what is no image, is cut short, or has no pixels or
+    more than MOST_PIXELS.
     """
     end = len(data) if end is None else end
     if data[start : min(start + 2, end)] != _SOI:
@@ -89,10 +91,9 @@ def decode(data: bytes, facts: ImageFacts) -> str:
     Pillow takes a JPEG whose picture data ends early for a whole one, and paints the rest grey; simplejpeg in its
     strict mode does not. Raises NotAnImageError if an image does not decode to its last pixel.
     """
-    if facts.width * facts.height > MOST_PIXELS:
-        raise NotAnImageError(f"declares {facts.width} x {facts.height} pixels, which is not decoded")
     if facts.kind not in (Kind.JPEG, Kind.JPEG_CMYK):
         return _decode_loosely(data)
+    _check_scans(data)
     import simplejpeg
 
     try:
@@ -119,9 +120,9 @@ def repair(data: bytes) -> tuple[bytes, int, int]:
     Transparency is dropped, as TensorFlow's decoders drop it. The bytes depend on the version of Pillow's JPEG library
     alone. Raises NotAnImageError if the image does not decode, or is larger than a JPEG can be.
     """
+    if data.startswith(_SOI):
+        _check_scans(data)
     with _opened(data) as image:
-        if image.width * image.height > MOST_PIXELS:
-            raise NotAnImageError(f"declares {image.width} x {image.height} pixels, which is not decoded")
         if image.mode.startswith("I"):  # 16 bits of grey: converting alone would cut them off at 255
             image = image.point(lambda value: value / 256).convert("L")  # noqa: PLW2901 — the context closes the file
         rgb = image.convert("RGB")
@@ -133,17 +134,44 @@ def repair(data: bytes) -> tuple[bytes, int, int]:
 @contextlib.contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
     """Open an image with Pillow. What it refuses becomes a NotAnImageError; what it merely warns of is passed over."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings(action="ignore"), _reader(data) as image:
+            _check_pixels(image.width, image.height)
             yield image
-    except UnidentifiedImageError as error:
+    except SyntaxError as error:
         raise NotAnImageError("does not decode: its header is damaged") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, *_DAMAGE, Image.DecompressionBombError) as error:
         if isinstance(error, NotAnImageError):
             raise
         raise NotAnImageError(f"does not decode: {error}") from error
+
+
+def _reader(data: bytes) -> Image.Image:
+    """Open with Pillow's reader of this kind. ``Image.open`` would try them all, and its own limit of pixels is lower
+    than ours and does not tell the size.
+    """
+    from PIL import Image
+
+    kind = Kind.JPEG if data.startswith(_SOI) else _other_kind(data)
+    if kind is None:
+        raise SyntaxError("no signature of an image")
+    Image.preinit()
+    if kind.name not in Image.OPEN:
+        Image.init()
+    return Image.OPEN[kind.name][0](io.BytesIO(data), "")
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise NotAnImageError(f"declares {width} x {height} pixels, which is not decoded")
+
+
+def _check_scans(jpeg: bytes) -> None:
+    scans = jpeg.count(b"\xff\xda")  # these bytes may stand in a profile or thumbnail too, but not a hundred times
+    if scans > MOST_SCANS:
+        raise NotAnImageError(f"has {scans:,} scans, which are not decoded")
 
 
 def _inspect_jpeg(data: bytes | bytearray, start: int, end: int) -> ImageFacts:
@@ -192,6 +220,7 @@ def _complete(
     width, height, components = frame
     if not width or not height:
         raise NotAnImageError(f"is a JPEG of {width} x {height} pixels")
+    _check_pixels(width, height)
     if components not in (1, 3, 4):
         raise NotAnImageError(f"is a JPEG with {components} colour components")
     kind = Kind.JPEG_CMYK if components == 4 else Kind.JPEG
@@ -217,10 +246,14 @@ def _orientation(tiff: bytes) -> int:
     return 0
 
 
+def _other_kind(data: bytes) -> Kind | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return Kind.WEBP
+    return next((kind for signature, kind in _SIGNATURES if data.startswith(signature)), None)
+
+
 def _inspect_other(data: bytes) -> ImageFacts:
-    kind = next((kind for signature, kind in _SIGNATURES if data.startswith(signature)), None)
-    if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        kind = Kind.WEBP
+    kind = _other_kind(data)
     if kind is None:
         raise NotAnImageError(_what_else(data))
     try:

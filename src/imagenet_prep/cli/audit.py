@@ -8,22 +8,56 @@ from pathlib import Path
 
 import click
 
-from imagenet_prep.cli.options import jobs_option, output_options
+from imagenet_prep.cli.options import jobs_option, output_options, share
 from imagenet_prep.cli.progress import watching
+from imagenet_prep.core.audited import AuditOptions
+from imagenet_prep.core.progress import Watch
+from imagenet_prep.errors import AuditError
+from imagenet_prep.steps.places import is_build
 
 
 @click.command()
 @click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--decode", is_flag=True, help="Decode every image, too, to its last pixel (much slower).")
+@click.option(
+    "--sample",
+    metavar="P%",
+    callback=lambda _context, _option, text: share(text, "--sample"),
+    help="Read this share of the shards, chosen by chance, and look at everything else.",
+)
 @jobs_option
 @output_options
-def audit(out: Path, jobs: int, as_json: bool, quiet: bool) -> None:
-    """Read every record of the build in OUT back and compare it with the manifest.
+@click.pass_context
+def audit(
+    context: click.Context, out: Path, decode: bool, sample: float, jobs: int, as_json: bool, quiet: bool
+) -> None:
+    """Read every record of the data set in OUT back, and compare it with what it should be.
 
-    The source is not needed, but for symbolic links into it.
+    A build of this program is compared with its manifest; the source is not needed, but for symbolic links into it.
+    Of any other data set (class folders, classic TFRecords, TFDS) it says what it is and what its labels are, and
+    compares it with the built-in class table and validation truth. With differences the exit code is 7.
     """
+    options = AuditOptions(jobs=jobs, decode=decode, sample=sample)
+    with watching(as_json=as_json, quiet=quiet) as watch:
+        result, sound = (_own if is_build(out) else _foreign)(out, options, watch, as_json)
+    click.echo(result)
+    if not sound:
+        context.exit(AuditError.exit_code)
+
+
+def _own(out: Path, options: AuditOptions, watch: Watch, as_json: bool) -> tuple[str, bool]:
+    """Audit a build; give what to print. What differs is an AuditError."""
     from imagenet_prep.cli import show
     from imagenet_prep.steps.audit import audit as audit_step
 
-    with watching(as_json=as_json, quiet=quiet) as watch:
-        report = audit_step(out, jobs=jobs, watch=watch)
-    click.echo(json.dumps(asdict(report)) if as_json else show.audited(report, str(out)))
+    report = audit_step(out, options, watch=watch)
+    return json.dumps(asdict(report)) if as_json else show.audited(report, str(out)), True
+
+
+def _foreign(out: Path, options: AuditOptions, watch: Watch, as_json: bool) -> tuple[str, bool]:
+    """Look at a data set that others made; give what to print, and whether it is sound."""
+    from imagenet_prep.cli.foreign import looked_at
+    from imagenet_prep.steps.foreign.audit import audit_foreign
+
+    report = audit_foreign(out, options, watch=watch)
+    return json.dumps(asdict(report)) if as_json else looked_at(report, str(out)), not report.problems

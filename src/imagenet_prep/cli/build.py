@@ -15,18 +15,20 @@ from imagenet_prep.cli.subset import check_one_hold_out, subset_options
 from imagenet_prep.core.class_folders import NAMES, VALIDATION_FOLDERS
 from imagenet_prep.core.facts import SPLITS, VALIDATION
 from imagenet_prep.core.recipe import COPY, TEST_PER_CLASS, TRANSFERS
+from imagenet_prep.core.task import DECODE, FAIL, HEADER, ON_BAD
 from imagenet_prep.errors import UsageError
 
 if TYPE_CHECKING:
     from imagenet_prep.core.progress import Watch
     from imagenet_prep.steps.build import BuildOptions
 
+_SET_ASIDE = 3  # the exit code of a build that is done, but without some images
 _FORMATS = ("tfrecord", "tfds", "folders")  # the keys of FORMATS, here without loading the formats: a test compares
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=click.Path(readable=False, path_type=Path))
+@click.argument("out", type=click.Path(readable=False, path_type=Path))
 @click.option(
     "--format",
     "formats",
@@ -77,6 +79,23 @@ _FORMATS = ("tfrecord", "tfds", "folders")  # the keys of FORMATS, here without 
     callback=lambda _context, _option, texts: _shards(texts),
     help="Number of shards of a split, such as train=64.",
 )
+@click.option(
+    "--on-bad",
+    type=click.Choice(ON_BAD),
+    default=FAIL,
+    show_default=True,
+    help="Of an image that cannot be used: finish the shards that have none, and fail; or leave it out, keep its bytes "
+    "in set-aside/, and end with code 3.",
+)
+@click.option(
+    "--check",
+    type=click.Choice((HEADER, DECODE)),
+    default=HEADER,
+    show_default=True,
+    help="How closely every image is looked at: its header and end, or decoded to its last pixel (much slower).",
+)
+@click.option("--repair", is_flag=True, help="Read finished shards back, and write those anew that are damaged.")
+@click.option("--fresh", is_flag=True, help="Take away what an earlier build made in OUT, and begin anew.")
 @class_map_option
 @jobs_option
 @click.option("--dry-run", is_flag=True, help="Show the plan and write nothing.")
@@ -114,19 +133,24 @@ def build(
     check_one_hold_out(context)
     options = BuildOptions(taxonomy=class_names(class_map), **recipe)
     with watching(as_json=as_json, quiet=quiet) as watch:
-        result = (_planned if dry_run else _built)(sources, out, options, watch, as_json)
+        result, code = (_planned if dry_run else _built)(sources, out, options, watch, as_json)
     click.echo(result)  # when the bar is gone: it would erase what is printed beside it
+    context.exit(code)
 
 
-def _built(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> str:
+def _built(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> tuple[str, int]:
+    """Build; give what to print, and the exit code."""
     from imagenet_prep.cli import show
     from imagenet_prep.steps.build import build as build_step
 
     report = build_step(sources, out, options, watch=watch)
-    return json.dumps(asdict(report)) if as_json else show.summary(report, str(out))
+    text = json.dumps(asdict(report)) if as_json else show.summary(report, str(out))
+    return text, _SET_ASIDE if report.set_aside else 0
 
 
-def _planned(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> str:
+def _planned(
+    sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool
+) -> tuple[str, int]:
     from imagenet_prep.cli import show
     from imagenet_prep.steps.build import preview
 
@@ -135,11 +159,9 @@ def _planned(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch:
 
     if as_json:
         shards = [[str(shard.name), len(shard.rows), shard.size] for shard in the_plan.shards]
-        return json.dumps({**the_plan.document(), "shards": shards})
-    return (
-        f"This would be written to {out}, as {' and '.join(the_plan.formats)}:\n"
-        f"{show.planned(the_plan)}\n" + "\n".join([*remarks(the_plan), "Nothing was written."])
-    )
+        return json.dumps({**the_plan.document(), "shards": shards}), 0
+    lines = [f"This would be written to {out}, as {' and '.join(the_plan.formats)}:", show.planned(the_plan)]
+    return "\n".join([*lines, *remarks(the_plan), "Nothing was written."]), 0
 
 
 def _shards(texts: tuple[str, ...]) -> dict[str, int]:

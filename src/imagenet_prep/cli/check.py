@@ -16,7 +16,7 @@ from imagenet_prep.cli.progress import watching
 from imagenet_prep.core.facts import CLASS_COUNT, SPLITS, TEST, TRAIN, UNLABELLED, VALIDATION
 from imagenet_prep.core.recipe import TEST_PER_CLASS
 from imagenet_prep.core.taxonomy import official
-from imagenet_prep.errors import SHOWN_PROBLEMS, Problem, SourceError
+from imagenet_prep.errors import SourceError
 
 if TYPE_CHECKING:
     from imagenet_prep.core.holdings import Holdings, OriginFacts, Piece
@@ -65,23 +65,13 @@ def _text(holdings: Holdings, sources: tuple[Path, ...], class_map: Path | None)
     if holdings.decoded:
         lines.append(f"{holdings.decoded:,} images were decoded in full.")
     lines += [f"Note: {note}" for note in holdings.notes]
-    lines += _listed(holdings.remarks, "remark")
+    lines += show.listed(holdings.remarks, "remark", "remarks")
     if holdings.problems:
-        return "\n".join([*lines, *_listed(holdings.problems, "problem")])
+        return "\n".join([*lines, *show.listed(holdings.problems, "problem", "problems")])
     space = ", ".join(f"{name} {show.size(size)}" for name, size in holdings.space.items())
     held_out = " (test is held out of train)" if _test_per_class(holdings) else ""
     lines += ["", f"Can be built: {', '.join(_splits(holdings))}{held_out}."]
     return "\n".join([*lines, f"Space needed: {space}.", f"Next: {_next(holdings, sources, class_map)}"])
-
-
-def _listed(problems: tuple[Problem, ...], what: str) -> list[str]:
-    if not problems:
-        return []
-    lines = ["", f"{len(problems):,} {what}{'s' if len(problems) > 1 else ''}:"]
-    lines += [f"  {problem}" for problem in problems[:SHOWN_PROBLEMS]]
-    if len(problems) > SHOWN_PROBLEMS:
-        lines.append(f"  … and {len(problems) - SHOWN_PROBLEMS:,} more (--json has all)")
-    return lines
 
 
 def _row(piece: Piece) -> tuple[str, ...]:

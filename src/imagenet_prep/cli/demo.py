@@ -15,6 +15,7 @@ from imagenet_prep.errors import OutputError
 def demo(out: Path) -> None:
     """Make a miniature ILSVRC2012 in OUT, build both TFRecord schemas from it, and read everything back."""
     from imagenet_prep.cli import show
+    from imagenet_prep.core.audited import AuditOptions
     from imagenet_prep.steps.audit import audit
     from imagenet_prep.steps.build import BuildOptions, build
     from imagenet_prep.testing import MiniatureOptions, write_miniature
@@ -33,6 +34,6 @@ def demo(out: Path) -> None:
         )
         click.echo(show.summary(report, str(data)))
         click.echo(f"3. imagenet-prep audit {data}")
-        click.echo(show.audited(audit(data, jobs=1, watch=watch), str(data)))
+        click.echo(show.audited(audit(data, AuditOptions(jobs=1), watch=watch), str(data)))
     click.echo("4. What came out")
     click.echo(show.tree(data))

@@ -82,13 +82,13 @@ def run() -> NoReturn:
         if "--json" in sys.argv:
             _fail(_as_json(UsageError(error.format_message())), error.exit_code)
         error.show()
-        sys.exit(error.exit_code)
+        _leave(error.exit_code)
     except SystemExit:
         if sys.stdout is output:
             raise
         # Click has put something silent in its place, because the reader went away, and would end with a code of 1.
         _drop_output()
-        sys.exit(0)
+        _leave(0)
     except (KeyboardInterrupt, click.Abort):
         said = "Interrupted. The same command again goes on where this one stopped."
         click.echo(json.dumps({"event": "interrupted", "summary": said}) if "--json" in sys.argv else said, err=True)
@@ -96,13 +96,13 @@ def run() -> NoReturn:
         os._exit(130)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         _drop_output()
-        sys.exit(0)
+        _leave(0)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         _drop_output()
         _fail("Error: Standard output goes to a place that is full; the work itself is done.", OutputError.exit_code)
-    sys.exit(code or 0)
+    _leave(code or 0)
 
 
 def _as_json(error: PrepError) -> str:
@@ -122,4 +122,10 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 def _fail(message: str, code: int) -> NoReturn:
     click.echo(message, err=True)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    for late in (signal.SIGINT, signal.SIGTERM):  # while Python ends, they would change the code of what is done
+        signal.signal(late, signal.SIG_IGN)
     sys.exit(code)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from imagenet_prep.errors import UsageError
 
 if TYPE_CHECKING:
     from imagenet_prep.core.taxonomy import Taxonomy
@@ -29,6 +32,14 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--json", "as_json", is_flag=True, help="For programs: JSON on standard output, events on standard error."
     )(command)
+
+
+def share(text: str | None, option: str) -> float:
+    """Read a share such as ``2.5%``; without one it is all. Raises UsageError."""
+    percent = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", text or "100%")
+    if not percent or not 0 < float(percent[1]) <= 100:
+        raise UsageError(f"{option} {text} is not a share above 0% and at most 100%, such as 2.5%.")
+    return float(percent[1]) / 100
 
 
 @cache  # a path is read once: it may be that of a pipe

@@ -20,6 +20,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 _NAMES = {
     "index": "Indexing",
     "boxes": "Reading bounding boxes",
+    "remove": "Taking the earlier build away",
     "write": "Writing shards",
     "finish": "Writing the manifest",
     "audit": "Reading back",

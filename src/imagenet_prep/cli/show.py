@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagenet_prep.errors import SHOWN_PROBLEMS, Problem
+
 if TYPE_CHECKING:
+    from imagenet_prep.core.audited import AuditReport
     from imagenet_prep.core.plan import Plan
     from imagenet_prep.core.report import Report
-    from imagenet_prep.steps.audit import AuditReport
     from imagenet_prep.steps.undo import UndoReport
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -64,9 +66,7 @@ def summary(report: Report, out: str) -> str:
     ]
     lines = [f"Built {report.images:,} images in {out}:", table(rows)]
     lines += ["", branches(out, report.outputs), ""]
-    if report.repaired:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.repaired.items()))
-        lines.append(f"Repaired by content, as RGB JPEG of quality 100: {kinds}.")
+    lines += _accounts(report)
     if report.transferred:
         lines.append(f"{report.transferred:,} files were linked or moved as they are; none of them was read.")
     if report.bytes_read:
@@ -82,13 +82,43 @@ def summary(report: Report, out: str) -> str:
     return "\n".join(lines)
 
 
+def _accounts(report: Report) -> list[str]:
+    """Say what became of images that are not simply written."""
+    accounts, lines = report.accounts, []
+    if accounts.repaired:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(accounts.repaired.items()))
+        lines.append(f"Repaired by content, as RGB JPEG of quality 100: {kinds}.")
+    rest = {"excluded by name": accounts.excluded, "of other splits or outside the subset": accounts.not_chosen}
+    parts = [f"{accounts.written:,} written", f"{accounts.set_aside:,} set aside"]
+    parts += [f"{count:,} {what}" for what, count in rest.items() if count]
+    lines.append(f"Of {accounts.entries:,} images in the source: {', '.join(parts)}.")
+    return lines + listed(report.set_aside, "image set aside", "images set aside")
+
+
+def listed(problems: Sequence[Problem], one: str, many: str) -> list[str]:
+    """List problems under a line that counts them; a long list is cut."""
+    if not problems:
+        return []
+    lines = ["", f"{len(problems):,} {one if len(problems) == 1 else many}:"]
+    lines += [f"  {problem}" for problem in problems[:SHOWN_PROBLEMS]]
+    if len(problems) > SHOWN_PROBLEMS:
+        lines.append(f"  … and {len(problems) - SHOWN_PROBLEMS:,} more (--json has all)")
+    return lines
+
+
 def audited(report: AuditReport, out: str) -> str:
     """Show the verdict of an audit that found nothing wrong."""
-    images = ", ".join(f"{split} {count:,}" for split, count in report.splits.items())
-    lines = [
-        f"{out} is sound: {report.records:,} records in {size(report.size)} read back, each as the manifest says.",
-        f"  images: {images}",
-    ]
+    decoded = ", and each image decoded" if report.decoded else ""
+    rows = [("split", "images", "classes", "in a class")]
+    for split, of in report.splits.items():
+        in_a_class = f"{of.smallest:,}" if of.smallest == of.largest else f"{of.smallest:,} to {of.largest:,}"
+        rows.append((split, f"{of.images:,}", f"{of.classes:,}", in_a_class))
+    read = f"{report.records:,} records in {size(report.size)} read back"
+    lines = [f"{out} is sound: {read}, each as the manifest says{decoded}.", table(rows)]
+    if report.shards_read < report.shards:
+        lines.append(f"This was a sample: {report.shards_read:,} of {report.shards:,} shards were read.")
+    if report.set_aside:
+        lines.append(f"{report.set_aside:,} images were set aside when it was built, and are not in the data.")
     if report.undigested:
         lines.append(
             f"Of {report.undigested:,} images that were linked or moved, name, class and size were compared, but not "

@@ -45,6 +45,12 @@ def _limit(_context: click.Context, _option: click.Parameter, text: str | None) 
 
 
 def _test_list(_context: click.Context, _option: click.Parameter, path: Path | None) -> tuple[str, ...]:
+    from imagenet_prep.core.selection import listed_train_names
+
+    return listed_train_names(path.read_bytes(), path.name) if path else ()
+
+
+def _exclude(_context: click.Context, _option: click.Parameter, path: Path | None) -> tuple[str, ...]:
     from imagenet_prep.core.selection import listed_names
 
     return listed_names(path.read_bytes(), path.name) if path else ()
@@ -57,6 +63,12 @@ def check_one_hold_out(context: click.Context) -> None:
 
 
 _OPTIONS = (
+    click.option(
+        "--exclude",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        callback=_exclude,
+        help="Leave these images out: a file name on each line. They are counted, and listed in splits/excluded.txt.",
+    ),
     click.option(
         "--test-list",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -32,7 +32,7 @@ from imagenet_prep.core.facts import (
 from imagenet_prep.core.keys import order_keys
 from imagenet_prep.core.recipe import COPY, PlanOptions
 from imagenet_prep.core.shards import COMPLETE_SHARDS, ShardName, bounds, shard_count
-from imagenet_prep.core.splits import Rows, assign, names_of
+from imagenet_prep.core.splits import Rows, assign, excluded, names_of
 from imagenet_prep.core.task import Entries, ShardTask
 from imagenet_prep.errors import SourceError, UsageError
 
@@ -49,14 +49,15 @@ class Shard(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a build will write. ``shards`` are in the order train, validation, test, and by number within a
-    split.
+    """What a build will write. ``shards`` are in the order train, validation, test, and by number within a split.
+    ``excluded`` are the catalog rows that the recipe excludes by name, ascending.
     """
 
     catalog: Catalog
     options: PlanOptions
     shards: tuple[Shard, ...]
     identity: str
+    excluded: Rows
 
     @property
     def images(self) -> int:
@@ -139,14 +140,14 @@ def plan(catalog: Catalog, options: PlanOptions | None = None) -> Plan:
     """
     options = options or PlanOptions()
     _check_origins(catalog, options)
-    members = assign(catalog, options)
+    members, left_out = assign(catalog, options), excluded(catalog, options)
     shards: list[Shard] = []
     for split in SPLITS:
         if not options.splits or split in options.splits:
-            shards += _cut(catalog, split, members, options)
+            shards += _cut(catalog, split, members, left_out, options)
     if not shards:
         raise UsageError("There is nothing to write: the source has no images.")
-    return Plan(catalog, options, tuple(shards), _identity(catalog, options))
+    return Plan(catalog, options, tuple(shards), _identity(catalog, options), left_out)
 
 
 def _check_origins(catalog: Catalog, options: PlanOptions) -> None:
@@ -159,7 +160,9 @@ def _check_origins(catalog: Catalog, options: PlanOptions) -> None:
             raise SourceError(f"The source has no {origin} images.", remedy=remedy)
 
 
-def _cut(catalog: Catalog, split: str, members: dict[str, Rows], options: PlanOptions) -> list[Shard]:
+def _cut(
+    catalog: Catalog, split: str, members: dict[str, Rows], left_out: Rows, options: PlanOptions
+) -> list[Shard]:
     rows = members[split]
     if not len(rows):
         if split in options.splits:
@@ -167,7 +170,7 @@ def _cut(catalog: Catalog, split: str, members: dict[str, Rows], options: PlanOp
         return []
     ordered = rows[_order(catalog, split, rows)] if options.shuffled else rows
     sizes = catalog.numbers("size")[ordered].astype(np.int64)
-    count = options.shards.get(split) or _default_count(split, members, int(sizes.sum()))
+    count = options.shards.get(split) or _default_count(catalog, split, members, left_out, int(sizes.sum()))
     if count > len(rows):
         raise UsageError(f"The split {split} has {len(rows):,} images, too few for {count:,} shards.")
     return [
@@ -186,10 +189,11 @@ def _order(catalog: Catalog, split: str, rows: Rows) -> npt.NDArray[np.int64]:
     return np.lexsort((low, high))
 
 
-def _default_count(split: str, members: dict[str, Rows], size: int) -> int:
-    """The well-known number where nothing is left out, and a test list has not made the split too small for it."""
+def _default_count(catalog: Catalog, split: str, members: dict[str, Rows], left_out: Rows, size: int) -> int:
+    """The well-known number where nothing is left out but by name, and a test list has not made the split too small."""
     parts, complete = ((VALIDATION,), VALIDATION_IMAGES) if split == VALIDATION else ((TRAIN, TEST), TRAIN_IMAGES)
-    if sum(len(members[part]) for part in parts) == complete and len(members[split]) >= COMPLETE_SHARDS[split]:
+    images = sum(len(members[part]) for part in parts) + np.isin(left_out, catalog.rows_of(parts[0])).sum()
+    if images == complete and len(members[split]) >= COMPLETE_SHARDS[split]:
         return COMPLETE_SHARDS[split]
     return shard_count(size)
 

@@ -33,7 +33,8 @@ class PlanOptions:
     A subset: ``classes`` by class index, empty for all; ``images_per_class`` is the most that a class of a split
     keeps; ``limit`` is the most that a split keeps, or as a fraction between 0 and 1 its share; 0 is no limit.
     Labels stay those of the 1,000. ``test_list`` has the file names of the test split, which then replace the
-    hold-out by number. Classes and names are kept sorted, each once.
+    hold-out by number. Images of ``exclude``, by file name, are taken out before anything else is decided. Classes and
+    names are kept sorted, each once.
 
     For class folders: ``names`` is one of NAMES, ``validation_folder`` one of VALIDATION_FOLDERS, and ``transfer`` one
     of TRANSFERS: how images get there that are files of their own in the source.
@@ -49,6 +50,7 @@ class PlanOptions:
     images_per_class: int = 0
     limit: int | float = 0
     test_list: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     names: str = "name"
     validation_folder: str = VALIDATION
     transfer: str = COPY
@@ -96,8 +98,8 @@ class PlanOptions:
         }
 
     def _check_subset(self) -> None:
-        if any(isinstance(given, str) for given in (self.classes, self.test_list)):
-            raise UsageError("Classes and test images are given as tuples.")
+        if any(isinstance(given, str) for given in (self.classes, self.test_list, self.exclude)):
+            raise UsageError("Classes and names of images are given as tuples.")
         if any(index not in range(CLASS_COUNT) for index in self.classes):
             raise UsageError(f"Classes are given as class indexes from 0 to {CLASS_COUNT - 1}.")
         if self.images_per_class < 0:
@@ -108,6 +110,7 @@ class PlanOptions:
             raise UsageError("A test list takes the place of a number of test images per class: give one of the two.")
         object.__setattr__(self, "classes", tuple(sorted(set(self.classes))))
         object.__setattr__(self, "test_list", tuple(sorted(set(self.test_list))))
+        object.__setattr__(self, "exclude", tuple(sorted(set(self.exclude))))
 
     def _check_folders(self) -> None:
         for what, given, known in (
@@ -137,6 +140,7 @@ class PlanOptions:
             "images_per_class": self.images_per_class,
             "limit": self.limit,
             "test_list": _digest(self.test_list) if self.test_list else None,
+            "exclude": _digest(self.exclude) if self.exclude else None,
         }
         return {name: value for name, value in chosen.items() if value}
 

@@ -12,7 +12,14 @@ from imagenet_prep.core.recipe import PlanOptions
 
 def remarks(of: Plan) -> list[str]:
     """Give all there is to say of a plan, a sentence or two each."""
-    return [hold_out_sentence(of), *_folder_order(of)]
+    return [hold_out_sentence(of), *_excluded(of), *_folder_order(of)]
+
+
+def _excluded(of: Plan) -> Iterator[str]:
+    if named := len(of.options.exclude):
+        strange = named - len(of.excluded)
+        others = f"; {strange:,} of the names are not in the source" if strange else ""
+        yield f"Excluded by name: {len(of.excluded):,}{others}."
 
 
 def _folder_order(of: Plan) -> Iterator[str]:

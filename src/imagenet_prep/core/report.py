@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
+
+from imagenet_prep.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +17,38 @@ class SplitReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Accounts:
+    """Where every image of the source went. ``entries`` are all there are; ``not_chosen`` are those of other splits or
+    outside the subset; ``repaired`` counts written ones by what they were.
+    """
+
+    entries: int = 0
+    written: int = 0
+    set_aside: int = 0
+    excluded: int = 0
+    not_chosen: int = 0
+    repaired: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the sum is right."""
+        return self.entries == self.written + self.set_aside + self.excluded + self.not_chosen
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The numbers of one run.
 
     ``outputs`` says what each file or folder of the output is. ``bytes_read`` and ``bytes_written`` are those of images
     and shards in this run; ``transferred`` counts files that were linked or moved instead; ``reused`` counts shards
-    that were finished before it. ``repaired`` counts images by what they were. ``seconds`` is the wall time of the run.
+    that were finished before it. ``accounts`` are those of the whole build; ``set_aside`` names each image that was set
+    aside, in this run or before, with the reason. ``seconds`` is the wall time of the run.
     """
 
     splits: dict[str, SplitReport] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
-    repaired: Counter[str] = field(default_factory=Counter)
+    accounts: Accounts = field(default_factory=Accounts)
+    set_aside: tuple[Problem, ...] = ()
     bytes_read: int = 0
     bytes_written: int = 0
     transferred: int = 0

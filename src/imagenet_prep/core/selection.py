@@ -11,18 +11,22 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
-from imagenet_prep.core.facts import CLASS_COUNT
+from imagenet_prep.core.facts import CLASS_COUNT, VALIDATION_IMAGES
 from imagenet_prep.core.presets import PRESETS
 from imagenet_prep.core.taxonomy import Taxonomy, official
-from imagenet_prep.errors import Problem, UsageError
+from imagenet_prep.errors import Problem, UsageError, printable
 
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _WNID = re.compile(r"n\d{8}\b", re.ASCII | re.IGNORECASE)
-_IMAGE = re.compile(r"(?:^|[/\\])(n\d{8})_(\d+)(?:\.jpe?g)?(?=[\s,]|$)", re.ASCII | re.IGNORECASE)
+_TRAIN_IMAGE = re.compile(r"(?:^|[/\\])(n\d{8})_(\d+)(?:\.jpe?g)?(?=[\s,]|$)", re.ASCII | re.IGNORECASE)
 _CLASS_REMEDY = "A line is a WNID, a class index or a name; `imagenet-prep classes` lists all. Presets: " + ", ".join(
     PRESETS
 )
-_IMAGE_REMEDY = "A line is the file name of a train image, such as n01440764_10026.JPEG; what follows it is ignored."
+_VALIDATION_IMAGE = re.compile(r"(?:^|[/\\])ILSVRC2012_val_(\d{8})(?:\.jpe?g)?(?=[\s,]|$)", re.ASCII | re.IGNORECASE)
+_TRAIN_REMEDY = "A line is the file name of a train image, such as n01440764_10026.JPEG; what follows it is ignored."
+_IMAGE_REMEDY = (
+    "A line is a file name, such as n01440764_10026.JPEG or ILSVRC2012_val_00000001.JPEG; what follows it is ignored."
+)
 
 _Meant = TypeVar("_Meant")
 
@@ -42,7 +46,7 @@ def chosen_classes(text: str | bytes, origin: str, table: Taxonomy | None = None
     return tuple(sorted(set(_read(text, origin, partial(_class_of, table or official()), _CLASS_REMEDY))))
 
 
-def listed_names(text: str | bytes, origin: str) -> tuple[str, ...]:
+def listed_train_names(text: str | bytes, origin: str) -> tuple[str, ...]:
     """Read a list of train images, one a line, and give their file names in the order of the list, each once.
 
     Of a path the last part counts; ``.JPEG`` may be missing; what stands behind white space or a comma, such as a
@@ -50,6 +54,11 @@ def listed_names(text: str | bytes, origin: str) -> tuple[str, ...]:
 
     Raises UsageError with every line that is not the file name of an ImageNet train image.
     """
+    return tuple(dict.fromkeys(_read(text, origin, _train_image_of, _TRAIN_REMEDY)))
+
+
+def listed_names(text: str | bytes, origin: str) -> tuple[str, ...]:
+    """The same for a list of train and validation images."""
     return tuple(dict.fromkeys(_read(text, origin, _image_of, _IMAGE_REMEDY)))
 
 
@@ -65,7 +74,7 @@ def _read(text: str | bytes, origin: str, meaning: Callable[[str], _Meant], reme
         try:
             found.append(meaning(line))
         except _BadLineError as error:
-            problems.append(Problem(origin, str(error), f"line {number}"))
+            problems.append(Problem(origin, printable(str(error)), f"line {number}"))
     if not found and not problems:
         problems.append(Problem(origin, "is empty"))
     if problems:
@@ -107,7 +116,16 @@ def _index(digits: str) -> int:
 
 
 def _image_of(line: str) -> str:
-    match = _IMAGE.search(line)
+    match = _VALIDATION_IMAGE.search(line)
+    if match and 1 <= int(match[1]) <= VALIDATION_IMAGES:
+        return f"ILSVRC2012_val_{match[1]}.JPEG"
+    if not _TRAIN_IMAGE.search(line):
+        raise _BadLineError(f"{line} is not the file name of a train or validation image")
+    return _train_image_of(line)
+
+
+def _train_image_of(line: str) -> str:
+    match = _TRAIN_IMAGE.search(line)
     if not match:
         raise _BadLineError(f"{line} is not the file name of a train image")
     wnid = match[1].lower()

@@ -31,14 +31,25 @@ def assign(catalog: Catalog, options: PlanOptions) -> dict[str, Rows]:
     at all, or if a name of ``options.test_list`` is not that of a train image.
     """
     _check_classes(catalog, options.classes)
-    validation = _of_classes(catalog, catalog.rows_of(VALIDATION), options.classes)
+    validation = _usable(catalog, VALIDATION, options)
     train = held_out = np.empty(0, np.int64)
     if not options.splits or {TRAIN, TEST} & set(options.splits):  # validation alone must not fail because of train
-        train = _of_classes(catalog, catalog.rows_of(TRAIN), options.classes)
+        train = _usable(catalog, TRAIN, options)
         held_out = _listed(catalog, train, options) if options.test_list else _ranked(catalog, train, options)
         _check_what_is_left(catalog, train, held_out, options)
     members = {TRAIN: np.setdiff1d(train, held_out, assume_unique=True), VALIDATION: validation, TEST: held_out}
     return {split: _kept(catalog, rows, options) for split, rows in members.items()}
+
+
+def excluded(catalog: Catalog, options: PlanOptions) -> Rows:
+    """Give the catalog rows of the images that are excluded by name, ascending; names of other images do not matter."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not options.exclude:
+        return np.empty(0, np.int64)
+    listed = pc.is_in(catalog.table.column("name"), value_set=pa.array(options.exclude, pa.string()))
+    return np.flatnonzero(listed.to_numpy())
 
 
 def names_of(catalog: Catalog, rows: Rows) -> Iterator[list[bytes]]:
@@ -50,8 +61,10 @@ def names_of(catalog: Catalog, rows: Rows) -> Iterator[list[bytes]]:
         yield column.take(pa.array(rows[start : start + _NAMES_AT_ONCE])).to_pylist()
 
 
-def _of_classes(catalog: Catalog, rows: Rows, classes: tuple[int, ...]) -> Rows:
-    return rows[np.isin(catalog.numbers("class_index")[rows], classes)] if classes else rows
+def _usable(catalog: Catalog, origin: str, options: PlanOptions) -> Rows:
+    """The images of an origin but those that are excluded, and those of classes that were not chosen."""
+    rows = np.setdiff1d(catalog.rows_of(origin), excluded(catalog, options), assume_unique=True)
+    return rows[np.isin(catalog.numbers("class_index")[rows], options.classes)] if options.classes else rows
 
 
 def _ranked(catalog: Catalog, train: Rows, options: PlanOptions) -> Rows:

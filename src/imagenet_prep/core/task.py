@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 from imagenet_prep.core.shards import ShardName
 from imagenet_prep.errors import Problem, printable
@@ -63,10 +64,15 @@ class Entries:
         return f"{container}/{self.names[row]}" if container else self.names[row]
 
 
+FAIL, SET_ASIDE = ON_BAD = ("fail", "set-aside")  # what becomes of an image that cannot be used
+UNREAD, HEADER, DECODE = CHECKS = ("none", "header", "decode")  # how closely every image is looked at, ascending
+
+
 @dataclass(frozen=True, slots=True)
 class ShardTask:
     """Everything a worker needs to write one shard in every format. ``out`` and ``archives`` are paths; ``transfer`` is
-    one of the recipe's.
+    one of the recipe's, ``on_bad`` one of ON_BAD, ``check`` one of CHECKS. ``modified`` has the modification times that
+    the archives must have, in nanoseconds, 0 for any; none at all if they may change.
     """
 
     plan: str
@@ -76,6 +82,9 @@ class ShardTask:
     archives: tuple[str, ...]
     entries: Entries
     transfer: str = "copy"
+    on_bad: str = FAIL
+    check: str = HEADER
+    modified: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +98,24 @@ class FileFact:
     digest: str
 
 
+class SetAside(NamedTuple):
+    """An image that is not in its shard: its place among the shard's entries, why, and its name, size in bytes and
+    xxh3_128 in hex.
+    """
+
+    place: int
+    reason: str
+    name: str
+    size: int
+    digest: str
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The proof that one shard is finished in every format.
+    """The proof that one shard is finished in every format, with all of its entries: ``rows`` images were written,
+    those of ``set_aside`` were not. ``check`` says how closely they were looked at.
 
-    ``columns`` has one value per image in writing order: ``digest`` is the xxh3_128 of the source's bytes (16
+    ``columns`` has one value per written image in writing order: ``digest`` is the xxh3_128 of the source's bytes (16
     bytes each), ``width`` and ``height`` are pixels, ``components`` counts colour components, ``kind`` and
     ``orientation`` are those of ``images``, ``repaired`` is 0 or 1, and ``<format>.length`` is the length of
     the image's record in bytes, framing included. A shard of linked or moved files has no columns: none of its images
@@ -105,6 +127,8 @@ class Receipt:
     rows: int
     files: Mapping[str, tuple[FileFact, ...]]
     columns: Mapping[str, array[int] | bytes]
+    check: str = HEADER
+    set_aside: tuple[SetAside, ...] = ()
 
     def without_columns(self) -> Receipt:
         """The same receipt without what it says of single images."""
@@ -113,13 +137,13 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class ShardOutcome:
-    """What came of one task: either the shard was published, or ``problems`` lists every image that stood in
-    the way.
+    """What came of one task. The shard was published, unless ``bad`` lists images that cannot be used, or ``failure``
+    says what else stood in the way.
     """
 
     shard: ShardName
     images: int
     bytes_read: int
     bytes_written: int
-    repaired: int
-    problems: tuple[Problem, ...] = ()
+    bad: tuple[Problem, ...] = ()
+    failure: tuple[Problem, ...] = ()

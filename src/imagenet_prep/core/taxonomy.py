@@ -20,7 +20,7 @@ from functools import cache, cached_property
 
 from imagenet_prep.core.facts import CLASS_COUNT
 from imagenet_prep.core.names import Renaming, same_name_key, unique_names
-from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.errors import Problem, SourceError, printable
 
 __all__ = [
     "ClassFacts",
@@ -32,6 +32,7 @@ __all__ = [
 
 _WNID_FIRST = re.compile(r"(n\d{8})(?![^\W_])", re.ASCII)  # ends as a word does, or with _
 _INDEX_FIRST = re.compile(r"(\d{3})[-_ ]", re.ASCII)
+_LONGEST = 1_000  # characters of a name; to compose many thousands of accents takes the square of their number
 _SPACE = re.compile(r"[_\s]+")
 _MAP_REMEDY = (
     "Each line is `WNID devkit-integer name`, as in map_clsloc.txt; "
@@ -92,13 +93,18 @@ class Taxonomy:
         map; a lemma or all of them, if that is no such name; or one of these behind a class index (``000_tench``). Case
         does not count, nor ``_`` against space. ``crane`` gives two, a name that is none gives none.
         """
+        indexed = _INDEX_FIRST.match(name)
+        if indexed:
+            return tuple(index for index in self._called(name[indexed.end() :]) if index == int(indexed[1]))
+        return self._called(name)
+
+    def _called(self, name: str) -> tuple[int, ...]:
         wnid = _WNID_FIRST.match(name.lower())
         if wnid:
             facts = self.find(wnid[1])
             return (facts.index,) if facts else ()
-        indexed = _INDEX_FIRST.match(name)
-        if indexed:
-            return tuple(index for index in self.called(name[indexed.end() :]) if index == int(indexed[1]))
+        if len(name) > _LONGEST:
+            return ()
         key = _searchable(name)
         return self._by_name.get(key) or self._by_lemma.get(key, ())
 
@@ -221,7 +227,7 @@ def _parse_map(map_text: str | bytes, origin: str) -> dict[str, str]:
     for number, line in enumerate(text.split("\n"), 1):
         fields = line.split(maxsplit=2)
         if fields and (reason := _wrong_with(fields, names)):
-            problems.append(Problem(origin, reason, member=f"line {number}"))
+            problems.append(Problem(origin, printable(reason), member=f"line {number}"))
         elif fields:
             names[fields[0]] = fields[2].rstrip()
     if not names and not problems:
@@ -242,6 +248,8 @@ def _wrong_with(fields: list[str], names: Mapping[str, str]) -> str:
         return "not three fields: WNID, devkit integer, name"
     if fields[1] != str(facts.devkit):
         return f"the devkit integer of {facts.wnid} is {facts.devkit}, not {fields[1]}"
+    if len(fields[2]) > _LONGEST:
+        return f"the name of {facts.wnid} has {len(fields[2]):,} characters"
     other = official().find(fields[2].strip().casefold())
     if other is not None and other is not facts:
         return f"{facts.wnid} would be named by the WNID of another class, {other.wnid}"

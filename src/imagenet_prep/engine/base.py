@@ -19,7 +19,12 @@ class Engine(Protocol):
     def width(self) -> int:
         """How many tasks run at once."""
 
-    def run(self, work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    def run(
+        self, work: Callable[[Task], Result], tasks: Iterable[Task], lost: Callable[[Task], Result] | None = None
+    ) -> Iterator[Result]:
         """Start the work, and yield results as they are finished. What ``work`` raises is raised here, and the tasks
-        not yet started are dropped.
+        not yet started are dropped. A new run ends the one before.
+
+        A task whose process dies is tried once more in a new process. If that dies as well, ``lost(task)``, called
+        here, is the result; without ``lost`` a PrepError is raised.
         """

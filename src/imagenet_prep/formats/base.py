@@ -91,6 +91,10 @@ class Format(Protocol):
         """What the format leaves in the output folder: folder → what it is, for whoever looks at the result."""
 
     @property
+    def made(self) -> str:
+        """A regular expression of the paths, below the output folder, of all files that the format makes."""
+
+    @property
     def stores_boxes(self) -> bool:
         """Whether a record has room for bounding boxes."""
 
@@ -109,9 +113,12 @@ class Format(Protocol):
         samples in a tree of class folders.
         """
 
-    def read(self, out: Path, files: Sequence[str]) -> Iterator[Sample]:
+    def read(self, out: Path, files: Sequence[str], seen: list[FileFact] | None = None) -> Iterator[Sample]:
         """Read a shard back from its ``sample_files`` below ``out``, in order, verifying every checksum in them.
 
-        Raises AuditError with the offset of what is damaged, and OSError. Width and height are 0 where the format
-        does not store them.
+        ``seen`` takes size and digest of every file once it was read to its end, so that nobody has to read it again
+        for them. An image may be a view of its record, and stays what it is.
+
+        Raises AuditError with the offset of what is damaged or does not follow the schema, and OSError. Width and
+        height are 0 where the format does not store them.
         """

@@ -1,4 +1,4 @@
-"""``tf.train.Example`` in protobuf wire format, encoded around an image without copying it.
+"""``tf.train.Example`` in protobuf wire format, encoded around an image and decoded without copying it.
 
     Example { Features { map<string, Feature> } },   Feature = bytes_list 1 | float_list 2 | int64_list 3
 
@@ -10,13 +10,22 @@ two.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+
+from imagenet_prep.formats.base import Buffer
 
 _BYTES, _FLOAT, _INT64 = 0x0A, 0x12, 0x1A  # tags of the three kinds of list in Feature
 _FIELD_1 = b"\x0a"  # field 1, length-delimited: what nearly everything here is
 _FIELD_2 = b"\x12"
 
-Value = list[bytes] | list[float] | list[int]
+_LENGTH_1, _LENGTH_2, _VARINT_1, _FIXED_1 = 0x0A, 0x12, 0x08, 0x0D  # tags: field 1, of three wire types, and field 2
+_KINDS = (_BYTES, _FLOAT, _INT64)
+_SHORT = 256  # bytes; longer than a name, shorter than an image
+_LONGEST_VARINT = 10  # bytes
+_LARGEST = (1 << 64) - 1
+
+Value = tuple[Buffer, ...] | tuple[float, ...] | tuple[int, ...]
 
 
 def varint(number: int) -> bytes:
@@ -76,60 +85,138 @@ def head_of(before: bytes, key: bytes, image: int, after: int) -> bytes:
 
 
 def parse(data: bytes) -> dict[str, Value]:
-    """Decode an Example; raises ValueError for anything that is not one."""
+    """Decode an Example, whoever wrote it; raises ValueError for anything that is not one.
+
+    Long byte strings, such as an image, are views of ``data``. As in protobuf, the last one of equal keys counts,
+    lists may be packed or not, and unknown fields are passed over.
+    """
     features: dict[str, Value] = {}
     try:
-        for tag, body in _fields(data):
-            if tag == _FIELD_1[0]:
-                for _, entry in _fields(body):
-                    parts = dict(_fields(entry))
-                    features[parts[1 << 3 | 2].decode()] = _value(parts.get(2 << 3 | 2, b""))
-    except (KeyError, IndexError, struct.error) as error:
+        for tag, start, end in _fields(data, 0, len(data)):
+            if tag == _LENGTH_1:
+                for inner, begin, stop in _fields(data, start, end):
+                    if inner == _LENGTH_1:
+                        short = stop - begin <= _SHORT
+                        key, value = _short_entry(data[begin:stop]) if short else _entry_in(data, begin, stop)
+                        features[key] = value
+    except (IndexError, struct.error) as error:
         raise ValueError(f"not a tf.train.Example: {error!r}") from error
     return features
 
 
-def _value(feature: bytes) -> Value:
-    for tag, body in _fields(feature):
-        values = [value for _, value in _fields(body)]
-        if tag == _BYTES:
-            return values
-        packed = b"".join(values)
-        if tag == _FLOAT:
-            return list(struct.unpack(f"<{len(packed) // 4}f", packed))
-        return list(_varints(packed))
-    return []
+@lru_cache(maxsize=8192)
+def _short_entry(entry: bytes) -> tuple[str, Value]:
+    """Most entries of most records say the same: the format, the class, 500 pixels. Those of a class come again after
+    a thousand images, each with a name of its own, so a few times as many are kept.
+    """
+    return _entry_in(entry, 0, len(entry))
 
 
-def _fields(data: bytes) -> Iterable[tuple[int, bytes]]:
-    """Yield the length-delimited fields of a message, the only kind an Example as we write it consists of."""
-    position = 0
-    while position < len(data):
-        tag, position = _varint_at(data, position)
-        if tag & 7 != 2:
-            raise ValueError(f"not a tf.train.Example: wire type {tag & 7}")
-        length, position = _varint_at(data, position)
-        if length > len(data) - position:
+def _entry_in(data: bytes, start: int, end: int) -> tuple[str, Value]:
+    """Decode one map entry; what it lacks is empty."""
+    key, value = b"", (0, 0)
+    for tag, begin, stop in _fields(data, start, end):
+        if tag == _LENGTH_1:
+            key = data[begin:stop]
+        elif tag == _LENGTH_2:
+            value = begin, stop
+    return key.decode(), _value(data, *value)
+
+
+def _value(data: bytes, start: int, end: int) -> Value:
+    kind = 0
+    elements: list[tuple[int, int, int]] = []
+    for tag, begin, stop in _fields(data, start, end):
+        if tag in _KINDS:
+            if tag != kind:  # of several kinds the last one counts; lists of one kind belong together
+                kind, elements = tag, []
+            elements += _fields(data, begin, stop)
+    if kind == _BYTES:
+        return tuple(_lent(data, begin, stop) for tag, begin, stop in elements if tag == _LENGTH_1)
+    if kind == _FLOAT:
+        packed = b"".join(data[begin:stop] for tag, begin, stop in elements if tag in (_LENGTH_1, _FIXED_1))
+        return struct.unpack(f"<{len(packed) // 4}f", packed)
+    packed = b"".join(data[begin:stop] for tag, begin, stop in elements if tag in (_LENGTH_1, _VARINT_1))
+    return tuple(_int64s(packed))
+
+
+def _lent(data: bytes, start: int, end: int) -> Buffer:
+    return data[start:end] if end - start <= _SHORT else memoryview(data)[start:end]
+
+
+def _fields(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the tag of each field of a message, and where its content lies; that of a number is its encoding."""
+    while position < end:
+        tag, length, start = data[position], data[position + 1], position + 2
+        if tag not in _KINDS or length >= 0x80:  # nearly every field is short, and has one of these tags
+            tag, start, length = _field_at(data, position)
+        position = start + length
+        if position > end:
             raise ValueError("not a tf.train.Example: a field reaches beyond its message")
-        yield tag, data[position : position + length]
-        position += length
+        yield tag, start, position
 
 
-def _varints(data: bytes) -> Iterable[int]:
+def _field_at(data: bytes, position: int) -> tuple[int, int, int]:
+    """Give a field's tag, and where its content begins and how long it is."""
+    tag, start = _varint_at(data, position)
+    kind = tag & 7
+    if tag < 8:
+        raise ValueError("not a tf.train.Example: a field has the number 0")
+    if kind == 2:
+        length, start = _varint_at(data, start)
+        return tag, start, length
+    if kind == 0:
+        return tag, start, _varint_at(data, start)[1] - start
+    if kind in (1, 5):
+        return tag, start, 8 if kind == 1 else 4
+    raise ValueError(f"not a tf.train.Example: wire type {kind}")
+
+
+def _int64s(packed: bytes) -> Iterator[int]:
+    """Decode numbers; a negative one is encoded as its two's complement, in ten bytes."""
     position = 0
-    while position < len(data):
-        value, position = _varint_at(data, position)
-        yield value
+    while position < len(packed):
+        value, position = _varint_at(packed, position)
+        yield value - (1 << 64) if value >> 63 else value
 
 
 def _varint_at(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
+    """Give an unsigned number of 64 bits, and where it ends."""
+    value = data[position]
+    if value < 0x80:
+        return value, position + 1
+    value &= 0x7F
+    for place in range(1, _LONGEST_VARINT):
+        byte = data[position + place]
+        value |= (byte & 0x7F) << 7 * place
         if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("not a tf.train.Example: a number is too long")
+            return value & _LARGEST, position + place + 1
+    raise ValueError("not a tf.train.Example: a number is too long")
+
+
+def number_in(features: Mapping[str, Value], key: str) -> int:
+    """Give the one number of a feature; ValueError if it has another type, or not one value."""
+    value = _only_value(features, key)
+    if not isinstance(value, int):
+        raise ValueError(f"{key} is no int64")  # noqa: TRY004 — wrong is the record, not the call
+    return value
+
+
+def bytes_in(features: Mapping[str, Value], key: str) -> Buffer:
+    """Give the one byte string of a feature; ValueError as ``number_in``."""
+    value = _only_value(features, key)
+    if isinstance(value, int | float):
+        raise ValueError(f"{key} is no byte string")  # noqa: TRY004
+    return value
+
+
+def text_in(features: Mapping[str, Value], key: str) -> str:
+    """Give the one text of a feature; ValueError as ``number_in``, and if it is not UTF-8."""
+    return str(bytes_in(features, key), "utf-8")
+
+
+def _only_value(features: Mapping[str, Value], key: str) -> Buffer | float | int:
+    values = features.get(key, ())
+    if len(values) != 1:
+        raise ValueError(f"{key} has {len(values)} values instead of one" if key in features else f"{key} is missing")
+    return values[0]

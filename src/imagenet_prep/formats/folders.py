@@ -20,9 +20,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
+import xxhash
+
 from imagenet_prep.core.class_folders import FOLDERS, class_folders
 from imagenet_prep.core.sample import Sample
 from imagenet_prep.core.shards import ShardName
+from imagenet_prep.core.task import FileFact
 from imagenet_prep.core.taxonomy import official, validation_truth
 from imagenet_prep.formats.base import BuildFacts, ShardWriter, Target, Written
 
@@ -38,6 +41,7 @@ class FoldersFormat:
     outputs: Mapping[str, str] = MappingProxyType(
         {FOLDERS: "class folders for ImageFolder and the like; folders/classes.csv has their order and the class index"}
     )
+    made = rf"{FOLDERS}/(?:classes\.csv|meta\.bin|[^/]+/[^/]+/(?:n\d{{8}}_\d+|ILSVRC2012_val_\d{{8}})\.JPEG)"
     stores_boxes = False
     record_overhead = 4096  # a file system gives out whole blocks, half of the last one unused, and needs an inode
 
@@ -56,14 +60,16 @@ class FoldersFormat:
             documents[META] = _meta()
         return documents
 
-    def read(self, out: Path, files: Sequence[str]) -> Iterator[Sample]:
+    def read(self, out: Path, files: Sequence[str], seen: list[FileFact] | None = None) -> Iterator[Sample]:
         """Read images back; the class is that of the folder, through ``classes.csv``, or −1 if that does not tell.
         Width and height are 0.
         """
         classes = _class_indexes(out)
         for file in files:
-            path = PurePosixPath(file)
-            yield Sample(path.name, (out / file).read_bytes(), classes.get(path.parent.name, -1), 0, 0)
+            path, image = PurePosixPath(file), (out / file).read_bytes()
+            if seen is not None:
+                seen.append(FileFact(file, len(image), str(xxhash.xxh3_128_hexdigest(image))))
+            yield Sample(path.name, image, classes.get(path.parent.name, -1), 0, 0)
 
 
 class _Writer:

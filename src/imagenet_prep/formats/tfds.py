@@ -7,24 +7,26 @@ otherwise. Class names are WNIDs, as there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
 
 from imagenet_prep.core.facts import CLASS_COUNT
 from imagenet_prep.core.sample import Sample
 from imagenet_prep.core.shards import ShardName
+from imagenet_prep.core.task import FileFact
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.formats import features as spec
 from imagenet_prep.formats.base import BuildFacts, ShardWriter, Target
-from imagenet_prep.formats.example import Value, bytes_entry, head_of, int64_entry
+from imagenet_prep.formats.example import Value, bytes_entry, bytes_in, head_of, int64_entry, number_in, text_in
 from imagenet_prep.formats.framing import RecordWriter, read_examples
 
 NAME = "imagenet2012"
 VERSION = "5.1.0"
 FOLDER = f"tfds/{NAME}/{VERSION}"
+_UNLABELLED = -1
 
 
 class TfdsFormat:
@@ -32,6 +34,10 @@ class TfdsFormat:
 
     outputs: Mapping[str, str] = MappingProxyType(
         {"tfds": 'TFRecord for tfds.load("imagenet2012", data_dir=".../tfds"); label is 0…999 in WNID order'}
+    )
+    made = (
+        rf"{re.escape(FOLDER)}/(?:{NAME}-[a-z]+\.tfrecord-\d{{5}}-of-\d{{5}}|features\.json|dataset_info\.json"
+        r"|label\.labels\.txt)"
     )
     stores_boxes = False
     record_overhead = 128
@@ -55,9 +61,11 @@ class TfdsFormat:
             f"{FOLDER}/label.labels.txt": "".join(f"{of.wnid}\n" for of in official().classes).encode(),
         }
 
-    def read(self, out: Path, files: Sequence[str]) -> Iterator[Sample]:
-        """Read a shard back. The schema stores neither sizes nor boxes: width and height are 0."""
-        return read_examples(out / files[0], files[0], _decode)
+    def read(self, out: Path, files: Sequence[str], seen: list[FileFact] | None = None) -> Iterator[Sample]:
+        """Read a shard back. The schema stores neither sizes nor boxes: width and height are 0. An image without a
+        label has the class index −1, as in the test split of TensorFlow Datasets.
+        """
+        return read_examples(out / files[0], files[0], _decode, seen)
 
 
 def _encode(sample: Sample) -> tuple[bytes, bytes]:
@@ -72,10 +80,7 @@ def _label(class_index: int) -> bytes:
 
 
 def _decode(features: Mapping[str, Value]) -> Sample:
-    return Sample(
-        name=cast("bytes", features["file_name"][0]).decode(),
-        image=cast("bytes", features["image"][0]),
-        class_index=cast("int", features["label"][0]),
-        width=0,
-        height=0,
-    )
+    label = number_in(features, "label")
+    if not _UNLABELLED <= label < CLASS_COUNT:
+        raise ValueError(f"label is {label}, none of 0…{CLASS_COUNT - 1}, and not {_UNLABELLED}")
+    return Sample(text_in(features, "file_name"), bytes_in(features, "image"), label, width=0, height=0)

@@ -17,13 +17,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
+from imagenet_prep.core.facts import CLASS_COUNT
 from imagenet_prep.core.sample import Box, Sample
 from imagenet_prep.core.shards import ShardName
 from imagenet_prep.core.task import FileFact
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.formats import features as spec
 from imagenet_prep.formats.base import BuildFacts, ShardWriter, Target, Written
-from imagenet_prep.formats.example import Value, bytes_entry, float_entry, head_of, int64_entry
+from imagenet_prep.formats.example import (
+    Value,
+    bytes_entry,
+    bytes_in,
+    float_entry,
+    head_of,
+    int64_entry,
+    number_in,
+    text_in,
+)
 from imagenet_prep.formats.framing import RecordWriter, digest_of, read_examples, write_all
 
 FOLDER = "tfrecord"
@@ -34,6 +44,8 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 _COLORSPACE = bytes_entry("image/colorspace", b"RGB")
 _CHANNELS = int64_entry("image/channels", 3)
 _FORMAT = bytes_entry("image/format", b"JPEG")
+_CONSTANTS = {"image/channels": (3,), "image/colorspace": (b"RGB",), "image/format": (b"JPEG",)}
+_BOX_KEYS = ("image/object/bbox/label", *(f"image/object/bbox/{side}" for side in SIDES))
 
 
 class TFRecordFormat:
@@ -44,6 +56,10 @@ class TFRecordFormat:
             FOLDER: "TFRecord, classic image/… keys; image/class/label is 1…1000 in WNID order",
             INDEX_FOLDER: "an index of each classic shard, for DALI",
         }
+    )
+    made = (
+        rf"{FOLDER}/(?:[a-z]+-\d{{5}}-of-\d{{5}}|features\.json|dataset_info\.json)"
+        rf"|{INDEX_FOLDER}/[a-z]+-\d{{5}}-of-\d{{5}}\.idx"
     )
     stores_boxes = True
     record_overhead = 1024  # 460 bytes for a long class name, and 20 for each box
@@ -66,9 +82,11 @@ class TFRecordFormat:
             f"{FOLDER}/dataset_info.json": spec.as_bytes(info),
         }
 
-    def read(self, out: Path, files: Sequence[str]) -> Iterator[Sample]:
-        """Read a shard back; the label becomes a class index again."""
-        return read_examples(out / files[0], files[0], _decode)
+    def read(self, out: Path, files: Sequence[str], seen: list[FileFact] | None = None) -> Iterator[Sample]:
+        """Read a shard back; the label becomes a class index again. Lemmas and boxes may be missing, as in the records
+        of the TPU script.
+        """
+        return read_examples(out / files[0], files[0], _decode, seen)
 
 
 class _Writer(RecordWriter):
@@ -126,15 +144,31 @@ _NO_BOXES = _boxes(Sample("", b"", 0, 0, 0))
 
 
 def _decode(features: Mapping[str, Value]) -> Sample:
-    sides = [cast("list[float]", features[f"image/object/bbox/{side}"]) for side in SIDES]
+    label, wnid = number_in(features, "image/class/label"), text_in(features, "image/class/synset")
+    if not FIRST_LABEL <= label < FIRST_LABEL + CLASS_COUNT:
+        raise ValueError(f"image/class/label is {label}, none of {FIRST_LABEL}…{FIRST_LABEL + CLASS_COUNT - 1}")
+    if wnid != official().classes[label - FIRST_LABEL].wnid:
+        raise ValueError(f"image/class/synset is {wnid!r}, which is not the WNID of label {label}")
+    for key, values in _CONSTANTS.items():
+        if features.get(key) != values:
+            raise ValueError(f"{key} is not {values[0]!r}")
     return Sample(
-        name=cast("bytes", features["image/filename"][0]).decode(),
-        image=cast("bytes", features["image/encoded"][0]),
-        class_index=cast("int", features["image/class/label"][0]) - FIRST_LABEL,
-        width=cast("int", features["image/width"][0]),
-        height=cast("int", features["image/height"][0]),
-        boxes=tuple(Box(*box) for box in zip(*sides, strict=True)),
+        name=text_in(features, "image/filename"),
+        image=bytes_in(features, "image/encoded"),
+        class_index=label - FIRST_LABEL,
+        width=number_in(features, "image/width"),
+        height=number_in(features, "image/height"),
+        boxes=_boxes_in(features, label),
     )
+
+
+def _boxes_in(features: Mapping[str, Value], label: int) -> tuple[Box, ...]:
+    labels, *sides = (features.get(key, ()) for key in _BOX_KEYS)
+    if labels != (label,) * len(labels) or {len(side) for side in sides} != {len(labels)}:
+        raise ValueError("image/object/bbox has lists of unequal lengths, or another label than the image")
+    if not all(isinstance(value, float) for side in sides for value in side):
+        raise ValueError("image/object/bbox has sides that are no floats")
+    return tuple(Box(*box) for box in zip(*cast("list[tuple[float, ...]]", sides), strict=True))
 
 
 _FEATURES = spec.features_dict(

@@ -15,16 +15,15 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import IO
 from xml.etree import ElementTree as ET
 
 from imagenet_prep.core.facts import TRAIN_BOXES, VALIDATION_BOXES
 from imagenet_prep.core.sample import Box
 from imagenet_prep.core.taxonomy import official
-from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.labels import role_of
-from imagenet_prep.sources.packed import each_member, packed_archive
+from imagenet_prep.sources.packed import each_file, packed_archive
 
 _LARGEST = 1 << 20  # bytes of one annotation; the real ones have under 10 kB
 _REMEDY = "Download the archive again, or take it away to build without these boxes."
@@ -37,12 +36,11 @@ def read_boxes(path: Path) -> Iterator[tuple[str, tuple[Box, ...]]]:
     Raises SourceError for a damaged archive or an annotation that cannot be understood.
     """
     with packed_archive(path, _REMEDY) as archive:
-        for member in each_member(archive):
+        for member in each_file(archive):
             name = PurePosixPath(member.name)
-            if member.isfile() and name.suffix == ".xml" and not name.name.startswith("._"):
-                file = archive.extractfile(member)
-                assert file is not None  # the member is a file
-                yield name.stem, _boxes(file, Problem(path.name, "", member.name, member.offset_data))
+            if name.suffix == ".xml" and not name.name.startswith("._"):
+                annotation = archive.read(min(member.size, _LARGEST), member.offset)
+                yield name.stem, _boxes(annotation, Problem(path.name, "", member.name, member.offset))
 
 
 def read_box_folder(path: Path, folders: Iterable[str]) -> Iterator[tuple[str, tuple[Box, ...]]]:
@@ -52,9 +50,9 @@ def read_box_folder(path: Path, folders: Iterable[str]) -> Iterator[tuple[str, t
             names = sorted(os.listdir(path / folder))
         for name in names:
             if role_of(name) in (TRAIN_BOXES, VALIDATION_BOXES):
-                place = path / folder / name
-                with source_errors(place), open(place, "rb", opener=_open_at_once) as file:
-                    yield place.stem, _boxes(file, Problem(str(path), "", f"{folder}/{name}".lstrip("/")))
+                file, place = path / folder / name, Problem(str(path), "", f"{folder}/{name}".lstrip("/"))
+                with source_errors(file), open(file, "rb", opener=_open_at_once) as annotation:
+                    yield file.stem, _boxes(annotation.read(_LARGEST), place)
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -62,15 +60,16 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _boxes(file: IO[bytes], place: Problem) -> tuple[Box, ...]:
+def _boxes(data: bytes, place: Problem) -> tuple[Box, ...]:
     try:
-        annotation = ET.fromstring(file.read(_LARGEST))  # noqa: S314 — bounded, and expat refuses entity bombs
+        annotation = ET.fromstring(data)  # noqa: S314 — bounded, and expat refuses entity bombs
         width, height = _number(annotation, "size/width"), _number(annotation, "size/height")
         own = PurePosixPath(place.member).stem.partition("_")[0]
         found = (_box(thing, width, height) for thing in annotation.iter("object") if _is_of(thing, own))
         return tuple(box for box in found if box.xmin < box.xmax and box.ymin < box.ymax)
     except (ET.ParseError, ValueError, LookupError, ZeroDivisionError) as error:
-        problem = replace(place, reason=f"is not a usable annotation: {error}")
+        reason = printable(f"is not a usable annotation: {error}")
+        problem = replace(place, member=printable(place.member), reason=reason)
         raise SourceError("Bounding boxes cannot be used:", (problem,), _REMEDY) from error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from imagenet_prep.core.facts import CLASS_COUNT
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.sources.packed import packed_archive
+from imagenet_prep.sources.packed import each_file, packed_archive
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _LARGEST = 1 << 20  # bytes; the real file has 200 kB
@@ -37,13 +37,11 @@ def read_ground_truth(path: Path) -> array[int]:
 def _ground_truth_text(path: Path) -> str:
     text: str | None = None
     with packed_archive(path, _REMEDY) as archive:
-        for member in archive:
-            if member.isfile() and member.name.endswith(f"/{GROUND_TRUTH}"):
+        for member in each_file(archive):
+            if member.name.endswith(f"/{GROUND_TRUTH}"):
                 if member.size > _LARGEST:
                     raise _unusable(path, f"claims {member.size:,} bytes")
-                file = archive.extractfile(member)
-                assert file is not None  # it is a file
-                text = file.read().decode("ascii", "replace")
+                text = archive.read(member.size, member.offset).decode("ascii", "replace")
     if text is None:
         raise _unusable(path, "is not in the archive")
     return text

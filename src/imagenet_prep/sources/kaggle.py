@@ -8,6 +8,7 @@ the images, which also say the size of the image that the pixels refer to.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from array import array
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.labels import NO_CLASS
 
+_LARGEST = 16 << 20  # bytes; 50,000 lines, most of them of 60 bytes, are 3 MB
 _IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})", re.ASCII)
 _REMEDY = "Unpack the file again, or take it away: the program knows the validation classes without it."
 
@@ -31,7 +33,9 @@ def read_validation_classes(path: Path) -> array[int]:
     """
     truth = array("H", [NO_CLASS]) * VALIDATION_IMAGES
     with source_errors(path), path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        problems = list(_read(truth, path.name, csv.reader(file)))
+        size = os.fstat(file.fileno()).st_size
+        too_large = Problem(path.name, f"has {size:,} bytes, too many for this list")
+        problems = [too_large] if size > _LARGEST else list(_read(truth, path.name, csv.reader(file)))
     if problems:
         raise SourceError("The validation classes cannot be used:", tuple(problems), _REMEDY)
     return truth

@@ -27,6 +27,7 @@ CLASS_TAR = re.compile(r"n\d{8}\.tar", re.ASCII)
 NO_CLASS = 0xFFFF  # in a list of classes by image number: the list does not have this image
 ClassOf = Callable[[str], int | str]  # from a base name to a class index, or to a sentence that says why there is none
 
+IMAGE_NAME = r"(?:n\d{8}_\d+|ILSVRC2012_val_\d{8})\.JPEG"  # of train and validation
 _NAME = re.compile(r"(?:(n\d{8})_\d+|ILSVRC2012_(val|test)_(\d{8}))\.(JPEG|xml)", re.ASCII)
 ARCHIVE_NAMES = {KAGGLE_CLASSES, *(name for archive in OFFICIAL_ARCHIVES for name in archive.names)}
 _ROLES = {

@@ -1,39 +1,50 @@
 """Small archives that are published compressed, and that some browsers unpack while they download: read as a whole,
 either way.
 
-Read to their very end, because the checksum of a gzip file stands there, and the standard library's tar reader stops
-before it.
+Walked like every other tar, because the standard library's reader believes what headers claim: it allocates any size,
+goes backwards, and takes a damaged header for the end. Read to their very end, because the checksum of a gzip file
+stands there.
 """
 
 from __future__ import annotations
 
-import tarfile
+import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from imagenet_prep.errors import SourceError
 from imagenet_prep.sources.base import source_errors
+from imagenet_prep.sources.tar import Member, Missing, TarRange, walk
 
 _CHUNK_BYTES = 1 << 20
+_ENDLESS = 1 << 62  # bytes: how long a compressed archive is, is known when its end is met
 
 
 @contextmanager
-def packed_archive(path: Path, remedy: str) -> Iterator[tarfile.TarFile]:
+def packed_archive(path: Path, remedy: str) -> Iterator[TarRange]:
     """Open a tar archive, compressed or not. Whatever is wrong with it, up to its last byte, becomes a SourceError."""
-    with source_errors(path):
+    with source_errors(path), path.open("rb") as file:
+        tar = TarRange(file.fileno(), path.name, "", 0, os.fstat(file.fileno()).st_size, remedy)
+        if file.peek(2)[:2] != b"\x1f\x8b":
+            yield tar
+            return
         try:
-            with tarfile.open(path, "r:*") as archive:
-                yield archive
-                while archive.fileobj.read(_CHUNK_BYTES):
+            with gzip.open(file) as stream:
+                yield tar._replace(end=_ENDLESS, stream=cast("BinaryIO", stream))
+                while stream.read(_CHUNK_BYTES):
                     pass
-        except (tarfile.TarError, zlib.error, EOFError) as error:
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise SourceError(f"{path} cannot be read: {error}.", remedy=remedy) from error
 
 
-def each_member(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield the members in order. Each is forgotten behind the next: 544,546 annotations would take half a gigabyte."""
-    while (member := archive.next()) is not None:
-        yield member
-        archive.members.clear()  # type: ignore[attr-defined]  # an attribute that the stubs leave out
+def each_file(tar: TarRange) -> Iterator[Member]:
+    """Yield the regular files in order. What of them is wanted must be read before the next is asked for."""
+    for member in walk(tar):
+        if isinstance(member, Missing):
+            raise tar.damaged(member.offset, member.reason)
+        if member.is_file:
+            yield member

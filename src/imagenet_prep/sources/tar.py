@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from zlib import adler32
 
-from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.errors import Problem, SourceError, printable
 
 BLOCK = 512
 _CHECKSUM_OF_BLANKS = 8 * 0x20  # the checksum field counts as blanks
@@ -44,18 +44,29 @@ class Member(NamedTuple):
 
 
 class TarRange(NamedTuple):
-    """A tar between two offsets of an open file. ``archive`` and ``container`` name it in messages."""
+    """A tar between two offsets of an open file. ``archive`` and ``container`` name it in messages, which end with
+    ``remedy``. ``stream`` unpacks the file, if it is compressed; then ``end`` may be anything beyond its end.
+    """
 
     descriptor: int
     archive: str
     container: str
     start: int
     end: int
+    remedy: str = _REMEDY
+    stream: BinaryIO | None = None
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Read bytes at an offset; fewer at the end of the file. A stream is read forwards only, so as to be fast."""
+        if self.stream is None:
+            return os.pread(self.descriptor, size, offset)
+        self.stream.seek(offset)
+        return self.stream.read(size)
 
     def damaged(self, offset: int, reason: str, member: str = "") -> SourceError:
         """Make the error for damage at ``offset``."""
-        place = "/".join(part for part in (self.container, member) if part)
-        return SourceError("An archive is damaged:", (Problem(self.archive, reason, place, offset),), _REMEDY)
+        place = printable("/".join(part for part in (self.container, member) if part))
+        return SourceError("An archive is damaged:", (Problem(self.archive, reason, place, offset),), self.remedy)
 
 
 class Missing(NamedTuple):
@@ -72,7 +83,7 @@ def walk(tar: TarRange) -> Iterator[Member | Missing]:
     position = tar.start
     overrides: dict[str, str] = {}  # what a long-name or pax header said of the member behind it
     while position < tar.end:
-        header = os.pread(tar.descriptor, BLOCK, position)
+        header = tar.read(BLOCK, position)
         if len(header) < BLOCK or position + BLOCK > tar.end:
             raise tar.damaged(position, "the archive ends inside a member's header")
         if header[0] == 0 and not any(header):
@@ -135,7 +146,7 @@ def _has_data(kind: bytes) -> bool:
 def _read_override(tar: TarRange, offset: int, size: int, kind: bytes) -> dict[str, str]:
     if size > _LONGEST_HEADER_DATA or offset + size > tar.end:
         raise tar.damaged(offset, f"a header extension claims {size:,} bytes")
-    data = os.pread(tar.descriptor, size, offset)
+    data = tar.read(size, offset)
     if kind == b"L":
         return {"path": data.rstrip(b"\0").decode("utf-8", "surrogateescape")}
     if kind == b"K":  # a long link target; links are refused by their type
@@ -169,11 +180,14 @@ def _size(tar: TarRange, offset: int, claimed: str | None, size: int) -> int:
 
 def _check_tail(tar: TarRange, end: int) -> Iterator[Missing]:
     """Behind the end block come zeros up to a full record. Megabytes of them are a file that a download tool
-    allocated and never filled; anything but zeros may mean that the end block is a header that was lost.
+    allocated and never filled; anything but zeros may mean that the end block is a header that was lost. Of a stream
+    neither can be: it has a checksum of its own.
     """
+    if tar.stream:
+        return
     rest = tar.end - end
     if rest > _LONGEST_HEADER_DATA:
         reason = f"the archive seems to end here, {rest:,} bytes before its last: the download is unfinished"
         raise tar.damaged(end, reason)
-    if any(os.pread(tar.descriptor, rest, end)):
+    if any(tar.read(rest, end)):
         yield Missing(end, "there are zeros where the header of a member should be")

@@ -8,6 +8,7 @@ The engine comes first, then the index, then what needs Arrow: so the workers ar
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
@@ -19,17 +20,19 @@ from typing import TYPE_CHECKING
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.progress import Watch, unwatched
-from imagenet_prep.core.recipe import PlanOptions
+from imagenet_prep.core.recipe import COPY, MOVE, PlanOptions
 from imagenet_prep.core.report import Report
+from imagenet_prep.core.task import DECODE, FAIL, HEADER, ON_BAD
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import OnExecutor, available_processors, local_engine
-from imagenet_prep.errors import OtherBuildError, OutputError
+from imagenet_prep.errors import OtherBuildError, OutputError, UsageError
 from imagenet_prep.formats import format_named
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source, source_paths
+from imagenet_prep.steps.fresh import refuse_moved
 from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, paths_of
 from imagenet_prep.steps.places import catalog_path, plan_path, undo_log_path
-from imagenet_prep.storage.temporary import sweep
+from imagenet_prep.storage.temporary import output_errors, sweep
 
 if TYPE_CHECKING:
     from imagenet_prep.core.catalog import Catalog
@@ -40,9 +43,38 @@ if TYPE_CHECKING:
 class BuildOptions(PlanOptions):
     """The recipe (see PlanOptions), and how to work: ``jobs`` processes; 0 means one for each processor, 1
     this process alone.
+
+    ``on_bad``: what becomes of an image that cannot be used: ``fail`` finishes all shards that have none, and raises
+    SourceError; ``set-aside`` leaves it out and keeps its bytes. ``check``: ``header`` looks at the header and the end
+    of every image, ``decode`` decodes it strictly. ``fresh`` takes away an earlier build in the folder and begins anew;
+    ``repair`` reads finished shards back, and writes those anew that are damaged.
     """
 
     jobs: int = 0
+    on_bad: str = FAIL
+    check: str = HEADER
+    fresh: bool = False
+    repair: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what cannot be done."""
+        PlanOptions.__post_init__(self)  # super() does not find the class in a dataclass with slots
+        if self.on_bad not in ON_BAD or self.check not in (HEADER, DECODE):
+            raise UsageError(
+                f"on_bad is one of {', '.join(ON_BAD)}, and check one of {HEADER}, {DECODE}.",
+            )
+        if self.check == DECODE and self.transfer != COPY:
+            raise UsageError(
+                f"With the transfer {self.transfer} no image is read.",
+                remedy="Leave the check out, and decode the source instead: imagenet-prep check SOURCE --full",
+            )
+        if self.fresh and self.repair:
+            raise UsageError("A build is begun anew or repaired: give one of the two.")
+        if self.repair and self.transfer == MOVE:
+            raise UsageError(
+                "Moved files cannot be made anew: there are no others.",
+                remedy="Restore damaged ones from a backup, and run the same command without a repair.",
+            )
 
 
 def build(
@@ -93,12 +125,16 @@ def _catalog(
     check_platform()
     for name in options.formats:
         format_named(name)
-    _refuse_foreign(out)
+    with output_errors(out, "read"):
+        _refuse_foreign(out)
+    if options.fresh:
+        refuse_moved(out)
     if undo_log_path(out).exists():
         return _begun(out, sources)
     boxes = any(format_named(name).stores_boxes for name in options.formats)
     # What the folder keeps of an earlier run is replaced only once it is found to be of this build.
-    how = IndexOptions(taxonomy=options.taxonomy, boxes=boxes, cache=catalog_path(out), refresh=False)
+    cache = None if options.fresh else catalog_path(out)
+    how = IndexOptions(taxonomy=options.taxonomy, boxes=boxes, cache=cache, refresh=False)
     found = found_in(sources, how)
     return catalog_of(found, how, engine=engine, watch=watch), paths_of(found)
 
@@ -120,12 +156,14 @@ def _begun(out: Path, sources: list[Path]) -> tuple[Catalog, tuple[str, ...]]:
 
 @contextmanager
 def _swept(out: Path) -> Iterator[None]:
-    """Leave no half-written file, whatever ends the build: a worker that was stopped hard could not remove its own."""
+    """Leave no half-written file, whatever ends the build: a worker that was stopped hard could not remove its own, nor
+    can this process if an interrupt comes just as a file is made.
+    """
     try:
         yield
     finally:
-        if plan_path(out).exists():
-            sweep(out, shallow=FOLDERS)
+        if os.path.isdir(out / PRIVATE):  # false where one may not look
+            sweep(out, shallow=FOLDERS, own=True)
 
 
 def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContextManager[Engine]:

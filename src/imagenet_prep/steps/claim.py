@@ -11,9 +11,12 @@ from typing import Any
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.errors import OtherBuildError, Problem
-from imagenet_prep.steps.places import BUILD, catalog_path, plan_path
+from imagenet_prep.steps.places import BUILD, catalog_path, plan_path, receipts_folder
 from imagenet_prep.storage.catalogs import load_catalog, save_catalog
+from imagenet_prep.storage.documents import seal, unseal
+from imagenet_prep.storage.lock import turn
 from imagenet_prep.storage.publish import publish_bytes
+from imagenet_prep.storage.receipts import load_receipt, receipt_path
 from imagenet_prep.storage.temporary import output_errors, sweep
 
 _SHOWN = (
@@ -28,6 +31,7 @@ _SHOWN = (
     "images_per_class",
     "limit",
     "test_list",
+    "exclude",
     "folders.names",
     "folders.validation",
     "folders.transfer",
@@ -36,9 +40,11 @@ _SHOWN = (
 _TOLD = 200  # characters of a difference: a choice of classes may have 1,000 of them
 
 
-def refuse_other(out: Path, plan: Plan) -> None:
-    """Raise OtherBuildError, with what differs, if the folder holds another plan."""
-    if not plan_path(out).exists():
+def refuse_other(out: Path, plan: Plan, *, repair: bool = False) -> None:
+    """Raise OtherBuildError, with what differs, if the folder holds another plan. For a repair the note of the plan may
+    be damaged, if a receipt says that it was this one.
+    """
+    if not plan_path(out).exists() or (repair and _is_of(out, plan)):
         return
     held, wanted = _held_plan(out), plan.document()
     if held.get("plan") != wanted["plan"]:
@@ -48,19 +54,23 @@ def refuse_other(out: Path, plan: Plan) -> None:
             raise OtherBuildError(
                 f"{out} holds a build of other sources:",
                 tuple(_changes(there.get("sources"), now["sources"])),
-                "Build into another folder, or from what it was begun with.",
+                "Build into another folder, or from what it was begun with; --fresh takes it away and begins anew.",
             )
         raise OtherBuildError(
             f"{out} holds another build:",
             tuple(_difference(key, there.get(key), now.get(key)) for key in keys),
-            "Choose another folder, or repeat the command that began this build to finish it.",
+            "Choose another folder, or repeat the command that began this build to finish it; --fresh takes it away "
+            "and begins anew.",
         )
 
 
-def claim(out: Path, plan: Plan, todo: list[Shard]) -> None:
-    """Note in the folder what it is for; remove what a killed run left half-written."""
-    if not plan_path(out).exists():
-        publish_bytes(plan_path(out), json.dumps(plan.document(), indent=2, sort_keys=True).encode() + b"\n")
+def claim(out: Path, plan: Plan, todo: list[Shard], *, repair: bool = False) -> None:
+    """Note in the folder what it is for, unless that is something else; remove what a killed run left half-written."""
+    note = seal(plan.document())
+    with turn(out):  # or two runs would each find no other's note, and write theirs
+        refuse_other(out, plan, repair=repair)
+        if not plan_path(out).exists() or plan_path(out).read_bytes() != note:
+            publish_bytes(plan_path(out), note)
     if load_catalog(catalog_path(out), plan.catalog.archives) is None:
         save_catalog(catalog_path(out), plan.catalog)
     if todo:
@@ -70,12 +80,18 @@ def claim(out: Path, plan: Plan, todo: list[Shard]) -> None:
 
 
 def _held_plan(out: Path) -> dict[str, object]:
+    with output_errors(plan_path(out), "read"):
+        note = plan_path(out).read_bytes()
     try:
-        held = json.loads(plan_path(out).read_bytes())
+        return unseal(note)
     except ValueError as error:
-        remedy = "Choose another folder, or delete this one and build again."
+        remedy = "Add --repair to the command that began this build: it makes anew what is damaged."
         raise OtherBuildError(f"{plan_path(out)} is damaged: {error}.", remedy=remedy) from error
-    return held if isinstance(held, dict) else {}
+
+
+def _is_of(out: Path, plan: Plan) -> bool:
+    paths = (receipt_path(receipts_folder(out), shard.name) for shard in plan.shards)
+    return any((receipt := load_receipt(path)) and receipt.plan == plan.identity for path in paths)
 
 
 def _flat(document: dict[str, object]) -> dict[str, object]:

@@ -6,18 +6,21 @@ ends like an undisturbed one. ``build.json`` comes last: where it is, the build 
 
 from __future__ import annotations
 
-import json
-import mmap
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import PIL
 import pyarrow as pa
 import xxhash
 
 from imagenet_prep.core.plan import Plan, Shard
-from imagenet_prep.core.task import FileFact, Receipt
+from imagenet_prep.core.report import Accounts
+from imagenet_prep.core.splits import Rows
+from imagenet_prep.core.task import CHECKS, FileFact, Receipt
 from imagenet_prep.core.taxonomy import to_csv
 from imagenet_prep.errors import PrepError
 from imagenet_prep.formats import format_named
@@ -25,38 +28,63 @@ from imagenet_prep.formats.base import BuildFacts, SplitFacts
 from imagenet_prep.images import Kind
 from imagenet_prep.steps.lists import write_split_lists
 from imagenet_prep.steps.manifest import manifest_rows, write_manifest
-from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, receipts_folder
+from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE, receipts_folder
+from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.publish import publish_bytes
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
+from imagenet_prep.storage.temporary import output_errors
 from imagenet_prep.version import __version__
 
 
-def finish(out: Path, plan: Plan) -> Counter[str]:
-    """Write what stands beside the shards; give the number of repaired images by what they were. May be
-    repeated.
+def finish(out: Path, plan: Plan) -> Accounts:
+    """Write what stands beside the shards; give what became of every image. May be repeated.
 
     Raises PrepError if a receipt is missing or the images do not add up, and OutputError if something cannot
     be written.
     """
     ledger = _Ledger(plan)
     write_manifest(out / MANIFEST, ledger.rows(out))
-    if ledger.images != plan.images:
-        raise PrepError(f"{plan.images:,} images were planned, and {ledger.images:,} are accounted for.")
+    accounts = ledger.accounts()
+    if not accounts.balanced:
+        raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
+    _forget_others(out, ledger.set_aside_names())
     texts = {CLASSES: to_csv(plan.options.taxonomy).encode()}
     for name in plan.formats:
         texts |= format_named(name).documents(ledger.facts(name))
     for path, text in texts.items():
         publish_bytes(out / path, text)
-    lists = write_split_lists(out, plan)
+    lists = write_split_lists(out, plan, ledger.set_aside_rows())
     documents = [_fact(out, path) for path in (MANIFEST, *sorted([*texts, *lists]))]
-    document = {**ledger.document(), "documents": [_file(fact) for fact in documents]}
-    publish_bytes(out / BUILD, json.dumps(document, indent=2, sort_keys=True).encode() + b"\n")
-    return ledger.repaired
+    publish_bytes(out / BUILD, seal({**ledger.document(), "documents": [_file(fact) for fact in documents]}))
+    return accounts
+
+
+def finished(out: Path, plan: Plan) -> Accounts | None:
+    """Give what became of every image if the build of ``plan`` is finished: ``build.json`` says so, and every document
+    is there as it was written. None if it is not.
+    """
+    try:
+        document = unseal((out / BUILD).read_bytes())
+        if document["plan"] != plan.identity:
+            return None
+        whole = all(_file(_fact(out, file["path"])) == file for file in document["documents"])
+        return Accounts(**document["images"]) if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _forget_others(out: Path, set_aside: set[str]) -> None:
+    """Remove what a run that looked more closely, and was stopped, has set aside of images that are written now."""
+    with output_errors(out / SET_ASIDE):
+        for path in (out / SET_ASIDE).glob("*.JPEG"):
+            if path.name not in set_aside:
+                path.unlink(missing_ok=True)
 
 
 def _fact(out: Path, path: str) -> FileFact:
-    with (out / path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return FileFact(path, len(data), xxhash.xxh3_128_hexdigest(data))
+    with (out / path).open("rb") as file:
+        digest = hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
+        return FileFact(path, file.tell(), digest)
 
 
 class _Ledger:
@@ -67,10 +95,27 @@ class _Ledger:
         self.repaired: Counter[str] = Counter()
         self._receipts: list[tuple[Shard, Receipt]] = []  # without their columns
 
-    @property
-    def images(self) -> int:
-        """Images that receipts account for."""
-        return sum(receipt.rows for _, receipt in self._receipts)
+    def accounts(self) -> Accounts:
+        """Add up what receipts and plan say of images."""
+        chosen = self.plan.images + len(self.plan.excluded)
+        return Accounts(
+            entries=len(self.plan.catalog),
+            written=sum(receipt.rows for _, receipt in self._receipts),
+            set_aside=sum(len(receipt.set_aside) for _, receipt in self._receipts),
+            excluded=len(self.plan.excluded),
+            not_chosen=len(self.plan.catalog) - chosen,
+            repaired=dict(self.repaired),
+        )
+
+    def set_aside_names(self) -> set[str]:
+        """Give the names of the images that were set aside."""
+        return {image.name for _, receipt in self._receipts for image in receipt.set_aside}
+
+    def set_aside_rows(self) -> Rows:
+        """Give the catalog rows of the images that were set aside, in the order of the plan."""
+        places = [[image.place for image in receipt.set_aside] for _, receipt in self._receipts]
+        rows = [shard.rows[of_shard] for (shard, _), of_shard in zip(self._receipts, places, strict=True) if of_shard]
+        return np.concatenate(rows) if rows else np.empty(0, np.int64)
 
     def rows(self, out: Path) -> Iterator[pa.Table]:
         """Read every receipt; give its rows of the manifest."""
@@ -109,12 +154,14 @@ class _Ledger:
             "plan": plan.identity,
             "recipe": plan.options.document(),
             "sources": [{"name": each.name, "role": each.role, "size": each.size} for each in plan.catalog.archives],
-            "splits": {split: plan.images_of(split) for split in plan.splits},
-            "images": {"in": plan.images, "written": self.images, "repaired": dict(self.repaired)},
+            "splits": {split: sum(facts.shard_lengths) for split, facts in self._splits(plan.formats[0]).items()},
+            "images": asdict(self.accounts()),
+            "check": min((receipt.check for _, receipt in self._receipts), key=CHECKS.index),
             "shards": [
                 {
                     "name": str(shard.name),
                     "images": receipt.rows,
+                    "set_aside": len(receipt.set_aside),
                     "files": {name: [_file(file) for file in receipt.files[name]] for name in plan.formats},
                 }
                 for shard, receipt in self._receipts

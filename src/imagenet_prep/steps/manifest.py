@@ -9,17 +9,20 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.task import Receipt
 from imagenet_prep.core.taxonomy import official
+from imagenet_prep.errors import Problem, printable
 from imagenet_prep.images import Kind
+from imagenet_prep.steps.places import MANIFEST
 from imagenet_prep.storage.publish import Publication
 from imagenet_prep.storage.temporary import output_errors
 
@@ -63,20 +66,21 @@ def _write(file: Any, tables: Iterable[pa.Table]) -> None:
 
 
 def manifest_rows(plan: Plan, shard: Shard, receipt: Receipt) -> pa.Table:
-    """Give the rows of one shard in writing order. ``digest`` is the xxh3_128 of the image as it was in the
-    source, in hex.
+    """Give a row for each entry of one shard, in their order. ``digest`` is the xxh3_128 of the image as it was in the
+    source, in hex; what only written images have is null for those that were set aside.
     """
     source = plan.catalog.table.take(pa.array(shard.rows))
+    places = _places(receipt)
     archives = pa.array([archive.name for archive in plan.catalog.archives])
     wnids = pa.array([facts.wnid for facts in official().classes])
     columns = {
-        "split": _repeated(shard.name.split, receipt.rows),
-        "shard": _repeated(str(shard.name), receipt.rows),
-        "row": pa.array(np.arange(receipt.rows, dtype=np.int32)),
+        "split": _repeated(shard.name.split, len(places)),
+        "shard": _repeated(str(shard.name), len(places)),
+        "row": places,
         "name": source.column("name"),
         "wnid": wnids.take(source.column("class_index").combine_chunks()),
         "class_index": source.column("class_index"),
-        **_learnt(receipt),
+        **_for_all(_learnt(receipt), places, receipt),
         "archive": archives.take(source.column("archive").combine_chunks()),
         "container": source.column("container").cast(pa.string()),
         "offset": source.column("offset"),
@@ -84,11 +88,57 @@ def manifest_rows(plan: Plan, shard: Shard, receipt: Receipt) -> pa.Table:
     }
     for name in sorted(set(receipt.files) - {FOLDERS}):
         lengths = np.frombuffer(receipt.columns[f"{name}.length"], np.int64)
-        columns[f"{name}_offset"] = pa.array(np.cumsum(lengths) - lengths)
-        columns[f"{name}_length"] = pa.array(lengths)
+        columns[f"{name}_offset"] = pa.array(np.cumsum(lengths) - lengths).take(places)
+        columns[f"{name}_length"] = pa.array(lengths).take(places)
     if FOLDERS in receipt.files:
-        columns["folders_path"] = pa.array([f"{FOLDERS}/{path}" for path in plan.paths(shard)], pa.string())
+        paths = pa.array([f"{FOLDERS}/{path}" for path in plan.paths(shard)], pa.string())
+        columns["folders_path"] = pc.if_else(places.is_valid(), paths, None)
+    columns["set_aside"] = _reasons(receipt)
     return pa.table(columns)
+
+
+class LeftOut(NamedTuple):
+    """An image that was set aside: the split it is missing in, its bytes, and why."""
+
+    split: str
+    size: int
+    why: Problem
+
+
+def set_aside_images(out: Path) -> list[LeftOut]:
+    """Read from the manifest of a finished build what was set aside, in the order of the shards."""
+    columns = ["split", "archive", "container", "name", "offset", "size", "set_aside"]
+    rows = pq.read_table(out / MANIFEST, columns=columns, filters=pc.field("set_aside").is_valid())
+    return [LeftOut(row["split"], row["size"], _why(row)) for row in rows.to_pylist()]
+
+
+def _why(row: dict[str, Any]) -> Problem:
+    member = "/".join(filter(None, [row["container"], row["name"]]))
+    return Problem(printable(row["archive"]), row["set_aside"], printable(member), row["offset"] or None)
+
+
+def _places(receipt: Receipt) -> pa.Int32Array:
+    """Give the place in the shard of each entry; null if it was set aside."""
+    set_aside = np.zeros(receipt.rows + len(receipt.set_aside), np.bool_)
+    set_aside[[image.place for image in receipt.set_aside]] = True
+    return pa.array(np.cumsum(~set_aside, dtype=np.int32) - 1, mask=set_aside)
+
+
+def _for_all(learnt: dict[str, pa.Array], places: pa.Int32Array, receipt: Receipt) -> dict[str, pa.Array]:
+    """From values for written images to values for all; of those that were set aside the digest alone is known."""
+    if not receipt.set_aside:
+        return learnt
+    columns = {name: values.take(places) for name, values in learnt.items()}
+    of_theirs = pa.array([image.digest for image in receipt.set_aside], pa.string())
+    columns["digest"] = pc.replace_with_mask(columns["digest"], places.is_null(), of_theirs)
+    return columns
+
+
+def _reasons(receipt: Receipt) -> pa.StringArray:
+    reasons: list[str | None] = [None] * (receipt.rows + len(receipt.set_aside))
+    for image in receipt.set_aside:
+        reasons[image.place] = image.reason
+    return pa.array(reasons, pa.string())
 
 
 def _learnt(receipt: Receipt) -> dict[str, pa.Array]:

@@ -10,6 +10,8 @@ CLASSES = "classes.csv"
 MANIFEST = "manifest.parquet"
 SPLIT_LISTS = "splits/"  # a text file for each split
 BUILD = "build.json"
+SET_ASIDE = "set-aside/"  # the bytes of images that cannot be used, under their names
+EXCLUDED = f"{SPLIT_LISTS}excluded.txt"
 
 
 def receipts_folder(out: Path) -> Path:
@@ -30,3 +32,8 @@ def undo_log_path(out: Path) -> Path:
 def plan_path(out: Path) -> Path:
     """The identity and the recipe of the plan that this folder holds."""
     return out / PRIVATE / "plan.json"
+
+
+def is_build(out: Path) -> bool:
+    """Whether a folder holds a build of this program, finished or not, sound or damaged."""
+    return (out / BUILD).exists() or plan_path(out).exists()

@@ -4,34 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagenet_prep.core.catalog import Catalog
 from imagenet_prep.core.plan import Plan, Shard, plan
-from imagenet_prep.core.recipe import MOVE, PlanOptions
+from imagenet_prep.core.recipe import MOVE
 from imagenet_prep.steps.claim import refuse_other
+from imagenet_prep.steps.fresh import Earlier, earlier_build
 from imagenet_prep.steps.moves import check_moves, check_transfer
 from imagenet_prep.steps.places import undo_log_path
 from imagenet_prep.steps.remaining import unfinished
+
+if TYPE_CHECKING:
+    from imagenet_prep.steps.build import BuildOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A plan; the shards ``todo``, in its order; and for a move that has not begun the folders that files leave, with
-    their times in nanoseconds.
+    their times in nanoseconds. ``earlier`` is what is taken away first.
     """
 
     plan: Plan
     todo: list[Shard]
     times: dict[str, int]
+    earlier: Earlier | None
 
 
-def prepare(catalog: Catalog, archives: tuple[str, ...], out: Path, options: PlanOptions) -> Prepared:
+def prepare(catalog: Catalog, archives: tuple[str, ...], out: Path, options: BuildOptions) -> Prepared:
     """Prepare a build. Raises what a build would raise before it begins, but for a lack of space; writes nothing."""
     the_plan = plan(catalog, options)
-    refuse_other(out, the_plan)
-    todo = unfinished(out, the_plan)
+    todo = list(the_plan.shards)
+    earlier = earlier_build(out, archives) if options.fresh else None
+    if not options.fresh:
+        refuse_other(out, the_plan, repair=options.repair)
+        todo = unfinished(out, the_plan, options.check)
     times: dict[str, int] = {}
     if not undo_log_path(out).exists():  # a move that has begun was checked
         check_transfer(the_plan, archives, out)
         times = check_moves(the_plan, archives, out) if options.transfer == MOVE else {}
-    return Prepared(the_plan, todo, times)
+    return Prepared(the_plan, todo, times, earlier)

@@ -1,6 +1,8 @@
 """Read one shard back through its format's own reader and compare every record with what the manifest says of it.
 
-The counterpart of ``steps/write.py``, and like it free of Arrow: it runs in workers.
+The counterpart of ``steps/write.py``, and like it free of Arrow: it runs in workers. A sound file is read once: the
+reader takes its digest on the way. Only one that the reader did not get through is read again as a whole, because its
+size and digest tell more than the place of the first damage.
 """
 
 from __future__ import annotations
@@ -16,16 +18,17 @@ from imagenet_prep.core.shards import ShardName
 from imagenet_prep.core.task import FileFact
 from imagenet_prep.errors import AuditError, Problem, printable
 from imagenet_prep.formats import format_named
+from imagenet_prep.images import NotAnImageError, decode, inspect
 
 _CHUNK_BYTES = 4 << 20
-_UNTOLD = -1  # a class index that a format gives for a class it cannot tell
+_UNTOLD = -1  # the class index of an image in a folder that the class table does not name: the table is itself compared
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBackTask:
-    """One shard of one format. The columns are the manifest's, in order: ``sizes`` are those of the images in the
-    source, ``paths`` those in the tree of class folders, if there is one. An image without a digest to compare (it was
-    repaired, linked or moved) has "" or None.
+    """One shard of one format. The columns are the manifest's, in order, of the images that were written: ``sizes`` are
+    those in the source, ``paths`` those in the tree of class folders, if there is one. An image without a digest to
+    compare (it was repaired, linked or moved) has "" or None. With ``decode``, every image is decoded in full.
     """
 
     out: str
@@ -37,6 +40,7 @@ class ReadBackTask:
     class_indexes: list[int]
     sizes: list[int]
     digests: list[str | None]
+    decode: bool = False
 
     @property
     def size(self) -> int:
@@ -56,35 +60,47 @@ class ReadBack:
 def read_back(task: ReadBackTask) -> ReadBack:
     """Compare one shard with the manifest. Damage is reported, never raised; may be repeated."""
     out = Path(task.out)
-    problems = [problem for file in task.files if (problem := compare_file(out, file))]
     files = format_named(task.format).sample_files(ShardName.parse(task.shard), task.paths)
-    images = 0
-    for row, sample in _samples(task, out, files, problems):
+    seen: list[FileFact] = []
+    images, of_records = 0, list[Problem]()
+    for row, sample in _samples(task, out, files, seen, of_records):
         images += 1
-        problems += _compare_record(task, files[0] if task.files else files[row], row, sample)
+        of_records += _compare_record(task, files[0] if task.files else files[row], row, sample)
+    problems = [*_compare_files(task, out, seen), *of_records]
     if images < len(task.names) and not problems:
         problems.append(Problem(files[0], f"has {images:,} records instead of {len(task.names):,}"))
     return ReadBack(images, task.size, tuple(dict.fromkeys(problems)))
 
 
 def _samples(
-    task: ReadBackTask, out: Path, files: Sequence[str], problems: list[Problem]
+    task: ReadBackTask, out: Path, files: Sequence[str], seen: list[FileFact], problems: list[Problem]
 ) -> Iterator[tuple[int, Sample]]:
     """Yield row and sample of all that can be read; note the rest. Where every image is a file, one does not end it."""
+    reader = format_named(task.format)
     row = 0
     while row < len(task.names):
         try:
-            for sample in format_named(task.format).read(out, files if task.files else files[row:]):
+            for sample in reader.read(out, files, seen) if task.files else reader.read(out, files[row:]):
                 yield row, sample
                 row += 1
         except AuditError as error:
             problems += error.problems
         except OSError as error:
-            if not task.files:  # otherwise it was said of the file as a whole
+            if not task.files:  # otherwise it is said of the file as a whole
                 problems.append(Problem(files[row], _unreadable_image(out / files[row], error)))
         if task.files:
             return
         row += 1  # behind the image that could not be read, if there was one
+
+
+def _compare_files(task: ReadBackTask, out: Path, seen: Sequence[FileFact]) -> Iterator[Problem]:
+    """Compare the files of a shard; ``seen`` are those that were read to their end."""
+    facts = {fact.path: fact for fact in seen}
+    for file in task.files:
+        found = facts.get(file.path)
+        problem = _difference(found, file) if found else compare_file(out, file)
+        if problem:
+            yield problem
 
 
 def unreadable(error: OSError) -> str:
@@ -109,25 +125,41 @@ def compare_file(out: Path, file: FileFact) -> Problem | None:
                 size += len(chunk)
     except OSError as error:
         return Problem(file.path, unreadable(error))
-    if size != file.size:
-        return Problem(file.path, f"has {size:,} bytes instead of {file.size:,}")
-    if digest.hexdigest() != file.digest:
-        return Problem(file.path, f"has the digest {digest.hexdigest()} instead of {file.digest}")
+    return _difference(FileFact(file.path, size, digest.hexdigest()), file)
+
+
+def _difference(found: FileFact, file: FileFact) -> Problem | None:
+    if found.size != file.size:
+        return Problem(file.path, f"has {found.size:,} bytes instead of {file.size:,}")
+    if found.digest != file.digest:
+        return Problem(file.path, f"has the digest {found.digest} instead of {file.digest}")
     return None
 
 
 def _compare_record(task: ReadBackTask, shard: str, row: int, sample: Sample) -> Iterator[Problem]:
-    member = sample.name if task.files else ""  # the path of a file has it already
+    member = printable(sample.name) if task.files else ""  # the path of a file has it already
     if row >= len(task.names):
         yield Problem(shard, f"record {row:,} is one too many", member)
         return
     if sample.name != task.names[row]:
-        yield Problem(shard, f"record {row:,} is {sample.name} instead of {task.names[row]}")
+        yield Problem(shard, f"record {row:,} is {printable(sample.name)} instead of {task.names[row]}")
         return
-    if sample.class_index not in (task.class_indexes[row], _UNTOLD):
+    untold = sample.class_index == _UNTOLD and not task.files
+    if sample.class_index != task.class_indexes[row] and not untold:
         reason = f"has class index {sample.class_index} instead of {task.class_indexes[row]}"
         yield Problem(shard, reason, member)
     if not task.files and len(sample.image) != task.sizes[row]:
         yield Problem(shard, f"has {len(sample.image):,} bytes instead of {task.sizes[row]:,}")
     elif task.digests[row] and xxhash.xxh3_128_hexdigest(sample.image) != task.digests[row]:
         yield Problem(shard, "is not the image that was in the source", member)
+    if task.decode and (reason := _undecodable(bytes(sample.image))):
+        yield Problem(shard, reason, member)
+
+
+def _undecodable(image: bytes) -> str:
+    """Say why an image does not decode to its last pixel; "" if it does."""
+    try:
+        decode(image, inspect(image))
+    except NotAnImageError as error:
+        return str(error)
+    return ""

@@ -1,4 +1,5 @@
-"""What is left to do: planned shards minus those that a receipt proves and whose files are there.
+"""What is left to do: planned shards minus those that a receipt proves and whose files are there. A receipt of a shard
+whose images were looked at less closely than is wanted now proves nothing.
 
 A file that is there under its final name is complete, so for the 1.28 million files of class folders only their
 presence is asked, folder by folder; a folder with more or fewer files than planned is looked at file by file.
@@ -15,40 +16,57 @@ import numpy as np
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.recipe import SYMLINK
-from imagenet_prep.core.task import Receipt
-from imagenet_prep.steps.places import receipts_folder
+from imagenet_prep.core.shards import ShardName
+from imagenet_prep.core.task import CHECKS, UNREAD, Receipt
+from imagenet_prep.steps.places import SET_ASIDE, receipts_folder
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
 
 
-def unfinished(out: Path, plan: Plan) -> list[Shard]:
-    """Give the shards that are still to be written, in the order of the plan."""
+def unfinished(out: Path, plan: Plan, check: str = UNREAD) -> list[Shard]:
+    """Give the shards that are still to be written, in the order of the plan. ``check`` is one of CHECKS."""
     receipts = receipts_folder(out)
-    proved: list[Shard] = []
+    proved: dict[ShardName, Shard] = {}  # of each, the rows that were written
     for shard in plan.shards:
         receipt = load_receipt(receipt_path(receipts, shard.name))
-        if receipt and receipt.plan == plan.identity and _has_files(out, receipt):
-            proved.append(shard)
+        if receipt and receipt.plan == plan.identity and _is_looked_at(receipt, check) and _has_files(out, receipt):
+            proved[shard.name] = _written(shard, receipt)
     if plan.options.transfer == SYMLINK:
-        finished = {shard.name for shard in proved if _has_targets(out, plan, shard)}
+        finished = {name for name, shard in proved.items() if _has_targets(out, plan, shard)}
     else:
-        odd = _odd_folders(out, plan) if proved else frozenset()
-        finished = {shard.name for shard in proved if not odd or _has_images(out, plan, shard, odd)}
+        odd = _odd_folders(out, plan, proved) if proved else frozenset()
+        finished = {name for name, shard in proved.items() if not odd or _has_images(out, plan, shard, odd)}
     return [shard for shard in plan.shards if shard.name not in finished]
 
 
+def _written(shard: Shard, receipt: Receipt) -> Shard:
+    return shard._replace(rows=np.delete(shard.rows, [image.place for image in receipt.set_aside]))
+
+
+def _is_looked_at(receipt: Receipt, check: str) -> bool:
+    return receipt.check == UNREAD or CHECKS.index(receipt.check) >= CHECKS.index(check)
+
+
 def _has_files(out: Path, receipt: Receipt) -> bool:
-    files = [file for of_format in receipt.files.values() for file in of_format]
-    return all((out / file.path).is_file() and (out / file.path).stat().st_size == file.size for file in files)
+    files = [(file.path, file.size) for of_format in receipt.files.values() for file in of_format]
+    files += [(f"{SET_ASIDE}{image.name}", image.size) for image in receipt.set_aside]
+    return all(_size(f"{out}/{path}") == size for path, size in files)
 
 
-def _odd_folders(out: Path, plan: Plan) -> frozenset[str]:
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
+
+
+def _odd_folders(out: Path, plan: Plan, proved: dict[ShardName, Shard]) -> frozenset[str]:
     """Give the class folders, below that of the format, in which images may be missing."""
     if FOLDERS not in plan.formats:
         return frozenset()
     planned: Counter[str] = Counter()
     classes = plan.catalog.numbers("class_index")
     for shard in plan.shards:
-        for index, count in enumerate(np.bincount(classes[shard.rows])):
+        for index, count in enumerate(np.bincount(classes[proved.get(shard.name, shard).rows])):
             if count:
                 planned[os.path.dirname(plan.folders.path(shard.name.split, index, ""))] += int(count)
     return frozenset(folder for folder, count in planned.items() if _count(out / FOLDERS / folder) != count)

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.catalog import Catalog
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.progress import Note, Progress, Watch
-from imagenet_prep.core.recipe import COPY, MOVE, SYMLINK, PlanOptions
+from imagenet_prep.core.recipe import COPY, MOVE, SYMLINK
 from imagenet_prep.core.remarks import remarks
 from imagenet_prep.core.report import Report, SplitReport
+from imagenet_prep.core.task import ShardTask
 from imagenet_prep.engine.base import Engine
-from imagenet_prep.errors import OtherBuildError, Problem, SourceError
+from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.formats import format_named
 from imagenet_prep.steps.claim import claim, refuse_other
-from imagenet_prep.steps.finish import finish
+from imagenet_prep.steps.failures import Failures
+from imagenet_prep.steps.finish import finish, finished
+from imagenet_prep.steps.fresh import remove
+from imagenet_prep.steps.manifest import LeftOut, set_aside_images
 from imagenet_prep.steps.moves import log_moves, try_links
-from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SPLIT_LISTS, undo_log_path
+from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE, SPLIT_LISTS, undo_log_path
 from imagenet_prep.steps.prepare import Prepared, prepare
+from imagenet_prep.steps.repair import damaged
 from imagenet_prep.steps.write import make_shard
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.space import check_space
+
+if TYPE_CHECKING:
+    from imagenet_prep.steps.build import BuildOptions
 
 # For the check of free space, generous: of each image in catalog, receipt, manifest and undo log together; and of a
 # symbolic link, which takes a block where its path is long.
@@ -32,28 +41,38 @@ _SYMLINK_BYTES = 4096
 
 
 def run_stages(
-    catalog: Catalog, archives: tuple[str, ...], out: Path, options: PlanOptions, engine: Engine, watch: Watch
+    catalog: Catalog, archives: tuple[str, ...], out: Path, options: BuildOptions, engine: Engine, watch: Watch
 ) -> Report:
-    """Do everything that is missing in ``out``. Nothing is written before sources, plan and free space were found
-    good.
+    """Do everything that is missing in ``out``. Nothing is written or taken away before sources, plan and free space
+    were found good.
     """
     prepared = prepare(catalog, archives, out, options)
-    the_plan, todo = prepared.plan, prepared.todo
+    the_plan, todo, earlier = prepared.plan, prepared.todo, prepared.earlier
     for remark in remarks(the_plan):
         watch(Note(remark))
-    check_space(out, _space_needed(the_plan, todo))
-    if not undo_log_path(out).exists():
+    if options.repair:
+        todo = _with_damaged(out, prepared, engine, watch)
+    check_space(out, _space_needed(the_plan, todo) - (earlier.size if earlier else 0))
+    if earlier:
+        remove(out, earlier, the_plan, watch)
+    if todo and not undo_log_path(out).exists():
         try_links(the_plan, archives, out)
-    claim(out, the_plan, todo)
-    with held(out / PRIVATE, out) if options.transfer == MOVE else nullcontext():
+    claim(out, the_plan, todo, repair=options.repair)
+    with held(out / PRIVATE, out, alone=options.transfer == MOVE):
+        refuse_other(out, the_plan)  # before the folder was held, another run may have claimed it
         _begin_move(out, prepared, archives)
-        written = _write(out, the_plan, todo, archives, engine, watch)
-        watch(Progress("finish", 0, 0))
-        repaired = finish(out, the_plan)
+        written = _write(out, the_plan, todo, archives, options, engine, watch)
+        accounts = None if todo or options.repair else finished(out, the_plan)
+        if accounts is None:
+            watch(Progress("finish", 0, 0))
+            accounts = finish(out, the_plan)
+    left_out = set_aside_images(out) if accounts.set_aside else []
+    splits = {split: _split_report(the_plan, split, left_out) for split in the_plan.splits}
     return Report(
-        repaired=repaired,
-        splits={split: _split_report(the_plan, split) for split in the_plan.splits},
-        outputs=_outputs(the_plan),
+        accounts=accounts,
+        set_aside=tuple(image.why for image in left_out),
+        splits=splits,
+        outputs=_outputs(the_plan, splits, set_aside=bool(left_out)),
         bytes_read=sum(shard.size for shard in todo if the_plan.transfer(shard) == COPY),
         bytes_written=written,
         transferred=sum(len(shard.rows) for shard in todo if the_plan.transfer(shard) != COPY),
@@ -61,11 +80,18 @@ def run_stages(
     )
 
 
+def _with_damaged(out: Path, prepared: Prepared, engine: Engine, watch: Watch) -> list[Shard]:
+    """What is to be done, and the shards that only seem finished."""
+    todo = {str(shard.name) for shard in prepared.todo}
+    seem_finished = [shard for shard in prepared.plan.shards if str(shard.name) not in todo]
+    todo |= damaged(out, prepared.plan, seem_finished, engine, watch)
+    return [shard for shard in prepared.plan.shards if str(shard.name) in todo]
+
+
 def _begin_move(out: Path, prepared: Prepared, archives: tuple[str, ...]) -> None:
-    """Log a move. Before the folder was held, another run may have claimed it, begun a move there, or undone one."""
+    """Log a move. Before the folder was held, another run may have begun a move there, or undone one."""
     if prepared.plan.options.transfer != MOVE:
         return
-    refuse_other(out, prepared.plan)
     begun = undo_log_path(out).exists()
     if begun == bool(prepared.times):  # which a move has that had not begun
         raise OtherBuildError(f"Another run has just been at work in {out}.", remedy="Run the same command again.")
@@ -83,51 +109,53 @@ def _space_needed(the_plan: Plan, todo: list[Shard]) -> int:
 
 
 def _write(
-    out: Path, the_plan: Plan, todo: list[Shard], archives: tuple[str, ...], engine: Engine, watch: Watch
+    out: Path,
+    the_plan: Plan,
+    todo: list[Shard],
+    archives: tuple[str, ...],
+    options: BuildOptions,
+    engine: Engine,
+    watch: Watch,
 ) -> int:
-    """Write the shards; give the bytes written. Raises SourceError once, with every unusable image of all
-    shards.
+    """Write the shards; give the bytes written. Raises SourceError or PrepError once, with everything that stood in the
+    way of shards.
     """
     reused = len(the_plan.shards) - len(todo)
     if reused:
         watch(Note(f"{reused:,} of {len(the_plan.shards):,} shards are finished already and stay as they are."))
     images, size = sum(len(shard.rows) for shard in todo), sum(shard.size for shard in todo)
     done = read = written = 0
-    problems: list[Problem] = []
+    failures = Failures()
+    tasks = (_task(the_plan, shard, out, archives, options) for shard in todo)
     watch(Progress("write", 0, images, 0, size))
-    for outcome in engine.run(make_shard, (the_plan.task(shard, str(out.absolute()), archives) for shard in todo)):
+    for outcome in engine.run(make_shard, tasks, lost=failures.lost):
         done += outcome.images
         read += outcome.bytes_read
         written += outcome.bytes_written
-        problems += outcome.problems
+        failures.note(outcome)
         watch(Progress("write", done, images, read, size))
-    if problems:
-        raise SourceError(
-            f"{len(problems):,} of {the_plan.images:,} images cannot be used; their shards were not written:",
-            tuple(sorted(problems, key=lambda problem: (problem.archive, problem.offset or 0, problem.member))),
-            _remedy(problems),
-        )
+    failures.raise_any(the_plan.images)
     return written
 
 
-def _remedy(problems: list[Problem]) -> str:
-    if all(problem.offset is None for problem in problems):  # files of their own
-        return "Put sound files in their place, and build into another folder: what a build is made of must not change."
-    return (
-        "Compare the archive's checksum with the published one. With a sound archive of the same size, run the same "
-        "command again; for any other, choose another folder."
-    )
+def _task(the_plan: Plan, shard: Shard, out: Path, archives: tuple[str, ...], options: BuildOptions) -> ShardTask:
+    modified = tuple(archive.modified for archive in the_plan.catalog.archives)
+    if options.transfer == MOVE:  # which goes by the catalog it began with: the times in it may be old
+        modified = ()
+    task = the_plan.task(shard, str(out.absolute()), archives)
+    return replace(task, on_bad=options.on_bad, check=options.check, modified=modified)
 
 
-def _outputs(the_plan: Plan) -> dict[str, str]:
+def _outputs(the_plan: Plan, splits: dict[str, SplitReport], *, set_aside: bool) -> dict[str, str]:
     outputs: dict[str, str] = {}
     for name in the_plan.formats:
         outputs |= format_named(name).outputs
         if name == FOLDERS:
-            outputs |= {_folder_of(the_plan, split): _contents(the_plan, split) for split in the_plan.splits}
+            outputs |= {_folder_of(the_plan, name): _contents(the_plan, name, of.images) for name, of in splits.items()}
     return outputs | {
         MANIFEST: "one row for each image: split, shard, label, size, digest, where it came from",
         SPLIT_LISTS: "names of the images of each split, one a line; what --test-list reads",
+        **({SET_ASIDE: "images that cannot be used, as they were in the source"} if set_aside else {}),
         CLASSES: "class index, WNID, name and devkit integer of the 1,000 classes",
         BUILD: "sources, recipe, versions, and the digest of every file",
     }
@@ -137,12 +165,14 @@ def _folder_of(the_plan: Plan, split: str) -> str:
     return f"{FOLDERS}/{the_plan.folders.split(split)}"
 
 
-def _contents(the_plan: Plan, split: str) -> str:
+def _contents(the_plan: Plan, split: str, images: int) -> str:
     classes = the_plan.classes_of(split)
     first = the_plan.folders.classes[classes[0]]
-    return f"{the_plan.images_of(split):,} images in {len(classes):,} class folders, {first} and so on"
+    return f"{images:,} images in {len(classes):,} class folders, {first} and so on"
 
 
-def _split_report(the_plan: Plan, split: str) -> SplitReport:
+def _split_report(the_plan: Plan, split: str, left_out: list[LeftOut]) -> SplitReport:
     shards = [shard for shard in the_plan.shards if shard.name.split == split]
-    return SplitReport(the_plan.images_of(split), len(shards), sum(shard.size for shard in shards))
+    missing = [image.size for image in left_out if image.split == split]
+    size = sum(shard.size for shard in shards) - sum(missing)
+    return SplitReport(the_plan.images_of(split) - len(missing), len(shards), size)

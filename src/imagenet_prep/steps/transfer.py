@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.recipe import HARDLINK, MOVE, SYMLINK
-from imagenet_prep.core.task import Receipt, ShardOutcome, ShardTask
+from imagenet_prep.core.task import UNREAD, Receipt, ShardOutcome, ShardTask
 from imagenet_prep.steps.places import receipts_folder
 from imagenet_prep.storage.receipts import save_receipt
 from imagenet_prep.storage.tree import Tree
@@ -27,5 +27,6 @@ def transfer_shard(task: ShardTask) -> ShardOutcome:
     for row, path in enumerate(entries.paths):
         transfer(f"{FOLDERS}/{path}", entries.place(row, task.archives))
     tree.sync()
-    save_receipt(receipts_folder(Path(task.out)), Receipt(task.plan, task.shard, len(entries), {FOLDERS: ()}, {}))
-    return ShardOutcome(task.shard, len(entries), bytes_read=0, bytes_written=0, repaired=0)
+    receipt = Receipt(task.plan, task.shard, len(entries), {FOLDERS: ()}, {}, UNREAD)
+    save_receipt(receipts_folder(Path(task.out)), receipt)
+    return ShardOutcome(task.shard, len(entries), bytes_read=0, bytes_written=0)

@@ -49,7 +49,7 @@ def undo(out: Source, *, watch: Watch = unwatched) -> UndoReport:
     out = Path(out)
     if not undo_log_path(out).exists():
         raise UsageError(f"{out} holds no moved files: there is nothing to undo.")
-    with held(out / PRIVATE, out):
+    with held(out / PRIVATE, out, alone=True):
         return _undo(out.absolute(), watch)  # a folder cannot be removed under the name "."
 
 

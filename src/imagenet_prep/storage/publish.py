@@ -56,8 +56,8 @@ class Publication:
         for final, (temporary, descriptor) in list(self._open.items()):
             with output_errors(final):
                 temporary.replace(final)
+            del self._open[final]  # first: an interrupt between the two must not lead to closing it twice
             os.close(descriptor)
-            del self._open[final]
         for parent in folders:
             sync_folder(parent)
 

@@ -1,7 +1,7 @@
 """Receipts on disk, one file a shard: a line of JSON that says what it is, then the columns as they lie in memory,
 then a digest.
 
-    {"columns": [["digest", "16s"], ["width", "i"], …], "files": {…}, "plan": "…", "rows": 1250, …} <newline>
+    {"check": "header", "columns": [["digest", "16s"], …], "files": {…}, "plan": "…", "rows": 1250, …} <newline>
     <column bytes, little-endian, in the order of the header> <xxh3_128 of all that precedes, 16 bytes>
 
 Columns are binary because a thousand receipts with 1.28 million rows are read at every start; the header is text
@@ -18,10 +18,10 @@ from pathlib import Path
 import xxhash
 
 from imagenet_prep.core.shards import ShardName
-from imagenet_prep.core.task import FileFact, Receipt
+from imagenet_prep.core.task import FileFact, Receipt, SetAside
 from imagenet_prep.storage.publish import publish_bytes
 
-RECEIPT_VERSION = 1
+RECEIPT_VERSION = 2
 _DIGEST_BYTES = 16
 _BYTES_COLUMN = "16s"
 
@@ -38,6 +38,8 @@ def save_receipt(folder: Path, receipt: Receipt) -> None:
         "plan": receipt.plan,
         "shard": str(receipt.shard),
         "rows": receipt.rows,
+        "check": receipt.check,
+        "set_aside": receipt.set_aside,
         "files": {
             name: [[file.path, file.size, file.digest] for file in files] for name, files in receipt.files.items()
         },
@@ -52,19 +54,19 @@ def save_receipt(folder: Path, receipt: Receipt) -> None:
 
 
 def load_receipt(path: Path) -> Receipt | None:
-    """Read a receipt; None if there is none, or if it is damaged or of another version: then its shard is not
-    proved.
+    """Read a receipt; None if there is none, or if it cannot be read, is damaged, of another version or under another
+    shard's name: then its shard is not proved.
     """
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return None
     body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
     line, newline, columns = body.partition(b"\n")
     if not newline or xxhash.xxh3_128_digest(body) != digest:
         return None
     header = json.loads(line)
-    if header["version"] != RECEIPT_VERSION:
+    if header["version"] != RECEIPT_VERSION or path.name != f"{header['shard']}.receipt":
         return None
     return Receipt(
         plan=header["plan"],
@@ -72,6 +74,8 @@ def load_receipt(path: Path) -> Receipt | None:
         rows=header["rows"],
         files={name: tuple(FileFact(*file) for file in files) for name, files in header["files"].items()},
         columns=_columns(header["columns"], header["rows"], columns),
+        check=header["check"],
+        set_aside=tuple(SetAside(*image) for image in header["set_aside"]),
     )
 
 

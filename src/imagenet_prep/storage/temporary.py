@@ -17,7 +17,8 @@ from imagenet_prep.errors import OutputError
 _HOST = re.sub(
     r"[^\w-]", "_", socket.gethostname()
 )  # a process number means nothing on another machine of a shared disk
-_TEMPORARY = re.compile(rf"\..+\.{_HOST}\.(\d+)\.part")
+TEMPORARY = r"\.[^/]+\.[\w-]+\.\d+\.part"  # of any machine
+_OF_THIS_HOST = re.compile(rf"\..+\.{_HOST}\.(\d+)\.part")
 _AGAIN = "Then run the same command again: finished shards are kept."
 _REMEDIES = {
     errno.ENOSPC: f"Free some space. {_AGAIN}",
@@ -35,18 +36,20 @@ def temporary_name(name: str) -> str:
     return f".{name}.{_HOST}.{os.getpid()}.part"
 
 
-def sweep(folder: Path, shallow: str = "") -> int:
+def sweep(folder: Path, shallow: str = "", *, own: bool = False) -> int:
     """Remove temporary files that dead processes of this machine left in ``folder`` and below; gives their number.
 
-    Of the subfolder ``shallow`` nothing but itself is searched.
+    Of the subfolder ``shallow`` nothing but itself is searched. ``own``: those of this process too, which writes no more.
     """
     removed = 0
+    done = os.getpid() if own else None
     for root, folders, names in os.walk(folder):
         for name in names:
-            match = _TEMPORARY.fullmatch(name)
-            if match and not _is_alive(int(match[1])):
-                Path(root, name).unlink(missing_ok=True)
-                removed += 1
+            match = _OF_THIS_HOST.fullmatch(name)
+            if match and (int(match[1]) == done or not _is_alive(int(match[1]))):
+                with contextlib.suppress(OSError):  # one that cannot be removed does no harm
+                    os.unlink(os.path.join(root, name))
+                    removed += 1
         if shallow and Path(root) == folder / shallow:
             folders.clear()
     return removed
@@ -63,11 +66,11 @@ def _is_alive(process: int) -> bool:
 
 
 @contextlib.contextmanager
-def output_errors(path: Path) -> Iterator[None]:
+def output_errors(path: Path, doing: str = "write") -> Iterator[None]:
     """Turn an OSError about the output into an OutputError that says what to do."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "Nothing of the source was changed; run the same command again.")
-        raise OutputError(f"Cannot write {path}: {reason}.", remedy=remedy) from error
+        raise OutputError(f"Cannot {doing} {path}: {reason}.", remedy=remedy) from error

@@ -15,9 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import xxhash
+
 from imagenet_prep.core.class_folders import class_folders
 from imagenet_prep.core.sample import Box, Sample
 from imagenet_prep.core.shards import ShardName
+from imagenet_prep.core.task import FileFact
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import AuditError
 from imagenet_prep.formats.base import BuildFacts, Format, SplitFacts, Written
@@ -127,6 +130,14 @@ class FormatContract:
             path.write_bytes(sound[:length])
             assert self._is_refused(tmp_path) or len(self.read(tmp_path)) < 2, f"{length} bytes"
 
+    def test_files_that_were_read_are_seen_with_size_and_digest(self, tmp_path: Path) -> None:
+        """Whoever reads a shard to its end need not read its files again to compare them."""
+        self.write(tmp_path, _samples())
+        seen: list[FileFact] = []
+        for _ in self.format.read(tmp_path, self.files(), seen):
+            pass
+        assert seen == [_fact(tmp_path, path) for path in self.files()]
+
     def test_documents_are_below_the_folder_of_the_shards(self) -> None:
         """Documents never leave the output folder."""
         documents = self.format.documents(FACTS)
@@ -174,6 +185,11 @@ def _target(folder: Path) -> Iterator[FolderTarget]:
         yield target
     finally:
         target.close()
+
+
+def _fact(folder: Path, path: str) -> FileFact:
+    data = (folder / path).read_bytes()
+    return FileFact(path, len(data), str(xxhash.xxh3_128_hexdigest(data)))
 
 
 def _in_tree(sample: Sample) -> Sample:

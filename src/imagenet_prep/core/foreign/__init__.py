@@ -1,0 +1,1 @@
+"""Values of an audit of data sets that others made."""

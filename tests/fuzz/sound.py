@@ -1,0 +1,212 @@
+"""Sound inputs of every parser, made in code, and the words they are made of: what a fuzzer starts from."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import struct
+import tarfile
+import tempfile
+from array import array
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from imagenet_prep.core.sample import Box, Sample
+from imagenet_prep.core.shards import ShardName
+from imagenet_prep.core.task import Receipt
+from imagenet_prep.core.taxonomy import official, to_map
+from imagenet_prep.formats import FORMATS
+from imagenet_prep.storage.documents import seal
+from imagenet_prep.storage.receipts import receipt_path, save_receipt
+from imagenet_prep.storage.undo_log import Moves, save_undo_log
+from imagenet_prep.testing.annotations import annotation_xml
+from imagenet_prep.testing.archives import GROUND_TRUTH, tar_of
+from imagenet_prep.testing.pictures import PixelBox, draw, encode
+
+SHARD = ShardName.parse("train-00000-of-00001")
+ANNOTATION = annotation_xml("n01440764", "n01440764_18", "n01440764", (200, 100), [PixelBox(20, 25, 100, 75)])
+SAMPLE = Sample("n01440764_18.JPEG", b"\xff\xd8 an image", 0, 200, 100, (Box(0.1, 0.25, 0.5, 0.75),))
+
+# --- Archives ---------------------------------------------------------------------------------------------------------
+
+
+def tars() -> list[bytes]:
+    return _dialects((f"{'n' * 90}/{'x' * 60}.JPEG", b"y" * 100), ("plain.JPEG", b"z" * 900), ("grün.JPEG", b""))
+
+
+def devkits() -> list[bytes]:
+    return _either_way(_dialects((GROUND_TRUTH, b"490\n361\n")))
+
+
+def boxes() -> list[bytes]:
+    return _either_way(_dialects(("n01440764/n01440764_18.xml", ANNOTATION)))
+
+
+def _either_way(unpacked: list[bytes]) -> list[bytes]:
+    return [*unpacked, *(gzip.compress(tar, mtime=0) for tar in unpacked)]
+
+
+def _dialects(*members: tuple[str, bytes]) -> list[bytes]:
+    """The same members as GNU tar writes them, and in the three dialects of the standard library."""
+    return [tar_of(members), *(_by_tarfile(members, dialect) for dialect in range(3))]
+
+
+def _by_tarfile(members: Sequence[tuple[str, bytes]], dialect: int) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=dialect, pax_headers={"comment": "any"}) as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            info.pax_headers = {"size": str(len(data)), "path": name}
+            archive.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+# --- Images -----------------------------------------------------------------------------------------------------------
+
+
+def jpegs() -> list[bytes]:
+    drawing = draw("fuzz")
+    tag = b"Exif\0\0II*\0" + struct.pack("<IHHHIHH", 8, 1, 0x0112, 3, 1, 6, 0)
+    return [encode(drawing), encode(drawing, progressive=True), encode(drawing, exif=tag), _image("JPEG", "CMYK")]
+
+
+def images() -> list[bytes]:
+    others = [_image(kind, mode) for kind in ("PNG", "GIF", "BMP", "TIFF") for mode in ("RGB", "P", "1")]
+    return [_image("JPEG", "RGB"), _image("JPEG", "CMYK"), *others, _image("WEBP", "RGB"), _image("WEBP", "RGBA")]
+
+
+def _image(kind: str, mode: str) -> bytes:
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((9, 7)).convert("RGB").convert(mode).save(file, kind)
+    return file.getvalue()
+
+
+# --- Records ----------------------------------------------------------------------------------------------------------
+
+
+class _Folder:
+    """Where a format puts the files of a shard."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.descriptors: list[int] = []
+
+    def create(self, path: str) -> int:
+        file = Path(self._path, path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.descriptors.append(os.open(file, os.O_WRONLY | os.O_CREAT))
+        return self.descriptors[-1]
+
+    def place(self, path: str, data: bytes | memoryview, source: str = "") -> None:  # noqa: ARG002
+        Path(self._path, path).write_bytes(data)
+
+
+def shards(name: str) -> Callable[[], list[bytes]]:
+    """A shard of the format ``name`` with two records."""
+
+    def shard() -> list[bytes]:
+        with tempfile.TemporaryDirectory() as folder:
+            target = _Folder(folder)
+            writer = FORMATS[name].writer(target, SHARD)
+            for _ in range(2):
+                writer.add(SAMPLE)
+            writer.finish()
+            for descriptor in target.descriptors:
+                os.close(descriptor)
+            return [Path(folder, *FORMATS[name].sample_files(SHARD, ())).read_bytes()]
+
+    return shard
+
+
+def examples(name: str) -> Callable[[], list[bytes]]:
+    """What is in a record, without its frame."""
+
+    def example() -> list[bytes]:
+        (shard,) = shards(name)()
+        return [shard[12 : 12 + struct.unpack_from("<Q", shard)[0]]]
+
+    return example
+
+
+# --- Text and documents -----------------------------------------------------------------------------------------------
+
+
+def solutions() -> list[bytes]:
+    return [b"ImageId,PredictionString\nILSVRC2012_val_00048981,n03995372 85 1 499 272 \n"]
+
+
+def maps() -> list[bytes]:
+    return ["".join(to_map(official()).splitlines(keepends=True)[:8]).encode()]
+
+
+def class_lists() -> list[bytes]:
+    return [b"0\n000_tench # fish\nn01443537\ngreat white shark\n"]
+
+
+def image_lists() -> list[bytes]:
+    return [b"n01440764_18\na/n01440764_36.JPEG, 0\n"]
+
+
+def names() -> list[bytes]:
+    return [b"n01440764_18.JPEG", b"ILSVRC2012_val_00000001.JPEG"]
+
+
+def receipts() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        columns: dict[str, array[int] | bytes] = {"digest": bytes(32), "width": array("i", [500, 375])}
+        save_receipt(Path(folder), Receipt("0" * 32, SHARD, 2, {}, columns))
+        return [receipt_path(Path(folder), SHARD).read_bytes()]
+
+
+def undo_logs() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        save_undo_log(Path(folder, "undo"), ["/a"], [Moves("/a/train", "folders/train", ["n01440764_18.JPEG"])])
+        return [Path(folder, "undo").read_bytes()]
+
+
+def documents() -> list[bytes]:
+    return [seal({"version": 1, "split": ["train"]})]
+
+
+# --- Words ------------------------------------------------------------------------------------------------------------
+
+TAR_WORDS = (
+    b"ustar\x0000", b"ustar  \0", b"././@LongLink", b"20 size=-99\n", b"12 path=abc\n", b"22 GNU.sparse.map=0,1\n",
+    b"22 GNU.sparse.major=1\n", b"size=", b"path=",
+)  # fmt: skip
+TAR_FIELDS = {  # bytes from the start of a header → what may stand there
+    0: (b"n01440764.tar\0", b"../", b"\0", b"\xff"),  # name
+    124: (  # size: octal, or a number behind 0x80, which may be negative
+        b"00000000000\0", b"00000001000\0", b"77777777777\0", b"\x80\0\0\0\x10\0\0\0\0\0\0\0", b"\x80" + b"\xff" * 11,
+        b"\xff" * 10 + b"\xfe\0", b"           \0", b"-0000000012\0",
+    ),
+    156: tuple(bytes((kind,)) for kind in b"\x000123456LKxgSXD"),  # type
+    257: (b"ustar\x0000", b"ustar  \0", bytes(8)),  # magic
+    345: (b"prefix\0", bytes(155)),
+    482: (b"\x01",),  # a GNU sparse file goes on in the next block
+    512: (b"99999999 size=1\n", b"20 size=-99\n", b"22 GNU.sparse.map=a,b\n", b"0 =\n", b"\0", bytes(1024)),  # its data
+}  # fmt: skip
+JPEG_WORDS = (
+    b"\xff\xd8", b"\xff\xd9", b"\xff\xc0", b"\xff\xc2", b"\xff\xda", b"\xff\xe1", b"Exif\0\0", b"II*\0", b"MM\0*",
+)  # fmt: skip
+IMAGE_WORDS = (
+    *JPEG_WORDS, b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"iCCP", b"GIF89a", b"BM", b"RIFF", b"WEBPVP8X", b"ANMF",
+)  # fmt: skip
+XML_WORDS = (
+    b"<annotation>", b"<size><width>", b"</width>", b"<object>", b"<bndbox>", b"<xmin>", b"<name>n02119789</name>",
+    b'<?xml version="1.0" encoding="utf-16"?>', b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&b;", b"<![CDATA[", b"nan",
+    b"-1e999", b"5e-324",
+)  # fmt: skip
+EXAMPLE_WORDS = (
+    b"image/encoded", b"image/class/label", b"image/filename", b"image/object/bbox/xmin", b"file_name", b"label",
+    b"\x0a", b"\x12", b"\x1a", b"\xff" * 9 + b"\x01", b"\x80" * 8 + b"\x10",
+)  # fmt: skip
+LIST_WORDS = (
+    b"000_", b"tench", b"n01440764", b"_18.JPEG", b"crane", b"#", b"\xef\xbb\xbf", b"ILSVRC2012_val_00000001", b'"',
+    b"\0", b"\r", b"\xed\xa0\x80",
+)  # fmt: skip
+JSON_WORDS = (b"[", b"{", b'"version"', b'"xxh3_128"', b"null", b"-1e999", b"NaN", b"\\ud800", b"9" * 20)

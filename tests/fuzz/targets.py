@@ -1,0 +1,183 @@
+"""Every parser of bytes that may come from anywhere: one function each, sound inputs to start from, and the errors it
+may raise. Whatever else it raises, or does not end, or allocates because a header says so, is a bug.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import struct
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+from fastcrc.crc32 import iscsi as crc32c
+
+from fuzz import sound
+from imagenet_prep.core.facts import TRAIN, VALIDATION
+from imagenet_prep.core.selection import chosen_classes, listed_names
+from imagenet_prep.core.taxonomy import official, validation_truth
+from imagenet_prep.errors import AuditError, OutputError, PrepError, SourceError, UsageError
+from imagenet_prep.formats import FORMATS
+from imagenet_prep.formats.example import parse
+from imagenet_prep.images import MOST_PIXELS, Kind, NotAnImageError, decode, inspect, repair
+from imagenet_prep.sources.boxes import read_box_folder, read_boxes
+from imagenet_prep.sources.devkit import read_ground_truth
+from imagenet_prep.sources.kaggle import read_validation_classes
+from imagenet_prep.sources.labels import classes_by_name
+from imagenet_prep.sources.tar import Member, TarRange, walk
+from imagenet_prep.storage.documents import unseal
+from imagenet_prep.storage.receipts import load_receipt
+from imagenet_prep.storage.undo_log import load_undo_log
+
+SMALL_PIXELS = 1 << 14  # what is larger is looked at, but not decoded: a fuzzer wants to be quick
+
+
+@dataclass
+class Target:
+    """A parser. ``words`` are what its inputs are made of, ``fields`` what may stand where in a block of 512
+    bytes."""
+
+    read: Callable[[bytes], object]
+    make_sound: Callable[[], list[bytes]] = field(repr=False)
+    words: tuple[bytes, ...] = field(repr=False)
+    declared: type[Exception] = PrepError
+    fields: Mapping[int, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
+
+    def run(self, data: bytes) -> None:
+        """Read any bytes: what the parser declares it raises is no finding, if a terminal survives its words."""
+        try:
+            self.read(data)
+        except self.declared as error:
+            said = str(error).split("\n")
+            assert all(map(str.isprintable, said)), said
+
+    @cached_property
+    def sound(self) -> list[bytes]:
+        """Inputs that are read without an error: a fuzzer that starts from refused bytes learns little."""
+        return self.make_sound()
+
+
+# --- Archives ---------------------------------------------------------------------------------------------------------
+
+
+def mended(data: bytes) -> bytes:
+    """A tar whose header checksums fit, as an attacker would make it: by chance they never would."""
+    blocks = bytearray(data)
+    for start in range(0, len(data) - 511, 512):
+        if data[start + 257 : start + 262] == b"ustar":
+            blocks[start + 148 : start + 156] = b" " * 8
+            blocks[start + 148 : start + 156] = b"%06o\0 " % sum(blocks[start : start + 512])
+    return bytes(blocks)
+
+
+def walk_tar(data: bytes) -> None:
+    """Members must lie in the archive, one behind another, and no more of them than fit."""
+    data, most = mended(data), len(data) // 512 + 1
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        found = list(itertools.islice(walk(TarRange(file.fileno(), "a.tar", "", 0, len(data))), most + 1))
+    assert len(found) <= most, "the walk is endless"
+    places = [(each.offset, each.size) for each in found if isinstance(each, Member)]
+    assert all(size >= 0 and offset + size <= len(data) for offset, size in places)
+    assert all(offset + size < later for (offset, size), (later, _) in itertools.pairwise(places))
+
+
+def read_file(read: Callable[[Path], object], prepared: Callable[[bytes], bytes], data: bytes) -> object:
+    """Give the bytes to a reader of files."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(prepared(data))
+        file.flush()
+        return read(Path(file.name))
+
+
+def read_annotation(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "n01440764_18.xml").write_bytes(data)
+        ((_, boxes),) = read_box_folder(Path(folder), [""])
+    assert all(0 <= box.xmin < box.xmax <= 1 and 0 <= box.ymin < box.ymax <= 1 for box in boxes)
+
+
+# --- Images -----------------------------------------------------------------------------------------------------------
+
+
+def inspect_image(data: bytes) -> None:
+    facts = inspect(data)
+    assert 0 < facts.width * facts.height <= MOST_PIXELS
+    assert 0 <= facts.orientation <= 8
+
+
+def decode_image(data: bytes) -> None:
+    facts = inspect(data)
+    assert 0 < facts.width * facts.height <= MOST_PIXELS
+    if facts.width * facts.height > SMALL_PIXELS:
+        return
+    with contextlib.suppress(NotAnImageError):  # what does not decode strictly may still be repaired
+        decode(data, facts)
+    if facts.needs_repair:
+        assert inspect(repair(data)[0]).kind is Kind.JPEG
+
+
+# --- Records, names ---------------------------------------------------------------------------------------------------
+
+
+def framed(data: bytes) -> bytes:
+    """A record whose checksums are right, whatever is in it."""
+    length = struct.pack("<Q", len(data))
+    return length + masked(length) + data + masked(data)
+
+
+def masked(data: bytes) -> bytes:
+    crc = crc32c(data)
+    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def read_shard(name: str, path: Path) -> None:
+    for sample in FORMATS[name].read(path.parent, [path.name]):
+        assert isinstance(sample.name, str)
+        assert isinstance(sample.class_index, int)
+
+
+def read_name(data: bytes) -> None:
+    name = data.decode("utf-8", "surrogateescape")
+    for role in (TRAIN, VALIDATION):
+        found = classes_by_name(role, validation_truth(), (0, 1), "a folder")(name)
+        assert isinstance(found, str) or 0 <= found < 1000
+
+
+def _file(read: Callable[[Path], object], prepared: Callable[[bytes], bytes] = bytes) -> Callable[[bytes], object]:
+    return partial(read_file, read, prepared)
+
+
+_CLASSIC, _TFDS = partial(read_shard, "tfrecord"), partial(read_shard, "tfds")
+
+TARGETS = {
+    "tar": Target(walk_tar, sound.tars, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS),
+    "devkit": Target(_file(read_ground_truth, mended), sound.devkits, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS),
+    "boxes": Target(
+        _file(lambda path: list(read_boxes(path)), mended),
+        sound.boxes,
+        sound.TAR_WORDS + sound.XML_WORDS,
+        SourceError,
+        sound.TAR_FIELDS,
+    ),
+    "annotation": Target(read_annotation, lambda: [sound.ANNOTATION], sound.XML_WORDS, SourceError),
+    "jpeg": Target(inspect_image, sound.jpegs, sound.JPEG_WORDS, NotAnImageError),
+    "image": Target(decode_image, sound.images, sound.IMAGE_WORDS, NotAnImageError),
+    "tfrecord": Target(_file(_CLASSIC), sound.shards("tfrecord"), sound.EXAMPLE_WORDS, AuditError),
+    "tfds": Target(_file(_TFDS), sound.shards("tfds"), sound.EXAMPLE_WORDS, AuditError),
+    "tfrecord-framed": Target(_file(_CLASSIC, framed), sound.examples("tfrecord"), sound.EXAMPLE_WORDS, AuditError),
+    "tfds-framed": Target(_file(_TFDS, framed), sound.examples("tfds"), sound.EXAMPLE_WORDS, AuditError),
+    "example": Target(parse, sound.examples("tfrecord"), sound.EXAMPLE_WORDS, ValueError),
+    "kaggle": Target(_file(read_validation_classes), sound.solutions, sound.LIST_WORDS, SourceError),
+    "map": Target(lambda data: official().with_names(data), sound.maps, sound.LIST_WORDS, SourceError),
+    "class-list": Target(lambda data: chosen_classes(data, "list"), sound.class_lists, sound.LIST_WORDS, UsageError),
+    "image-list": Target(lambda data: listed_names(data, "list"), sound.image_lists, sound.LIST_WORDS, UsageError),
+    "name": Target(read_name, sound.names, sound.LIST_WORDS),
+    "receipt": Target(_file(load_receipt), sound.receipts, sound.JSON_WORDS),
+    "undo-log": Target(_file(load_undo_log), sound.undo_logs, sound.JSON_WORDS, OutputError),
+    "document": Target(unseal, sound.documents, sound.JSON_WORDS, ValueError),
+}
