@@ -1,0 +1,1 @@
+"""Whatever bytes the parsers get. `make fuzz` searches longer than the tests do."""

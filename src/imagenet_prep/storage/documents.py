@@ -21,7 +21,10 @@ def seal(document: Mapping[str, object]) -> bytes:
 
 def unseal(data: bytes) -> dict[str, Any]:
     """Read a document back; ValueError if it is not, byte for byte, what ``seal`` gave."""
-    document = json.loads(data)
+    try:
+        document = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     if not isinstance(document, dict) or seal(_without_digest(document)) != data:
         raise ValueError("its digest does not fit")
     return _without_digest(document)

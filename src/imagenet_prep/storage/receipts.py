@@ -65,9 +65,17 @@ def load_receipt(path: Path) -> Receipt | None:
     line, newline, columns = body.partition(b"\n")
     if not newline or xxhash.xxh3_128_digest(body) != digest:
         return None
-    header = json.loads(line)
-    if header["version"] != RECEIPT_VERSION or path.name != f"{header['shard']}.receipt":
+    try:
+        receipt = _receipt(line, columns)
+    except (ValueError, KeyError, TypeError, RecursionError):  # of another version, or somebody's own
         return None
+    return receipt if path.name == f"{receipt.shard}.receipt" else None
+
+
+def _receipt(line: bytes, columns: bytes) -> Receipt:
+    header = json.loads(line)
+    if header["version"] != RECEIPT_VERSION:
+        raise ValueError("it is of another version")
     return Receipt(
         plan=header["plan"],
         shard=ShardName.parse(header["shard"]),

@@ -39,7 +39,7 @@ def temporary_name(name: str) -> str:
 def sweep(folder: Path, shallow: str = "", *, own: bool = False) -> int:
     """Remove temporary files that dead processes of this machine left in ``folder`` and below; gives their number.
 
-    Of the subfolder ``shallow`` nothing but itself is searched. ``own``: those of this process too, which writes no more.
+    Of the subfolder ``shallow`` nothing but itself is searched. ``own``: those of this process too, which is done.
     """
     removed = 0
     done = os.getpid() if own else None
@@ -62,7 +62,16 @@ def _is_alive(process: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(process)
+
+
+def _is_zombie(process: int) -> bool:
+    """Whether a process is dead, but nobody has asked for its end: in a container often nobody does."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_bytes()
+    except OSError:  # macOS
+        return False
+    return status.rpartition(b") ")[2].startswith(b"Z")
 
 
 @contextlib.contextmanager
