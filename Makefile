@@ -6,7 +6,7 @@ BIN := .venv/bin
 READERS := .venv-readers/bin
 FUZZ := .venv-fuzz/bin
 
-.PHONY: demo test lint test-readers fuzz lock bench clean
+.PHONY: demo test lint test-readers fuzz torture lock bench clean
 
 demo: .venv/made
 	rm -rf demo-output
@@ -33,6 +33,13 @@ SECONDS ?= 60
 
 fuzz: .venv-fuzz/made
 	$(FUZZ)/python tests/fuzz/search.py $(SECONDS) $(TARGETS)
+
+# Builds killed at random moments, and single bits changed in finished ones: some minutes. SEED=N has other moments.
+SEED ?= 0
+
+torture: .venv/made
+	$(BIN)/python tests/torture/kills.py --builds 200 --seed $(SEED)
+	$(BIN)/python tests/torture/flips.py --flips 1000 --seed $(SEED)
 
 bench: .venv/made
 	@echo "Each of these says in its first lines what it measures; see benchmarks/README.md:"

@@ -360,6 +360,13 @@ class TestDocuments:
         assert error.summary.startswith(f"{out / name} is damaged: ")
         assert error.remedy == REMEDY
 
+    def test_of_a_manifest_that_can_still_be_read_nothing_is_believed_either(self, out: Path) -> None:
+        sound = (out / "manifest.parquet").read_bytes()
+        for position in range(0, len(sound), 101):
+            flipped = sound[:position] + bytes([sound[position] ^ 0xFF]) + sound[position + 1 :]
+            (out / "manifest.parquet").write_bytes(flipped)
+            assert refused(out).summary == f"{out}/manifest.parquet is damaged: its digest does not fit."
+
     @pytest.mark.parametrize(
         "change",
         [

@@ -403,6 +403,14 @@ class TestDeaths:
         kill([busy])
         assert list(results) == [bytes(10_000_000)]
 
+    def test_a_worker_that_cannot_be_reached_is_replaced(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse_to_send(_message: bytes) -> None:
+            raise OSError("no buffer space")
+
+        with local_engine(2) as engine:
+            monkeypatch.setattr(workers_of(engine)[0].connection, "send_bytes", refuse_to_send)
+            assert sorted(engine.run(square, range(5))) == [0, 1, 4, 9, 16]
+
     def test_on_a_machine_where_workers_die_at_their_start_it_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(worker, "_serve", lambda *_: os._exit(1))
         with local_engine(2) as engine:
@@ -480,6 +488,18 @@ class TestEnds:
             interrupted()
         assert children() == before
         assert len(list(tmp_path.glob("*.cleaned"))) == len(attempts(tmp_path)) == 2
+
+    def test_workers_do_not_take_over_how_the_parent_is_terminated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(BaseProcess, "close", lambda _: None)
+        before = signal.signal(signal.SIGTERM, lambda *_: None)
+        try:
+            two = Processes(2)
+            two.start()
+            processes = [process_of(each) for each in two.workers]
+            two.stop()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert [process.exitcode for process in processes] == [-signal.SIGTERM, -signal.SIGTERM]
 
     def test_what_does_not_stop_is_killed(self, tmp_path: Path) -> None:
         before = children()

@@ -1,19 +1,15 @@
 """What can go wrong around a build: each fault ends in a sentence and a code, leaves nothing half-written and no
 process; and the same command again, when the cause is gone, gives the bytes of an undisturbed build.
 
-The commands are real ones, in processes of their own. Where a fault cannot be had from the system, Python is told to
-make it (a ``sitecustomize`` of the test), in all processes of the command. What needs a file system of its own gets it
-in a user namespace, so that no privilege is needed.
+The commands are real ones; ``faulty`` says where their faults come from, and checks what every end must have.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
 import re
-import shlex
 import shutil
 import signal
 import socket
@@ -21,18 +17,33 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
 import xxhash
 
+from faulty import (
+    BEFORE_THE_CLAIM,
+    FINISH,
+    RECIPE,
+    WRITE,
+    Build,
+    Paused,
+    assert_ended,
+    at_event,
+    children,
+    contents,
+    dying,
+    failing,
+    fill,
+    limited,
+    mounted,
+    without_permission,
+)
 from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
-RECIPE = ("--format", "tfrecord", "--format", "folders", "--test-per-class", "2", "--shards", "train=6")
 TRAIN = "ILSVRC2012_img_train.tar"
 NO_SPACE = "Free some space. Then run the same command again: finished shards are kept."
 UNREADABLE = "Error: There are shards whose images cannot be read; all others are finished:"
@@ -40,202 +51,13 @@ PUT_RIGHT = (
     "Put it right, and run the same command again. A build in another folder can do without images that are lost: "
     "--exclude FILE."
 )
-NOTE, WRITE, FINISH = "note", "write", "finish"  # what is said before the first claim, shard and document
-
-Contents = dict[str, bytes]
+OTHER_REMEDY = (
+    "Choose another folder, or repeat the command that began this build to finish it; --fresh takes it away and begins "
+    "anew."
+)
+READ_ONLY = "mount --bind DISK DISK && mount -o remount,bind,ro DISK"
+LINKS = ("--format", "folders", "--test-per-class", "2", "--transfer", "hardlink")
 JOBS = pytest.mark.parametrize("jobs", [1, 2])
-
-
-class Ended(NamedTuple):
-    """How a command ended: its code, and the lines of its error, none if there was none."""
-
-    code: int
-    error: list[str]
-
-
-@dataclass
-class Build:
-    """One build as a user has it: always the same command."""
-
-    source: Path
-    out: Path
-    faulty: Path  # a folder for the code that makes faults
-    undisturbed: Path = Path("none")  # the same build without a fault
-    recipe: tuple[str, ...] = RECIPE
-    prefix: tuple[str, ...] = ()  # runs the command in the place of the fault
-    root: str = ""  # where that place's files are seen from here
-    after: list[Callable[[], object]] = field(default_factory=list)
-
-    @property
-    def want(self) -> Contents:
-        return contents(self.undisturbed)
-
-    def take(self) -> Build:
-        """Have the finished build in the folder."""
-        shutil.copytree(self.undisturbed, self.out)
-        return self
-
-    @property
-    def seen(self) -> Path:
-        """The output folder, from here."""
-        return Path(f"{self.root}{self.out}")
-
-    def start(self, *more: str, jobs: int = 1, fault: str = "") -> subprocess.Popen[str]:
-        self.faulty.mkdir(exist_ok=True)
-        (self.faulty / "sitecustomize.py").write_text(fault)
-        command = [sys.executable, "-m", "imagenet_prep", "build", str(self.source), str(self.out), *self.recipe]
-        return subprocess.Popen(
-            [*self.prefix, *command, "--jobs", str(jobs), *more],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": str(self.faulty)},
-        )
-
-    def end(self, command: subprocess.Popen[str], *, alone: bool = True) -> Ended:
-        """Let a command end, and see that nothing is left of it, if it was ``alone``."""
-        _, said = command.communicate(timeout=60)
-        assert "Traceback" not in said, said
-        if alone:
-            self.assert_nothing_left()
-        return Ended(command.returncode, said[said.find("Error: ") :].splitlines() if "Error: " in said else [])
-
-    def assert_nothing_left(self) -> None:
-        assert not list(self.seen.rglob("*.part"))
-        assert str(self.out) not in processes()
-
-    def run(self, *more: str, jobs: int = 1, fault: str = "") -> Ended:
-        return self.end(self.start(*more, jobs=jobs, fault=fault))
-
-    def assert_goes_on(self, jobs: int = 2) -> None:
-        """The cause is gone, and the same command runs again."""
-        assert self.run(jobs=jobs) == (0, [])
-        assert contents(self.seen) == self.want
-
-
-class Paused:
-    """A build that waits in the middle: behind the first receipt of each process, or where ``fault`` lets it wait."""
-
-    def __init__(self, build: Build, *more: str, jobs: int = 1, fault: str = "") -> None:
-        self.build = build
-        self.command = build.start(*more, jobs=jobs, fault=fault or AT_A_RECEIPT)
-        assert self.command.stdout
-        for _ in range(1 if fault else jobs):
-            assert self.command.stdout.readline() == "paused\n"
-
-    def go(self, *, alone: bool = True) -> Ended:
-        return self.build.end(self.command, alone=alone)  # which closes what it waits for
-
-    def wake(self) -> None:
-        assert self.command.stdin
-        self.command.stdin.write("\n")
-        self.command.stdin.flush()
-
-
-WAIT = """
-import os
-waited = []
-def wait():
-    if not waited:
-        waited.append(True)
-        os.write(1, b"paused\\n")
-        os.read(0, 1)
-"""
-AT_A_RECEIPT = f"""{WAIT}
-from imagenet_prep.steps import write
-save = write.save_receipt
-def save_and_wait(*arguments):
-    save(*arguments)
-    wait()
-write.save_receipt = save_and_wait
-"""
-BEFORE_THE_CLAIM = f"""{WAIT}
-from imagenet_prep.storage import documents
-seal = documents.seal
-def wait_and_seal(document):
-    wait()
-    return seal(document)
-documents.seal = wait_and_seal
-"""
-
-
-def at_event(stage: str) -> str:
-    return f"""{WAIT}
-from imagenet_prep.cli import progress
-told = progress._Lines.__call__
-def tell_and_wait(self, event):
-    told(self, event)
-    if getattr(event, "stage", {NOTE!r}) == {stage!r}:
-        wait()
-progress._Lines.__call__ = tell_and_wait
-"""
-
-
-def failing(function: str, error: str, when: str = "True") -> str:
-    """Code that makes a function of ``os`` fail, when its ``arguments`` are such."""
-    return f"""
-import errno, os
-real = os.{function}
-def faulty(*arguments, **more):
-    if {when}:
-        raise OSError(errno.{error}, os.strerror(errno.{error}))
-    return real(*arguments, **more)
-os.{function} = faulty
-"""
-
-
-def dying(sha256: str) -> str:
-    """Code that lets the decoder die of one image."""
-    return f"""
-import hashlib, os, signal
-from imagenet_prep.steps import write
-inspect = write.inspect
-def die(buffer, start, end):
-    if hashlib.sha256(buffer[start:end]).hexdigest() == {sha256!r}:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return inspect(buffer, start, end)
-write.inspect = die
-"""
-
-
-def limited(option: str, number: int) -> tuple[str, ...]:
-    return ("sh", "-c", f'ulimit {option} {number}; exec "$@"', "sh")
-
-
-# A file's mode says nothing to root, unless the power to pass it over is taken away.
-AS_ANYONE = (sys.executable, "-ISc", """
-import ctypes, os, sys
-if os.geteuid() == 0:
-    for capability in 1, 2:  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-        assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0  # PR_CAPBSET_DROP
-os.execv(sys.argv[1], sys.argv[1:])
-""")  # fmt: skip
-
-
-def processes() -> str:
-    return subprocess.run(["ps", "-A", "-o", "args="], capture_output=True, text=True, check=True).stdout
-
-
-def children(process: int) -> list[int]:
-    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    pairs = [line.split() for line in said.splitlines()]
-    return [int(child) for child, parent in pairs if int(parent) == process]
-
-
-def contents(folder: Path) -> Contents:
-    """Every file of a build but the catalog, which holds the times of the archives."""
-    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in files.items() if not name.endswith("catalog.arrow")}
-
-
-def assert_ended(ended: Ended, code: int, *lines: str) -> None:
-    """Compare with lines in which ``…`` stands for anything."""
-    assert ended.code == code, ended.error
-    assert len(ended.error) == len(lines), ended.error
-    for said, line in zip(ended.error, lines, strict=True):
-        assert re.fullmatch(re.escape(line).replace("…", ".*"), said), ended.error
 
 
 @pytest.fixture(scope="session")
@@ -292,47 +114,13 @@ def make(
         undo()
 
 
-def mounted(build: Build, mount: str) -> Build:
-    """Let a build run where ``mount`` was run, in which DISK stands for the folder that its output lies in."""
-    disk = build.out.parent
-    script = f"{mount.replace('DISK', shlex.quote(str(disk)))} && echo ready && exec cat"
-    try:
-        place = subprocess.Popen(
-            ["unshare", "--map-root-user", "--mount", "sh", "-c", script],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-    except FileNotFoundError:
-        pytest.skip("needs unshare, of Linux")
-    build.after.append(place.communicate)
-    assert place.stdout
-    assert place.stderr
-    if place.stdout.readline() != "ready\n":
-        pytest.skip(f"needs a user namespace: {place.stderr.read()}")
-    target = ("--target", str(place.pid), "--user", "--mount", "--preserve-credentials")
-    build.prefix, build.root = ("nsenter", *target), f"/proc/{place.pid}/root"
-    return build
-
-
-def fill(build: Build) -> Callable[[], None]:
-    """Fill the disk of a build to its last byte; what is given frees it."""
-    eater = build.seen.parent / "eater"
-    with eater.open("wb", buffering=0) as file:
-        for size in 1 << 16, 1:
-            try:
-                while file.write(bytes(size)):
-                    pass
-            except OSError:
-                continue
-    return eater.unlink
-
-
 class TestNoSpace:
     def test_too_little_is_said_before_anything_is_written(self, make: Callable[..., Build]) -> None:
         build = mounted(make(), "mount -t tmpfs -o size=200k none DISK")
         assert_ended(
             build.run(),
             6,
-            f"Error: {build.out} needs 0.7 MB, and its file system has 0.2 MB free.",
+            f"Error: {build.out} needs 0.5 MB, and its file system has 0.2 MB free.",
             "Free some space, choose another folder, or write fewer formats or splits (--format, --split).",
         )
         assert not build.seen.exists()
@@ -375,11 +163,7 @@ class TestLimits:
     @JOBS
     def test_a_limit_on_the_size_of_files(self, make: Callable[..., Build], jobs: int) -> None:
         build = make()
-        build.prefix = (sys.executable, "-ISc", """
-import os, resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-os.execv(sys.argv[1], sys.argv[1:])
-""")  # fmt: skip
+        build.prefix = limited("-f", 20)  # of 512 bytes
         assert_ended(
             build.run(jobs=jobs),
             6,
@@ -661,22 +445,6 @@ class TestNoPermission:
         build.assert_goes_on()
 
 
-@contextlib.contextmanager
-def without_permission(build: Build, path: Path, mode: int) -> Iterator[None]:
-    before = path.stat().st_mode
-    path.chmod(mode)
-    build.prefix = AS_ANYONE
-    try:
-        yield
-    finally:
-        path.chmod(before)
-        build.prefix = ()
-
-
-READ_ONLY = "mount --bind DISK DISK && mount -o remount,bind,ro DISK"
-LINKS = ("--format", "folders", "--test-per-class", "2", "--transfer", "hardlink")
-
-
 class TestAReadOnlyTarget:
     def test_a_new_build(self, make: Callable[..., Build]) -> None:
         build = mounted(make(), READ_ONLY)
@@ -822,9 +590,3 @@ class TestWorkers:
         assert without.run("--exclude", str(tmp_path / "without.txt"), jobs=2, fault=dying(fatal.sha256)) == (0, [])
         assert json.loads((without.out / "build.json").read_bytes())["images"]["excluded"] == 1
         build.assert_goes_on()
-
-
-OTHER_REMEDY = (
-    "Choose another folder, or repeat the command that began this build to finish it; --fresh takes it away and begins "
-    "anew."
-)

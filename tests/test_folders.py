@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xxhash
 
 import imagenet_prep
 from imagenet_prep import AuditError, BuildOptions, Note, Progress, SourceError, SplitAudit, UsageError, official
@@ -30,6 +31,7 @@ from imagenet_prep.formats import FORMATS
 from imagenet_prep.steps import expected
 from imagenet_prep.steps.read_back import ReadBackTask
 from imagenet_prep.steps.strays import strays
+from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.testing import LAYOUTS, Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import validation_name
 from imagenet_prep.testing.pictures import picture
@@ -476,6 +478,9 @@ class TestAudit:
     def test_an_image_that_is_there_twice_is_named_once(self, copy: Path) -> None:
         table = pq.read_table(copy / "manifest.parquet")
         pq.write_table(pa.concat_tables([table, table.slice(0, 1), table.slice(0, 1)]), copy / "manifest.parquet")
+        document = unseal((copy / "build.json").read_bytes())
+        document["documents"][0]["xxh3_128"] = xxhash.xxh3_128_hexdigest((copy / "manifest.parquet").read_bytes())
+        (copy / "build.json").write_bytes(seal(document))
         with pytest.raises(AuditError) as caught:
             imagenet_prep.audit(copy, ONE_PROCESS)
         found = [problem for problem in caught.value.problems if problem.member]

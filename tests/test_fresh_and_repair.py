@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -345,6 +346,15 @@ class TestRepair:
             flip(out / name)
             assert imagenet_prep.build(miniature.root, out, RECIPE).reused == 6
             assert contents(out) == contents(built)
+
+    def test_build_json_of_another_build_is_made_anew(
+        self, miniature: Miniature, out: Path, built: Path, other: Path
+    ) -> None:
+        documents = json.loads((other / "build.json").read_bytes())["documents"]
+        for name in ("build.json", *(file["path"] for file in documents)):
+            shutil.copy(other / name, out / name)
+        assert imagenet_prep.build(miniature.root, out, RECIPE).reused == 6
+        assert contents(out) == contents(built)
 
     def test_a_build_that_was_never_finished(self, miniature: Miniature, out: Path, built: Path) -> None:
         for name in ("build.json", "manifest.parquet", ".imagenet-prep/receipts/train-00000-of-00004.receipt"):

@@ -547,10 +547,10 @@ def test_two_moves_with_different_recipes_cannot_both_begin(
     """The other run has claimed the folder after this one found it free, and before this one holds it."""
     real = claim
 
-    def overtaken(*arguments: Any) -> None:
+    def overtaken(*arguments: Any, **more: Any) -> None:
         monkeypatch.setattr(stages, "claim", real)
         imagenet_prep.build(source, out, replace(MOVE, seed=1))
-        real(*arguments)
+        real(*arguments, **more)
 
     monkeypatch.setattr(stages, "claim", overtaken)
     before = set(images(source))

@@ -29,7 +29,6 @@ from imagenet_prep.errors import OtherBuildError, OutputError, UsageError
 from imagenet_prep.formats import format_named
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source, source_paths
-from imagenet_prep.steps.fresh import refuse_moved
 from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, paths_of
 from imagenet_prep.steps.places import catalog_path, plan_path, undo_log_path
 from imagenet_prep.storage.temporary import output_errors, sweep
@@ -127,8 +126,6 @@ def _catalog(
         format_named(name)
     with output_errors(out, "read"):
         _refuse_foreign(out)
-    if options.fresh:
-        refuse_moved(out)
     if undo_log_path(out).exists():
         return _begun(out, sources)
     boxes = any(format_named(name).stores_boxes for name in options.formats)

@@ -56,20 +56,15 @@ class Earlier:
     folders: list[str]
 
 
-def refuse_moved(out: Path) -> None:
-    """Raise OtherBuildError if files were moved to ``out``: they are no copies."""
+def earlier_build(out: Path, archives: tuple[str, ...]) -> Earlier:
+    """Find what an earlier build made in ``out``. Raises OtherBuildError if files were moved there (they are no copies)
+    and UsageError if one of ``archives``, the paths of what the new one is made of, lies there.
+    """
     if undo_log_path(out).exists():
         raise OtherBuildError(
             f"{out} holds files that were moved there: they are not taken away.",
             remedy=f"Put them back first: imagenet-prep undo {out}",
         )
-
-
-def earlier_build(out: Path, archives: tuple[str, ...]) -> Earlier:
-    """Find what an earlier build made in ``out``. Raises OtherBuildError if files were moved there, and UsageError if
-    one of ``archives``, the paths of what the new one is made of, lies there.
-    """
-    refuse_moved(out)
     inside = [path for path in archives if Path(path).resolve().is_relative_to(out.resolve())]
     if inside:
         raise UsageError(
