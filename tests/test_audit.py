@@ -62,6 +62,17 @@ def out(built: Path, tmp_path: Path) -> Path:
     return shutil.copytree(built, tmp_path / "data")
 
 
+def test_a_receipt_too_many_is_named_and_a_half_written_one_passes(out: Path) -> None:
+    receipts = out / ".imagenet-prep/receipts"
+    shutil.copy(receipts / "test-00000-of-00001.receipt", receipts / "test-00000-of-00002.receipt")
+    (receipts / ".test-00000-of-00001.receipt.host.1.part").touch()
+    with pytest.raises(AuditError) as caught:
+        imagenet_prep.audit(out, ONE_PROCESS)
+    assert [str(problem) for problem in caught.value.problems] == [
+        ".imagenet-prep/receipts/test-00000-of-00002.receipt: is not of this build"
+    ]
+
+
 class TestASoundBuild:
     sound = AuditReport(
         splits={

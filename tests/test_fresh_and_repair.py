@@ -154,6 +154,14 @@ class TestFresh:
             imagenet_prep.build(tmp_path / "link", out, replace(OTHER, test_per_class=1))
         assert inodes(out) == before
 
+    def test_nor_if_the_images_themselves_are_links_to_it(self, out: Path, tmp_path: Path) -> None:
+        links = BuildOptions(formats=("folders",), test_per_class=0, transfer="symlink", jobs=1)
+        imagenet_prep.build(out / "folders", tmp_path / "linked", links)
+        before = inodes(out)
+        with pytest.raises(UsageError, match="where an earlier build is to be taken away"):
+            imagenet_prep.build(tmp_path / "linked/folders", out, replace(OTHER, test_per_class=1))
+        assert inodes(out) == before
+
     def test_stopped_anywhere_while_removing_the_same_command_completes_it(
         self, miniature: Miniature, built: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -85,7 +85,7 @@ def _held_plan(out: Path) -> dict[str, object]:
     try:
         return unseal(note)
     except ValueError as error:
-        remedy = "Add --repair to the command that began this build: it makes anew what is damaged."
+        remedy = "Add --repair to the command that began this build, or --fresh to begin anew."
         raise OtherBuildError(f"{plan_path(out)} is damaged: {error}.", remedy=remedy) from error
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imagenet_prep.core.archive import PRIVATE
+from imagenet_prep.core.plan import Plan, entries_of
 from imagenet_prep.core.progress import Progress, Watch
 from imagenet_prep.errors import OtherBuildError, Problem, UsageError
 from imagenet_prep.formats import FORMATS
@@ -33,9 +33,6 @@ from imagenet_prep.storage.documents import seal
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.publish import publish_bytes
 from imagenet_prep.storage.temporary import TEMPORARY, output_errors
-
-if TYPE_CHECKING:
-    from imagenet_prep.core.plan import Plan
 
 _OURS = (
     *(re.escape(name) for name in (BUILD, CLASSES, MANIFEST, EXCLUDED)),
@@ -56,16 +53,16 @@ class Earlier:
     folders: list[str]
 
 
-def earlier_build(out: Path, archives: tuple[str, ...]) -> Earlier:
+def earlier_build(out: Path, plan: Plan, archives: tuple[str, ...]) -> Earlier:
     """Find what an earlier build made in ``out``. Raises OtherBuildError if files were moved there (they are no copies)
-    and UsageError if one of ``archives``, the paths of what the new one is made of, lies there.
+    and UsageError if what the new one is made of lies there; ``archives`` are the paths of the plan's archives.
     """
     if undo_log_path(out).exists():
         raise OtherBuildError(
             f"{out} holds files that were moved there: they are not taken away.",
             remedy=f"Put them back first: imagenet-prep undo {out}",
         )
-    inside = [path for path in archives if Path(path).resolve().is_relative_to(out.resolve())]
+    inside = _inside(out, archives) or _inside(out, _first_images(plan, archives))
     if inside:
         raise UsageError(
             f"These sources lie in {out}, where an earlier build is to be taken away:",
@@ -99,6 +96,18 @@ def remove(out: Path, earlier: Earlier, plan: Plan, watch: Watch) -> None:
                 with contextlib.suppress(OSError):  # with files of the user's in it
                     (out / folder).rmdir()
         publish_bytes(plan_path(out), seal(plan.document()))
+
+
+def _inside(out: Path, paths: Iterable[str]) -> list[str]:
+    return [path for path in paths if Path(path).resolve().is_relative_to(out.resolve())]
+
+
+def _first_images(plan: Plan, archives: tuple[str, ...]) -> Iterator[str]:
+    """Yield the first image of each shard, if it is a file: it may be a link that leads elsewhere."""
+    entries = entries_of(plan.catalog.table.take([int(shard.rows[0]) for shard in plan.shards]))
+    for row in range(len(entries)):
+        if plan.catalog.archives[entries.archives[row]].folder:
+            yield f"{archives[entries.archives[row]]}/{entries.file(row)}"
 
 
 def _walk(out: Path) -> Iterator[tuple[str, list[str]]]:

@@ -35,7 +35,7 @@ def prepare(catalog: Catalog, archives: tuple[str, ...], out: Path, options: Bui
     """Prepare a build. Raises what a build would raise before it begins, but for a lack of space; writes nothing."""
     the_plan = plan(catalog, options)
     todo = list(the_plan.shards)
-    earlier = earlier_build(out, archives) if options.fresh else None
+    earlier = earlier_build(out, the_plan, archives) if options.fresh else None
     if not options.fresh:
         refuse_other(out, the_plan, repair=options.repair)
         todo = unfinished(out, the_plan, options.check)

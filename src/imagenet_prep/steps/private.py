@@ -50,8 +50,12 @@ def _holds_plan(out: Path, identity: str) -> bool:
 
 
 def _receipts(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
-    for shard in document["shards"]:
-        path = receipt_path(receipts_folder(out), ShardName.parse(shard["name"]))
+    paths = [receipt_path(receipts_folder(out), ShardName.parse(shard["name"])) for shard in document["shards"]]
+    if receipts_folder(out).is_dir():
+        others = {path for path in receipts_folder(out).iterdir() if not path.name.startswith(".")} - set(paths)
+        for path in sorted(others):
+            yield _problem(out, path, "is not of this build")
+    for shard, path in zip(document["shards"], paths, strict=True):
         receipt = load_receipt(path)
         if receipt is None:
             yield _problem(out, path, _DAMAGED)
