@@ -22,7 +22,7 @@ from imagenet_prep import AuditError, AuditOptions, AuditReport, BuildOptions, P
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.formats.example import int64_entry
 from imagenet_prep.formats.framing import masked
-from imagenet_prep.steps import audit as audit_step
+from imagenet_prep.steps import compare as audit_step
 from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 

@@ -1,0 +1,169 @@
+"""Compares a finished build with its documents, in an order in which nothing is believed before it was proved.
+
+``build.json`` proves itself, it proves the documents, the manifest among them, and the manifest proves every image; the
+shards' own digests and checksums prove the rest. So no byte of a build can change unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from random import SystemRandom
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from imagenet_prep.core.audited import AuditOptions, AuditReport, SplitAudit
+from imagenet_prep.core.facts import SPLITS
+from imagenet_prep.core.progress import Progress, Watch
+from imagenet_prep.core.recipe import MOVE
+from imagenet_prep.core.task import FileFact
+from imagenet_prep.engine.base import Engine
+from imagenet_prep.errors import AuditError, Problem
+from imagenet_prep.steps.at_rest import audit_at_rest, fact_of
+from imagenet_prep.steps.beside import beside
+from imagenet_prep.steps.expected import COLUMNS, PATH, read_back_tasks
+from imagenet_prep.steps.places import BUILD, MANIFEST, SET_ASIDE
+from imagenet_prep.steps.read_back import ReadBack, ReadBackTask, read_back
+from imagenet_prep.steps.strays import strays
+from imagenet_prep.storage.documents import unseal
+
+_REMEDY = "Run the build command again with --repair: it makes anew what is damaged."
+_MOVED_REMEDY = (
+    "Do not delete moved files: there are no others. Restore the damaged ones from a backup, and run the build command "
+    "again."
+)
+_STRAY_REMEDY = "Take out what is not of the build."
+
+
+def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> AuditReport:
+    """Compare the build in ``out`` with its documents. Raises AuditError with all that differs."""
+    document, manifest = _read_documents(out)
+    shards = _chosen(document, manifest, options.sample)
+    reading = engine.run(read_back, _tasks(out, shards, options), lost=_lost)  # which goes on beside the rest
+    problems = list(audit_at_rest(out, document, manifest))
+    records, size, found = _add_up(reading, shards, watch)
+    problems = list(dict.fromkeys([*problems, *found]))
+    extra = [*beside(out, _own(document, manifest)), *_in_folders(out, manifest)]
+    if problems or extra:
+        summary = f"{out} is not what was built: {len(problems) + len(extra):,} differences:"
+        remedies = _remedy(document) if problems else "", _STRAY_REMEDY if extra else ""
+        raise AuditError(summary, (*problems, *extra), " ".join(filter(None, remedies)))
+    written = manifest.filter(manifest["set_aside"].is_null())
+    return AuditReport(
+        splits={split: _split_audit(written, split) for split in SPLITS if split in document["splits"]},
+        records=records,
+        size=size,
+        shards=len(document["shards"]),
+        shards_read=len(shards),
+        set_aside=len(manifest) - len(written),
+        undigested=written["digest"].null_count,
+        decoded=options.decode,
+    )
+
+
+class _Shard(NamedTuple):
+    """A shard as ``build.json`` has it, and its rows of the manifest."""
+
+    name: str
+    files: dict[str, tuple[FileFact, ...]]
+    rows: pa.Table
+
+
+def _read_documents(out: Path) -> tuple[dict[str, Any], pa.Table]:
+    name = BUILD
+    try:
+        document = unseal((out / BUILD).read_bytes())
+        name = MANIFEST
+        return document, _read_manifest(out, document)
+    except FileNotFoundError as error:
+        remedy = "Run the build command again to finish it."
+        raise AuditError(f"{out} holds no finished build: {name} is missing.", remedy=remedy) from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise AuditError(f"{out / name} is damaged: {error}.", remedy=_REMEDY) from error
+
+
+def _read_manifest(out: Path, document: dict[str, Any]) -> pa.Table:
+    """Nothing of it is believed before its digest fits: a damaged one may be read as anything."""
+    with (out / MANIFEST).open("rb") as opened:
+        digest = hashlib.file_digest(opened, xxhash.xxh3_128).hexdigest()
+    if [digest] != [file["xxh3_128"] for file in document["documents"] if file["path"] == MANIFEST]:
+        raise ValueError("its digest does not fit")
+    with pq.ParquetFile(out / MANIFEST) as file:
+        columns = [*COLUMNS, *(name for name in file.schema_arrow.names if name == PATH)]
+        return file.read(columns=columns)
+
+
+def _chosen(document: dict[str, Any], manifest: pa.Table, share: float) -> list[_Shard]:
+    """Give the shards to read, in their order."""
+    shards, start = [], 0
+    for shard in document["shards"]:
+        rows = manifest.slice(start, shard["images"] + shard["set_aside"])
+        start += len(rows)
+        files = {name: tuple(map(fact_of, files)) for name, files in shard["files"].items()}
+        shards.append(_Shard(shard["name"], files, rows))
+    chosen = SystemRandom().sample(range(len(shards)), math.ceil(share * len(shards)))
+    return [shards[place] for place in sorted(chosen)]
+
+
+def _tasks(out: Path, shards: list[_Shard], options: AuditOptions) -> Iterator[ReadBackTask]:
+    for shard in shards:
+        yield from read_back_tasks(out, shard.name, shard.files, shard.rows, decode=options.decode)
+
+
+def _add_up(reading: Iterator[ReadBack], shards: list[_Shard], watch: Watch) -> tuple[int, int, list[Problem]]:
+    """Give the number of records, the bytes of their files, and what is wrong."""
+    records = size = 0
+    problems: list[Problem] = []
+    total, total_size = _totals(shards)
+    for found in reading:
+        records, size = records + found.images, size + found.size
+        problems += found.problems
+        watch(Progress("audit", records, total, size, total_size))
+    return records, size, problems
+
+
+def _lost(task: ReadBackTask) -> ReadBack:
+    return ReadBack(0, 0, (Problem(f"{task.shard} ({task.format})", "the process that read it died twice"),))
+
+
+def _totals(shards: list[_Shard]) -> tuple[int, int]:
+    """Give the records and bytes that are to be read, of class folders those of the images."""
+    records = size = 0
+    for shard in shards:
+        written = shard.rows.filter(shard.rows["set_aside"].is_null())
+        records += len(written) * len(shard.files)
+        for files in shard.files.values():
+            size += sum(file.size for file in files) if files else pc.sum(written["size"]).as_py() or 0
+    return records, size
+
+
+def _own(document: dict[str, Any], manifest: pa.Table) -> Iterator[str]:
+    """Yield the paths of all files of the build, but those in class folders."""
+    yield BUILD
+    yield from (file["path"] for file in document["documents"])
+    for shard in document["shards"]:
+        yield from (file["path"] for files in shard["files"].values() for file in files)
+    left_out = manifest.filter(manifest["set_aside"].is_valid())
+    yield from (f"{SET_ASIDE}{name}" for name in left_out["name"].to_pylist())
+
+
+def _in_folders(out: Path, manifest: pa.Table) -> Iterator[Problem]:
+    if PATH in manifest.column_names:
+        yield from strays(out, manifest[PATH].drop_null())
+
+
+def _remedy(document: dict[str, Any]) -> str:
+    return _MOVED_REMEDY if document["recipe"].get("folders", {}).get("transfer") == MOVE else _REMEDY
+
+
+def _split_audit(written: pa.Table, split: str) -> SplitAudit:
+    classes = pc.value_counts(written.filter(pc.equal(written["split"], split))["class_index"]).field("counts")
+    low_high = pc.min_max(classes)
+    low, high = (low_high[end].as_py() or 0 for end in ("min", "max"))
+    return SplitAudit(pc.sum(classes).as_py() or 0, len(classes), low, high)
