@@ -166,6 +166,20 @@ os.{function} = faulty
 """
 
 
+def interrupted_at(name: str) -> str:
+    """Code that interrupts the process right behind the making of a file that has ``name`` in its own."""
+    return f"""
+import os, signal
+make = os.open
+def make_and_interrupt(path, *arguments, **more):
+    descriptor = make(path, *arguments, **more)
+    if {name!r} in os.fspath(path):
+        os.kill(os.getpid(), signal.SIGINT)
+    return descriptor
+os.open = make_and_interrupt
+"""
+
+
 def dying(sha256: str) -> str:
     """Code that lets the decoder die of one image."""
     return f"""

@@ -37,6 +37,7 @@ from faulty import (
     dying,
     failing,
     fill,
+    interrupted_at,
     limited,
     mounted,
     without_permission,
@@ -55,6 +56,7 @@ OTHER_REMEDY = (
     "Choose another folder, or repeat the command that began this build to finish it; --fresh takes it away and begins "
     "anew."
 )
+HOST = re.sub(r"[^\w-]", "_", socket.gethostname())  # as it is in temporary names
 READ_ONLY = "mount --bind DISK DISK && mount -o remount,bind,ro DISK"
 LINKS = ("--format", "folders", "--test-per-class", "2", "--transfer", "hardlink")
 JOBS = pytest.mark.parametrize("jobs", [1, 2])
@@ -160,18 +162,17 @@ class TestNoSpace:
 
 
 class TestLimits:
-    @JOBS
-    def test_a_limit_on_the_size_of_files(self, make: Callable[..., Build], jobs: int) -> None:
+    def test_a_limit_on_the_size_of_files(self, make: Callable[..., Build]) -> None:
         build = make()
         build.prefix = limited("-f", 20)  # of 512 bytes
         assert_ended(
-            build.run(jobs=jobs),
+            build.run(jobs=2),
             6,
             f"Error: Cannot write {build.out}/tfrecord/…: File too large.",
             "A file may not grow that large here (see ulimit -f). More shards (--shards) make smaller files.",
         )
         build.prefix = ()
-        build.assert_goes_on(jobs)
+        build.assert_goes_on()
 
     def test_two_workers_do_with_64_open_files(self, make: Callable[..., Build]) -> None:
         build = make()
@@ -313,12 +314,11 @@ class TestASourceThatChanges:
         kept.replace(archive)
         build.assert_goes_on(jobs)
 
-    @JOBS
-    def test_an_archive_that_is_cut(self, make: Callable[..., Build], jobs: int) -> None:
+    def test_an_archive_that_is_cut(self, make: Callable[..., Build]) -> None:
         build = make(own=True)
         archive = build.source / TRAIN
         shutil.copy2(archive, kept := build.out.with_name("kept"))
-        paused = Paused(build, jobs=jobs)
+        paused = Paused(build, jobs=2)
         cut(archive)
         ended = paused.go()
         assert (ended.code, ended.error[0], ended.error[-1]) == (4, UNREADABLE, PUT_RIGHT)
@@ -327,18 +327,17 @@ class TestASourceThatChanges:
         assert all(re.fullmatch(f"{early}|{changed}", line) for line in ended.error[1:-1])
         assert re.fullmatch(early, ended.error[-2])
         kept.replace(archive)
-        build.assert_goes_on(jobs)
+        build.assert_goes_on()
 
-    @JOBS
-    def test_an_archive_that_disappears(self, make: Callable[..., Build], jobs: int) -> None:
+    def test_an_archive_that_disappears(self, make: Callable[..., Build]) -> None:
         build = make(own=True)
         archive = build.source / TRAIN
-        paused = Paused(build, jobs=jobs)
+        paused = Paused(build, jobs=2)
         archive.rename(kept := build.out.with_name("kept"))
         line = f"  the source: Cannot read {archive}: No such file or directory."
         assert_ended(paused.go(), 4, UNREADABLE, line, PUT_RIGHT)
         kept.rename(archive)
-        build.assert_goes_on(jobs)
+        build.assert_goes_on()
 
     @pytest.mark.parametrize(
         ("change", "reason"),
@@ -471,8 +470,7 @@ class TestAReadOnlyTarget:
 
     def test_what_a_killed_run_left_does_no_harm(self, make: Callable[..., Build]) -> None:
         build = make().take()
-        host = re.sub(r"[^\w-]", "_", socket.gethostname())
-        left = build.out / f"tfrecord/.train-00000-of-00006.{host}.999999999.part"
+        left = build.out / f"tfrecord/.train-00000-of-00006.{HOST}.999999999.part"
         left.touch()
         mounted(build, READ_ONLY)
         assert build.end(build.start(), alone=False) == (0, [])
@@ -482,10 +480,9 @@ class TestAReadOnlyTarget:
 
 
 class TestTwoAtOnce:
-    @JOBS
-    def test_the_same_command_twice(self, make: Callable[..., Build], jobs: int) -> None:
+    def test_the_same_command_twice(self, make: Callable[..., Build]) -> None:
         build = make()
-        pair = [Paused(build, jobs=jobs, fault=BEFORE_THE_CLAIM) for _ in range(2)]
+        pair = [Paused(build, jobs=jobs, fault=BEFORE_THE_CLAIM) for jobs in (1, 2)]
         for paused in pair:
             paused.wake()
         assert [paused.go(alone=False) for paused in pair] == [(0, []), (0, [])]
@@ -554,6 +551,23 @@ class TestInterrupts:
         build.assert_goes_on()
         assert set(codes) <= {130, 0}  # 0: it was done before
         assert codes.count(130) >= 3
+
+    def test_an_interrupt_just_as_a_file_is_made(self, make: Callable[..., Build]) -> None:
+        build = make()
+        command = build.start(fault=interrupted_at(".build.json."))
+        assert build.end(command) == (130, [])
+        build.assert_goes_on()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="nothing says which process is dead already")
+    def test_what_a_dead_process_left_is_swept_though_nobody_has_asked_for_its_end(
+        self, make: Callable[..., Build]
+    ) -> None:
+        build = make().take()
+        dead = subprocess.Popen([sys.executable, "-ISc", ""])
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+        (build.out / f"tfrecord/.train-00000-of-00006.{HOST}.{dead.pid}.part").touch()
+        build.assert_goes_on()
+        assert dead.wait() == 0
 
 
 class TestWorkers:
