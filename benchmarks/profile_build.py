@@ -27,9 +27,9 @@ from measure import machine, settle
 from imagenet_prep import IndexOptions, Plan, PlanOptions, index, plan
 from imagenet_prep.core.task import ShardTask
 from imagenet_prep.sources.base import ArchiveReader
-from imagenet_prep.steps.finish import finish
+from imagenet_prep.steps.building.finish import finish
+from imagenet_prep.steps.building.write import write_shard
 from imagenet_prep.steps.index import found_in, paths_of
-from imagenet_prep.steps.write import write_shard
 
 
 def main() -> None:

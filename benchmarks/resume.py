@@ -18,7 +18,6 @@ from memory import make
 
 from imagenet_prep.core.facts import TRAIN_IMAGES, VALIDATION_IMAGES
 
-
 _ALL = TRAIN_IMAGES + VALIDATION_IMAGES
 _LEFT = {"nothing": "", "one shard": "tfrecord/train-00007-*", "the documents": "build.json"}
 

@@ -124,7 +124,7 @@ def wait():
         os.read(0, 1)
 """
 AT_A_RECEIPT = f"""{WAIT}
-from imagenet_prep.steps import write
+from imagenet_prep.steps.building import write
 save = write.save_receipt
 def save_and_wait(*arguments):
     save(*arguments)
@@ -184,7 +184,7 @@ def dying(sha256: str) -> str:
     """Code that lets the decoder die of one image."""
     return f"""
 import hashlib, os, signal
-from imagenet_prep.steps import write
+from imagenet_prep.steps.building import write
 inspect = write.inspect
 def die(buffer, start, end):
     if hashlib.sha256(buffer[start:end]).hexdigest() == {sha256!r}:

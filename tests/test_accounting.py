@@ -465,7 +465,7 @@ class TestDecoding:
     ) -> None:
         out = tmp_path / "data"
         with monkeypatch.context() as patched:
-            patched.setattr("imagenet_prep.steps.write.save_receipt", stop)
+            patched.setattr("imagenet_prep.steps.building.write.save_receipt", stop)
             with pytest.raises(KeyboardInterrupt):
                 imagenet_prep.build(source, out, replace(self.options, check="decode"))
         assert [path.name for path in (out / "set-aside").iterdir()] == ["n01440764_9.JPEG"]

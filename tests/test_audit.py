@@ -22,7 +22,7 @@ from imagenet_prep import AuditError, AuditOptions, AuditReport, BuildOptions, P
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.formats.example import int64_entry
 from imagenet_prep.formats.framing import masked
-from imagenet_prep.steps import compare as audit_step
+from imagenet_prep.steps.auditing import compare as audit_step
 from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
@@ -530,7 +530,7 @@ def refused(out: Path, options: AuditOptions = ONE_PROCESS) -> AuditError:
 
 def deadly(task: Any) -> Any:
     """Read a shard back; one of them kills the process."""
-    from imagenet_prep.steps.read_back import read_back
+    from imagenet_prep.steps.auditing.read_back import read_back
 
     if (task.shard, task.format) == ("train-00001-of-00003", "tfds"):
         os._exit(9)

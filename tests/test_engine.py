@@ -579,7 +579,7 @@ def test_workers_are_forked_while_there_is_one_thread_and_spawned_otherwise(tmp_
 
 
 def test_workers_import_neither_arrow_nor_numpy() -> None:
-    program = "import sys, imagenet_prep.steps.write, imagenet_prep.steps.read_back; print(sorted(sys.modules))"
+    program = "import sys, imagenet_prep.steps.building.write, imagenet_prep.steps.auditing.read_back; print(sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert not {"'numpy'", "'pyarrow'", "'PIL'", "'click'", "'rich'"} & set(modules.strip("[]\n").split(", "))
 

@@ -16,8 +16,8 @@ import pytest
 
 import imagenet_prep
 from imagenet_prep import AuditError, AuditOptions, BuildOptions, OtherBuildError, OutputError, SourceError, UsageError
-from imagenet_prep.steps import stages
 from imagenet_prep.steps.build import preview
+from imagenet_prep.steps.building import stages
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
 RECIPE = BuildOptions(

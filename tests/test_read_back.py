@@ -15,8 +15,8 @@ from imagenet_prep.core.task import FileFact
 from imagenet_prep.formats import FORMATS
 from imagenet_prep.formats.example import bytes_entry, delimited
 from imagenet_prep.formats.framing import masked
-from imagenet_prep.steps import read_back as step
-from imagenet_prep.steps.read_back import ReadBackTask, read_back
+from imagenet_prep.steps.auditing import read_back as step
+from imagenet_prep.steps.auditing.read_back import ReadBackTask, read_back
 from imagenet_prep.testing.contracts import FACTS, SHARD, TREE, FolderTarget
 from imagenet_prep.testing.pictures import picture
 

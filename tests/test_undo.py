@@ -17,8 +17,8 @@ import pytest
 
 import imagenet_prep
 from imagenet_prep import BuildOptions, OtherBuildError, OutputError, SourceError, UndoReport, UsageError
-from imagenet_prep.steps import stages
-from imagenet_prep.steps.claim import claim
+from imagenet_prep.steps.building import stages
+from imagenet_prep.steps.building.claim import claim
 from imagenet_prep.storage import temporary, tree
 from imagenet_prep.storage.lock import held
 from imagenet_prep.testing import MiniatureOptions, write_miniature

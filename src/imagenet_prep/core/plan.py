@@ -160,9 +160,7 @@ def _check_origins(catalog: Catalog, options: PlanOptions) -> None:
             raise SourceError(f"The source has no {origin} images.", remedy=remedy)
 
 
-def _cut(
-    catalog: Catalog, split: str, members: dict[str, Rows], left_out: Rows, options: PlanOptions
-) -> list[Shard]:
+def _cut(catalog: Catalog, split: str, members: dict[str, Rows], left_out: Rows, options: PlanOptions) -> list[Shard]:
     rows = members[split]
     if not len(rows):
         if split in options.splits:

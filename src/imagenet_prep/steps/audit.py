@@ -27,6 +27,6 @@ def audit(out: Source, options: AuditOptions | None = None, *, watch: Watch = un
         remedy = "Of a data set that others made, audit_foreign says what it is."
         raise AuditError(f"{out} is no build of imagenet-prep.", remedy=remedy)
     with local_engine(options.jobs) as engine:
-        from imagenet_prep.steps.compare import compare
+        from imagenet_prep.steps.auditing.compare import compare
 
         return compare(out, options, engine, watch)

@@ -99,7 +99,9 @@ def build(
     sources, out = source_paths(source), Path(out)
     with _swept(out), _engine(options, executor) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
-        from imagenet_prep.steps.stages import run_stages  # with Arrow, which the index has loaded while it waited
+        from imagenet_prep.steps.building.stages import (
+            run_stages,  # with Arrow, which the index has loaded while it waited
+        )
 
         report = run_stages(catalog, archives, out, options, engine, watch)
     return replace(report, seconds=time.monotonic() - started)
@@ -112,7 +114,7 @@ def preview(source: Source | Iterable[Source], out: Source, options: BuildOption
     sources, out = source_paths(source), Path(out)
     with local_engine(options.jobs) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
-    from imagenet_prep.steps.prepare import prepare
+    from imagenet_prep.steps.building.prepare import prepare
 
     return prepare(catalog, archives, out, options).plan
 
@@ -140,7 +142,7 @@ def _begun(out: Path, sources: list[Path]) -> tuple[Catalog, tuple[str, ...]]:
     """What a move that began in ``out`` started from: its sources are empty by now, or half empty."""
     if not plan_path(out).exists():  # which an undo takes away just before the log
         raise OtherBuildError(f"{out} is being undone.", remedy=f"Finish that first: imagenet-prep undo {out}")
-    from imagenet_prep.steps.moves import begun_move
+    from imagenet_prep.steps.building.moves import begun_move
     from imagenet_prep.storage.catalogs import load_catalog
 
     archives = begun_move(out, sources)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from imagenet_prep.errors import Problem
 from imagenet_prep.formats.folders import CLASSES, META
-from imagenet_prep.steps.read_back import unreadable
+from imagenet_prep.steps.auditing.read_back import unreadable
 
 _AT_ONCE = 1 << 14  # texts, which as Python objects cost about 100 bytes each
 _IMAGE, _CLASS, _SPLIT = "an image", "a class folder", "a part"

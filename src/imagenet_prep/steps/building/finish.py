@@ -26,8 +26,8 @@ from imagenet_prep.errors import PrepError
 from imagenet_prep.formats import format_named
 from imagenet_prep.formats.base import BuildFacts, SplitFacts
 from imagenet_prep.images import Kind
-from imagenet_prep.steps.lists import write_split_lists
-from imagenet_prep.steps.manifest import manifest_rows, write_manifest
+from imagenet_prep.steps.building.lists import write_split_lists
+from imagenet_prep.steps.building.manifest import manifest_rows, write_manifest
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE, receipts_folder
 from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.publish import publish_bytes

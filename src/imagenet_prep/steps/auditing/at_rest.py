@@ -16,10 +16,10 @@ from imagenet_prep.core.facts import TEST, TRAIN
 from imagenet_prep.core.task import FileFact
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import Problem
+from imagenet_prep.steps.auditing.private import audit_private
+from imagenet_prep.steps.auditing.read_back import compare_file, unreadable
+from imagenet_prep.steps.auditing.strays import in_order
 from imagenet_prep.steps.places import BUILD, MANIFEST, SET_ASIDE
-from imagenet_prep.steps.private import audit_private
-from imagenet_prep.steps.read_back import compare_file, unreadable
-from imagenet_prep.steps.strays import in_order
 
 
 def audit_at_rest(out: Path, document: dict[str, Any], manifest: pa.Table) -> Iterator[Problem]:

@@ -25,12 +25,12 @@ from imagenet_prep.core.recipe import MOVE
 from imagenet_prep.core.task import FileFact
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import AuditError, Problem
-from imagenet_prep.steps.at_rest import audit_at_rest, fact_of
-from imagenet_prep.steps.beside import beside
-from imagenet_prep.steps.expected import COLUMNS, PATH, read_back_tasks
+from imagenet_prep.steps.auditing.at_rest import audit_at_rest, fact_of
+from imagenet_prep.steps.auditing.beside import beside
+from imagenet_prep.steps.auditing.expected import COLUMNS, PATH, read_back_tasks
+from imagenet_prep.steps.auditing.read_back import ReadBack, ReadBackTask, read_back
+from imagenet_prep.steps.auditing.strays import strays
 from imagenet_prep.steps.places import BUILD, MANIFEST, SET_ASIDE
-from imagenet_prep.steps.read_back import ReadBack, ReadBackTask, read_back
-from imagenet_prep.steps.strays import strays
 from imagenet_prep.storage.documents import unseal
 
 _REMEDY = "Run the build command again with --repair: it makes anew what is damaged."

@@ -18,16 +18,16 @@ from imagenet_prep.core.task import ShardTask
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.formats import format_named
-from imagenet_prep.steps.claim import claim, refuse_other
-from imagenet_prep.steps.failures import Failures
-from imagenet_prep.steps.finish import finish, finished
-from imagenet_prep.steps.fresh import remove
-from imagenet_prep.steps.manifest import LeftOut, set_aside_images
-from imagenet_prep.steps.moves import log_moves, try_links
+from imagenet_prep.steps.building.claim import claim, refuse_other
+from imagenet_prep.steps.building.failures import Failures
+from imagenet_prep.steps.building.finish import finish, finished
+from imagenet_prep.steps.building.fresh import remove
+from imagenet_prep.steps.building.manifest import LeftOut, set_aside_images
+from imagenet_prep.steps.building.moves import log_moves, try_links
+from imagenet_prep.steps.building.prepare import Prepared, prepare
+from imagenet_prep.steps.building.repair import damaged
+from imagenet_prep.steps.building.write import make_shard
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE, SPLIT_LISTS, undo_log_path
-from imagenet_prep.steps.prepare import Prepared, prepare
-from imagenet_prep.steps.repair import damaged
-from imagenet_prep.steps.write import make_shard
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.space import check_space
 

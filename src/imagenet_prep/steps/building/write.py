@@ -27,8 +27,8 @@ from imagenet_prep.formats.base import ShardWriter, Written
 from imagenet_prep.images import ImageFacts, NotAnImageError, decode, inspect, repair
 from imagenet_prep.sources.base import ArchiveReader, source_errors
 from imagenet_prep.steps import places
+from imagenet_prep.steps.building.transfer import transfer_shard
 from imagenet_prep.steps.places import receipts_folder
-from imagenet_prep.steps.transfer import transfer_shard
 from imagenet_prep.storage.publish import Publication
 from imagenet_prep.storage.receipts import save_receipt
 from imagenet_prep.storage.temporary import output_errors

@@ -14,8 +14,8 @@ from imagenet_prep.core.progress import Progress, Watch
 from imagenet_prep.core.task import FileFact
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import Problem
+from imagenet_prep.steps.auditing.read_back import ReadBack, ReadBackTask, compare_file, read_back
 from imagenet_prep.steps.places import SET_ASIDE, receipts_folder
-from imagenet_prep.steps.read_back import ReadBack, ReadBackTask, compare_file, read_back
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def _lost(task: ReadBackTask) -> tuple[str, ReadBack]:
 
 def _tasks(out: Path, plan: Plan, finished: list[Shard], names: set[str]) -> Iterator[ReadBackTask]:
     """Yield the work; shards with damaged images set aside are added to ``names`` at once."""
-    from imagenet_prep.steps.expected import read_back_tasks
-    from imagenet_prep.steps.manifest import manifest_rows
+    from imagenet_prep.steps.auditing.expected import read_back_tasks
+    from imagenet_prep.steps.building.manifest import manifest_rows
 
     for shard in finished:
         receipt = load_receipt(receipt_path(receipts_folder(out), shard.name))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from imagenet_prep.core.catalog import Catalog
 from imagenet_prep.core.plan import Plan, Shard, plan
 from imagenet_prep.core.recipe import MOVE
-from imagenet_prep.steps.claim import refuse_other
-from imagenet_prep.steps.fresh import Earlier, earlier_build
-from imagenet_prep.steps.moves import check_moves, check_transfer
+from imagenet_prep.steps.building.claim import refuse_other
+from imagenet_prep.steps.building.fresh import Earlier, earlier_build
+from imagenet_prep.steps.building.moves import check_moves, check_transfer
+from imagenet_prep.steps.building.remaining import unfinished
 from imagenet_prep.steps.places import undo_log_path
-from imagenet_prep.steps.remaining import unfinished
 
 if TYPE_CHECKING:
     from imagenet_prep.steps.build import BuildOptions

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.task import FileFact
-from imagenet_prep.steps.read_back import ReadBackTask
+from imagenet_prep.steps.auditing.read_back import ReadBackTask
 
 COLUMNS = ["split", "shard", "name", "wnid", "class_index", "size", "digest", "repaired", "set_aside"]
 PATH = "folders_path"
