@@ -55,7 +55,7 @@ Run = Callable[..., Outcome]
 def run_here(*arguments: str | Path) -> Outcome:
     """Run the command line on these arguments in this process: quick, and all but the start is the same."""
     stdout, stderr = io.StringIO(), io.StringIO()
-    before = signal.getsignal(signal.SIGTERM)
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     command = ["imagenet-prep", "build", "--quiet", "--jobs", "1", *map(str, arguments)]
     try:
         with (
@@ -66,7 +66,8 @@ def run_here(*arguments: str | Path) -> Outcome:
         ):
             main()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
     assert isinstance(ended.value.code, int)
     return Outcome(ended.value.code, stdout.getvalue(), stderr.getvalue())
 

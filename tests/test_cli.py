@@ -286,9 +286,11 @@ def test_on_windows_it_fails_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     with pytest.raises(SystemExit) as ended:
         main.run()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which ``run`` had changed
+    for changed, before in handlers.items():
+        signal.signal(changed, before)
     assert ended.value.code == 2
     assert (
         capsys.readouterr().err == "Error: imagenet-prep runs on Linux and macOS.\nOn Windows, use it inside WSL 2.\n"

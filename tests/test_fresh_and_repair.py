@@ -322,8 +322,21 @@ class TestRepair:
         assert all(shard.startswith(DAMAGED[damaged]) for shard in made)
         assert imagenet_prep.audit(out, AuditOptions(jobs=1)).records == 3 * 15
 
-    def test_without_the_note_of_the_plan_the_folder_is_nobodys(self, miniature: Miniature, out: Path) -> None:
+    def test_a_note_of_the_plan_that_is_gone_is_made_anew_if_the_receipts_fit(
+        self, miniature: Miniature, out: Path, built: Path
+    ) -> None:
         (out / ".imagenet-prep/plan.json").unlink()
+        for options in (replace(REPAIR, repair=False), replace(REPAIR, seed=7)):
+            with pytest.raises(OtherBuildError) as caught:
+                imagenet_prep.build(miniature.root, out, options)
+            assert caught.value.summary == (
+                f"{out} holds a build of which it is not known what it is: plan.json is missing."
+            )
+        imagenet_prep.build(miniature.root, out, REPAIR)
+        assert contents(out) == contents(built)
+
+    def test_without_note_and_receipts_the_folder_is_nobodys(self, miniature: Miniature, out: Path) -> None:
+        shutil.rmtree(out / ".imagenet-prep")
         with pytest.raises(OtherBuildError, match="is not empty, and what is in it is no build"):
             imagenet_prep.build(miniature.root, out, REPAIR)
 

@@ -30,11 +30,11 @@ _COMMANDS = {  # name → module and help; a module is loaded when its command r
 EXIT_CODES = """\b
 Exit codes:
   0  done
-  1  a bug
+  1  a bug, or workers that died twice over the same shard
   2  wrong usage
   3  done, but images were set aside
   4  the source is missing, damaged or ambiguous
-  5  the output folder holds another build, or another run is at work in it
+  5  the output folder holds another build, or another run that must be alone
   6  out of space, or not writable
   7  the audit found damage
   130  interrupted"""
@@ -69,8 +69,7 @@ def cli() -> None:
 
 def run() -> NoReturn:
     """Run the command line on the arguments of this process, and end the process with a documented exit code."""
-    # A batch system ends a job with SIGTERM: clean up as for Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupt)
+    _hear_signals()
     output = sys.stdout
     try:
         check_platform()
@@ -116,6 +115,13 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _hear_signals() -> None:
+    """A batch system ends a job with SIGTERM, a terminal that is closed with SIGHUP: clean up as for Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which nohup makes it
+        signal.signal(signal.SIGHUP, _interrupt)
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
@@ -126,6 +132,10 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def _leave(code: int) -> NoReturn:
-    for late in (signal.SIGINT, signal.SIGTERM):  # while Python ends, they would change the code of what is done
+    for late in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # while Python ends, they would change the code of what is done
         signal.signal(late, signal.SIG_IGN)
     sys.exit(code)

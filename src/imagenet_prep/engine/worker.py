@@ -67,8 +67,8 @@ class Worker:
             resource_tracker.ensure_running()  # started by the way, it would unblock the signals that are held here
         foreign = [each.connection for each in (*others, self)] if forked else []
         context = get_context("fork") if forked else get_context("spawn")
-        # An interrupt at the terminal reaches the whole process group. Blocked here, it stays so in the worker, from
-        # its first moment on: what becomes of it is for this process to decide.
+        # An interrupt at the terminal, or its end, reaches the whole process group. Blocked here, it stays so in the
+        # worker, from its first moment on: what becomes of it is for this process to decide.
         with _signals_held():
             self._process = context.Process(target=_serve, args=(self._theirs, foreign), daemon=True)
             self._process.start()
@@ -142,7 +142,7 @@ def outcome(message: bytes) -> Any:
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, signal.SIGTERM})
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ from imagenet_prep.formats import format_named
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source, source_paths
 from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, paths_of
-from imagenet_prep.steps.places import catalog_path, plan_path, undo_log_path
+from imagenet_prep.steps.places import catalog_path, plan_path, receipts_folder, undo_log_path
 from imagenet_prep.storage.temporary import output_errors, sweep
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _refuse_foreign(out: Path) -> None:
     if not nearest.is_dir():
         raise OutputError(f"{nearest} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")
     # The private folder alone is a build that has just begun: another run's, or one that was stopped at once.
-    ours = plan_path(out).exists() or undo_log_path(out).exists()
+    ours = plan_path(out).exists() or undo_log_path(out).exists() or any(receipts_folder(out).glob("*.receipt"))
     if not ours and out.is_dir() and any(path.name != PRIVATE for path in out.iterdir()):
         raise OtherBuildError(
             f"{out} is not empty, and what is in it is no build of imagenet-prep.",

@@ -10,7 +10,7 @@ CLASSES = "classes.csv"
 MANIFEST = "manifest.parquet"
 SPLIT_LISTS = "splits/"  # a text file for each split
 BUILD = "build.json"
-SET_ASIDE = "set-aside/"  # the bytes of images that cannot be used, under their names
+SET_ASIDE_FOLDER = "set-aside/"  # the bytes of images that cannot be used, under their names
 EXCLUDED = f"{SPLIT_LISTS}excluded.txt"
 
 

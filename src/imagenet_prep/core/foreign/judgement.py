@@ -143,8 +143,8 @@ def doubled_names(splits: Sequence[SplitColumns]) -> list[Problem]:
     count, groups = _groups(keys)
     problems = []
     for first, *others in groups:
-        (split, row), *rest = (_place(splits, starts, number) for number in (first, *others))
-        where = ", ".join(f"{there.at(place)[0].place} ({there.name})" for there, place in rest[:_MOST_CLASSES])
+        (split, row), *rest = (_place(splits, starts, number) for number in (first, *others[:_MOST_CLASSES]))
+        where = ", ".join(f"{there.at(place)[0].place} ({there.name})" for there, place in rest)
         problems.append(split.problem(row, f"is there {1 + len(others)} times: here ({split.name}) and in {where}"))
     if count > len(groups):
         problems.append(Problem(problems[-1].archive, f"and {count - len(groups):,} more names are doubled"))

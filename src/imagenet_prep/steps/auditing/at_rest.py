@@ -19,7 +19,7 @@ from imagenet_prep.errors import Problem
 from imagenet_prep.steps.auditing.private import audit_private
 from imagenet_prep.steps.auditing.read_back import compare_file, unreadable
 from imagenet_prep.steps.auditing.strays import in_order
-from imagenet_prep.steps.places import BUILD, MANIFEST, SET_ASIDE
+from imagenet_prep.steps.places import BUILD, MANIFEST, SET_ASIDE_FOLDER
 
 
 def audit_at_rest(out: Path, document: dict[str, Any], manifest: pa.Table) -> Iterator[Problem]:
@@ -31,7 +31,9 @@ def audit_at_rest(out: Path, document: dict[str, Any], manifest: pa.Table) -> It
     yield from _doubled(manifest)
     yield from _misplaced(manifest)
     left_out = manifest.filter(manifest["set_aside"].is_valid()).select(["name", "size", "digest"]).to_pylist()
-    yield from _damaged(out, (FileFact(f"{SET_ASIDE}{row['name']}", row["size"], row["digest"]) for row in left_out))
+    yield from _damaged(
+        out, (FileFact(f"{SET_ASIDE_FOLDER}{row['name']}", row["size"], row["digest"]) for row in left_out)
+    )
     yield from audit_private(out, document)
 
 

@@ -20,7 +20,7 @@ def beside(out: Path, own: Iterable[str]) -> Iterator[Problem]:
     """
     files = set(own)
     folders = {folder for path in files for folder in _above(path)}
-    for folder, inner, names in os.walk(out):
+    for folder, inner, names in os.walk(out, followlinks=True):  # a folder of the build may be put elsewhere
         below = os.path.relpath(folder, out).removeprefix(".")
         for name in sorted((*names, *inner)):
             path = f"{below}/{name}".lstrip("/")

@@ -6,7 +6,6 @@ shards' own digests and checksums prove the rest. So no byte of a build can chan
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import xxhash
 
 from imagenet_prep.core.audited import AuditOptions, AuditReport, SplitAudit
 from imagenet_prep.core.facts import SPLITS
@@ -28,9 +26,11 @@ from imagenet_prep.errors import AuditError, Problem
 from imagenet_prep.steps.auditing.at_rest import audit_at_rest, fact_of
 from imagenet_prep.steps.auditing.beside import beside
 from imagenet_prep.steps.auditing.expected import COLUMNS, PATH, read_back_tasks
+from imagenet_prep.steps.auditing.private import strange_receipts
 from imagenet_prep.steps.auditing.read_back import ReadBack, ReadBackTask, read_back
 from imagenet_prep.steps.auditing.strays import strays
-from imagenet_prep.steps.places import BUILD, MANIFEST, SET_ASIDE
+from imagenet_prep.steps.places import BUILD, MANIFEST, SET_ASIDE_FOLDER
+from imagenet_prep.storage.digests import fact_of_file
 from imagenet_prep.storage.documents import unseal
 
 _REMEDY = "Run the build command again with --repair: it makes anew what is damaged."
@@ -49,7 +49,7 @@ def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> A
     problems = list(audit_at_rest(out, document, manifest))
     records, size, found = _add_up(reading, shards, watch)
     problems = list(dict.fromkeys([*problems, *found]))
-    extra = [*beside(out, _own(document, manifest)), *_in_folders(out, manifest)]
+    extra = [*beside(out, _own(document, manifest)), *_in_folders(out, manifest), *strange_receipts(out, document)]
     if problems or extra:
         summary = f"{out} is not what was built: {len(problems) + len(extra):,} differences:"
         remedies = _remedy(document) if problems else "", _STRAY_REMEDY if extra else ""
@@ -90,9 +90,7 @@ def _read_documents(out: Path) -> tuple[dict[str, Any], pa.Table]:
 
 def _read_manifest(out: Path, document: dict[str, Any]) -> pa.Table:
     """Nothing of it is believed before its digest fits: a damaged one may be read as anything."""
-    with (out / MANIFEST).open("rb") as opened:
-        digest = hashlib.file_digest(opened, xxhash.xxh3_128).hexdigest()
-    if [digest] != [file["xxh3_128"] for file in document["documents"] if file["path"] == MANIFEST]:
+    if fact_of_file(out, MANIFEST) not in map(fact_of, document["documents"]):
         raise ValueError("its digest does not fit")
     with pq.ParquetFile(out / MANIFEST) as file:
         columns = [*COLUMNS, *(name for name in file.schema_arrow.names if name == PATH)]
@@ -150,7 +148,7 @@ def _own(document: dict[str, Any], manifest: pa.Table) -> Iterator[str]:
     for shard in document["shards"]:
         yield from (file["path"] for files in shard["files"].values() for file in files)
     left_out = manifest.filter(manifest["set_aside"].is_valid())
-    yield from (f"{SET_ASIDE}{name}" for name in left_out["name"].to_pylist())
+    yield from (f"{SET_ASIDE_FOLDER}{name}" for name in left_out["name"].to_pylist())
 
 
 def _in_folders(out: Path, manifest: pa.Table) -> Iterator[Problem]:

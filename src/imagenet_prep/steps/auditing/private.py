@@ -49,13 +49,20 @@ def _holds_plan(out: Path, identity: str) -> bool:
         return False
 
 
-def _receipts(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
-    paths = [receipt_path(receipts_folder(out), ShardName.parse(shard["name"])) for shard in document["shards"]]
+def strange_receipts(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
+    """Yield what lies beside the receipts."""
     if receipts_folder(out).is_dir():
-        others = {path for path in receipts_folder(out).iterdir() if not path.name.startswith(".")} - set(paths)
-        for path in sorted(others):
+        there = {path for path in receipts_folder(out).iterdir() if not path.name.startswith(".")}
+        for path in sorted(there - set(_paths(out, document))):
             yield _problem(out, path, "is not of this build")
-    for shard, path in zip(document["shards"], paths, strict=True):
+
+
+def _paths(out: Path, document: dict[str, Any]) -> list[Path]:
+    return [receipt_path(receipts_folder(out), ShardName.parse(shard["name"])) for shard in document["shards"]]
+
+
+def _receipts(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
+    for shard, path in zip(document["shards"], _paths(out, document), strict=True):
         receipt = load_receipt(path)
         if receipt is None:
             yield _problem(out, path, _DAMAGED)

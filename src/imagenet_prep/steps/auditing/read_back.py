@@ -19,8 +19,8 @@ from imagenet_prep.core.task import FileFact
 from imagenet_prep.errors import AuditError, Problem, printable
 from imagenet_prep.formats import format_named
 from imagenet_prep.images import NotAnImageError, decode, inspect
+from imagenet_prep.storage.digests import fact_of_file
 
-_CHUNK_BYTES = 4 << 20
 _UNTOLD = -1  # the class index of an image in a folder that the class table does not name: the table is itself compared
 
 
@@ -116,16 +116,10 @@ def _unreadable_image(path: Path, error: OSError) -> str:
 
 def compare_file(out: Path, file: FileFact) -> Problem | None:
     """Compare a file's size and digest with what was noted when it was written; None if it is the same."""
-    digest = xxhash.xxh3_128()
-    size = 0
     try:
-        with (out / file.path).open("rb") as opened:
-            while chunk := opened.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
+        return _difference(fact_of_file(out, file.path), file)
     except OSError as error:
         return Problem(file.path, unreadable(error))
-    return _difference(FileFact(file.path, size, digest.hexdigest()), file)
 
 
 def _difference(found: FileFact, file: FileFact) -> Problem | None:

@@ -9,7 +9,7 @@ from textwrap import shorten
 from typing import Any
 
 from imagenet_prep.core.class_folders import FOLDERS
-from imagenet_prep.core.plan import Plan, Shard
+from imagenet_prep.core.plan import Plan
 from imagenet_prep.errors import OtherBuildError, Problem
 from imagenet_prep.steps.places import BUILD, catalog_path, plan_path, receipts_folder
 from imagenet_prep.storage.catalogs import load_catalog, save_catalog
@@ -42,9 +42,16 @@ _TOLD = 200  # characters of a difference: a choice of classes may have 1,000 of
 
 def refuse_other(out: Path, plan: Plan, *, repair: bool = False) -> None:
     """Raise OtherBuildError, with what differs, if the folder holds another plan. For a repair the note of the plan may
-    be damaged, if a receipt says that it was this one.
+    be damaged or gone, if a receipt says that it was this one.
     """
-    if not plan_path(out).exists() or (repair and _is_of(out, plan)):
+    if repair and _is_of(out, plan):
+        return
+    if not plan_path(out).exists():
+        if holds_receipts(out):
+            raise OtherBuildError(
+                f"{out} holds a build of which it is not known what it is: {plan_path(out).name} is missing.",
+                remedy="Add --repair to the command that began this build.",
+            )
         return
     held, wanted = _held_plan(out), plan.document()
     if held.get("plan") != wanted["plan"]:
@@ -64,29 +71,40 @@ def refuse_other(out: Path, plan: Plan, *, repair: bool = False) -> None:
         )
 
 
-def claim(out: Path, plan: Plan, todo: list[Shard], *, repair: bool = False) -> None:
+def claim(out: Path, plan: Plan, *, repair: bool = False) -> None:
     """Note in the folder what it is for, unless that is something else; remove what a killed run left half-written."""
     note = seal(plan.document())
     with turn(out):  # or two runs would each find no other's note, and write theirs
         refuse_other(out, plan, repair=repair)
-        if not plan_path(out).exists() or plan_path(out).read_bytes() != note:
+        if not plan_path(out).exists() or _note(out) != note:
             publish_bytes(plan_path(out), note)
     if load_catalog(catalog_path(out), plan.catalog.archives) is None:
         save_catalog(catalog_path(out), plan.catalog)
-    if todo:
-        with output_errors(out / BUILD):
-            (out / BUILD).unlink(missing_ok=True)  # where it is, the build is complete; now it is not
     sweep(out, shallow=FOLDERS)
 
 
-def _held_plan(out: Path) -> dict[str, object]:
+def unfinish(out: Path) -> None:
+    """Where ``build.json`` is, the build is complete; now it is not."""
+    with output_errors(out / BUILD):
+        (out / BUILD).unlink(missing_ok=True)
+
+
+def _note(out: Path) -> bytes:
     with output_errors(plan_path(out), "read"):
-        note = plan_path(out).read_bytes()
+        return plan_path(out).read_bytes()
+
+
+def _held_plan(out: Path) -> dict[str, object]:
     try:
-        return unseal(note)
+        return unseal(_note(out))
     except ValueError as error:
         remedy = "Add --repair to the command that began this build, or --fresh to begin anew."
         raise OtherBuildError(f"{plan_path(out)} is damaged: {error}.", remedy=remedy) from error
+
+
+def holds_receipts(out: Path) -> bool:
+    """Whether any shard in a folder was ever finished."""
+    return any(receipts_folder(out).glob("*.receipt"))
 
 
 def _is_of(out: Path, plan: Plan) -> bool:

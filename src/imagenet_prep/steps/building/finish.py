@@ -6,16 +6,16 @@ ends like an undisturbed one. ``build.json`` comes last: where it is, the build 
 
 from __future__ import annotations
 
-import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import PIL
 import pyarrow as pa
-import xxhash
 
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.report import Accounts
@@ -26,9 +26,11 @@ from imagenet_prep.errors import PrepError
 from imagenet_prep.formats import format_named
 from imagenet_prep.formats.base import BuildFacts, SplitFacts
 from imagenet_prep.images import Kind
+from imagenet_prep.sources.labels import IMAGE_NAME
 from imagenet_prep.steps.building.lists import write_split_lists
 from imagenet_prep.steps.building.manifest import manifest_rows, write_manifest
-from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE, receipts_folder
+from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, receipts_folder
+from imagenet_prep.storage.digests import fact_of_file
 from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.publish import publish_bytes
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
@@ -54,7 +56,8 @@ def finish(out: Path, plan: Plan) -> Accounts:
     for path, text in texts.items():
         publish_bytes(out / path, text)
     lists = write_split_lists(out, plan, ledger.set_aside_rows())
-    documents = [_fact(out, path) for path in (MANIFEST, *sorted([*texts, *lists]))]
+    with output_errors(out, "read"):
+        documents = [fact_of_file(out, path) for path in (MANIFEST, *sorted([*texts, *lists]))]
     publish_bytes(out / BUILD, seal({**ledger.document(), "documents": [_file(fact) for fact in documents]}))
     return accounts
 
@@ -67,7 +70,7 @@ def finished(out: Path, plan: Plan) -> Accounts | None:
         document = unseal((out / BUILD).read_bytes())
         if document["plan"] != plan.identity:
             return None
-        whole = all(_file(_fact(out, file["path"])) == file for file in document["documents"])
+        whole = all(_file(fact_of_file(out, file["path"])) == file for file in document["documents"])
         return Accounts(**document["images"]) if whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -75,16 +78,12 @@ def finished(out: Path, plan: Plan) -> Accounts | None:
 
 def _forget_others(out: Path, set_aside: set[str]) -> None:
     """Remove what a run that looked more closely, and was stopped, has set aside of images that are written now."""
-    with output_errors(out / SET_ASIDE):
-        for path in (out / SET_ASIDE).glob("*.JPEG"):
-            if path.name not in set_aside:
+    with output_errors(out / SET_ASIDE_FOLDER):
+        for path in (out / SET_ASIDE_FOLDER).glob("*.JPEG"):
+            if path.name not in set_aside and re.fullmatch(IMAGE_NAME, path.name):
                 path.unlink(missing_ok=True)
-
-
-def _fact(out: Path, path: str) -> FileFact:
-    with (out / path).open("rb") as file:
-        digest = hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
-        return FileFact(path, file.tell(), digest)
+        with suppress(OSError):  # not empty, or not there
+            (out / SET_ASIDE_FOLDER).rmdir()
 
 
 class _Ledger:

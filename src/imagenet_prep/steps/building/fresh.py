@@ -10,12 +10,12 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.plan import Plan, entries_of
 from imagenet_prep.core.progress import Progress, Watch
+from imagenet_prep.core.recipe import MOVE
 from imagenet_prep.errors import OtherBuildError, Problem, UsageError
 from imagenet_prep.formats import FORMATS
 from imagenet_prep.sources.labels import IMAGE_NAME
@@ -24,12 +24,12 @@ from imagenet_prep.steps.places import (
     CLASSES,
     EXCLUDED,
     MANIFEST,
-    SET_ASIDE,
+    SET_ASIDE_FOLDER,
     SPLIT_LISTS,
     plan_path,
     undo_log_path,
 )
-from imagenet_prep.storage.documents import seal
+from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.publish import publish_bytes
 from imagenet_prep.storage.temporary import TEMPORARY, output_errors
@@ -37,31 +37,17 @@ from imagenet_prep.storage.temporary import TEMPORARY, output_errors
 _OURS = (
     *(re.escape(name) for name in (BUILD, CLASSES, MANIFEST, EXCLUDED)),
     rf"{SPLIT_LISTS}(?:train|validation|test)\.txt",
-    rf"{SET_ASIDE}{IMAGE_NAME}",
+    rf"{SET_ASIDE_FOLDER}{IMAGE_NAME}",
     rf"{re.escape(PRIVATE)}/(?:receipts/[^/]+\.receipt|catalog\.arrow)",
     rf"(?:.*/)?{TEMPORARY}",
 )
-_EVENT = 10_000  # files between two words of progress
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What an earlier build left: paths below the folder, what removing them frees in bytes, and the folders."""
-
-    files: list[str]
-    size: int
-    folders: list[str]
-
-
-def earlier_build(out: Path, plan: Plan, archives: tuple[str, ...]) -> Earlier:
-    """Find what an earlier build made in ``out``. Raises OtherBuildError if files were moved there (they are no copies)
-    and UsageError if what the new one is made of lies there; ``archives`` are the paths of the plan's archives.
+def check_fresh(out: Path, plan: Plan, archives: tuple[str, ...]) -> None:
+    """Raise OtherBuildError if files were moved to ``out`` (they are no copies), and UsageError if what the new build
+    is made of lies there; ``archives`` are the paths of the plan's archives.
     """
-    if undo_log_path(out).exists():
-        raise OtherBuildError(
-            f"{out} holds files that were moved there: they are not taken away.",
-            remedy=f"Put them back first: imagenet-prep undo {out}",
-        )
+    _refuse_moved(out)
     inside = _inside(out, archives) or _inside(out, _first_images(plan, archives))
     if inside:
         raise UsageError(
@@ -69,33 +55,51 @@ def earlier_build(out: Path, plan: Plan, archives: tuple[str, ...]) -> Earlier:
             tuple(Problem(path, "would go with it") for path in inside),
             "Build into another folder.",
         )
-    pattern = re.compile("|".join((*_OURS, *(made.made for made in FORMATS.values()))))
-    files, size, folders = [], 0, []
-    for folder, names in _walk(out):
-        ours = [path for name in names if pattern.fullmatch(path := os.path.join(folder, name))]
-        files += ours
-        size += sum(_freed(out / path) for path in ours)
-        folders.append(folder)
-    return Earlier(files, size, folders)
 
 
-def remove(out: Path, earlier: Earlier, plan: Plan, watch: Watch) -> None:
+def size_of_earlier(out: Path) -> int:
+    """Give the bytes that removing an earlier build would free."""
+    return sum(_freed(f"{out}/{path}") for _, files in _walk(out) for path in files)
+
+
+def remove_earlier(out: Path, plan: Plan, watch: Watch) -> None:
     """Remove an earlier build, and note that the folder is for ``plan`` now. Raises OtherBuildError while another run
-    is at work in ``out``, and OutputError.
+    is at work in ``out`` or if it has moved files there, and OutputError.
     """
     if not (out / PRIVATE).is_dir():
         return
     with held(out / PRIVATE, out, alone=True), output_errors(out):
-        # First what says that the build is complete.
-        for count, path in enumerate(sorted(earlier.files, key=lambda path: path != BUILD)):
-            (out / path).unlink(missing_ok=True)
-            if count % _EVENT == 0:
-                watch(Progress("remove", count, len(earlier.files)))
-        for folder in sorted(earlier.folders, key=len, reverse=True):  # the inner ones first
+        _refuse_moved(out)  # once more: before the folder was held, a move may have begun
+        (out / BUILD).unlink(missing_ok=True)  # first what says that the build is complete
+        removed = 0
+        for folder, files in _walk(out):
+            for path in files:
+                (out / path).unlink()
+            removed += len(files)
+            watch(Progress("remove", removed, 0))
             if folder not in ("", PRIVATE):
-                with contextlib.suppress(OSError):  # with files of the user's in it
+                with contextlib.suppress(OSError):  # with files of the user's in it, or a link
                     (out / folder).rmdir()
         publish_bytes(plan_path(out), seal(plan.document()))
+
+
+def _refuse_moved(out: Path) -> None:
+    if undo_log_path(out).exists():
+        remedy = f"Put them back first: imagenet-prep undo {out}"
+    elif any(map(_says_moved, (plan_path(out), out / BUILD))):
+        remedy = "There is no undo log to put them back by: take them out of the folder first."
+    else:
+        return
+    raise OtherBuildError(f"{out} holds files that were moved there: they are not taken away.", remedy=remedy)
+
+
+def _says_moved(path: Path) -> bool:
+    try:
+        document = unseal(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    tree = document.get("recipe", document).get("folders", {})
+    return bool(tree.get("transfer") == MOVE)
 
 
 def _inside(out: Path, paths: Iterable[str]) -> list[str]:
@@ -111,16 +115,19 @@ def _first_images(plan: Plan, archives: tuple[str, ...]) -> Iterator[str]:
 
 
 def _walk(out: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield the folders that a build may have made, below ``out``, with the names of their files."""
+    """Yield the folders that a build may have made, the inner ones first, with the files in them that it made; paths
+    are below ``out``. A folder that was put elsewhere and linked is one, too.
+    """
+    pattern = re.compile("|".join((*_OURS, *(made.made for made in FORMATS.values()))))
     tops = {path.partition("/")[0] for made in FORMATS.values() for path in made.outputs}
-    tops |= {SPLIT_LISTS.rstrip("/"), SET_ASIDE.rstrip("/"), PRIVATE}
-    for folder, folders, names in os.walk(out):
-        below = os.path.relpath(folder, out)
-        if below == ".":
-            folders[:] = [name for name in folders if name in tops]
-        yield "" if below == "." else below, names
+    for top in sorted(tops | {SPLIT_LISTS.rstrip("/"), SET_ASIDE_FOLDER.rstrip("/"), PRIVATE}):
+        for folder, _, names in os.walk(out / top, topdown=False):
+            below = os.path.relpath(folder, out)
+            yield below, [path for name in names if pattern.fullmatch(path := f"{below}/{name}")]
+    names = [path.name for path in out.iterdir()] if out.exists() else []
+    yield "", [name for name in names if pattern.fullmatch(name)]
 
 
-def _freed(path: Path) -> int:
-    status = path.lstat()
+def _freed(path: str) -> int:
+    status = os.lstat(path)
     return status.st_size if status.st_nlink == 1 else 0

@@ -10,7 +10,7 @@ from imagenet_prep.core.catalog import Catalog
 from imagenet_prep.core.plan import Plan, Shard, plan
 from imagenet_prep.core.recipe import MOVE
 from imagenet_prep.steps.building.claim import refuse_other
-from imagenet_prep.steps.building.fresh import Earlier, earlier_build
+from imagenet_prep.steps.building.fresh import check_fresh
 from imagenet_prep.steps.building.moves import check_moves, check_transfer
 from imagenet_prep.steps.building.remaining import unfinished
 from imagenet_prep.steps.places import undo_log_path
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A plan; the shards ``todo``, in its order; and for a move that has not begun the folders that files leave, with
-    their times in nanoseconds. ``earlier`` is what is taken away first.
+    their times in nanoseconds.
     """
 
     plan: Plan
     todo: list[Shard]
     times: dict[str, int]
-    earlier: Earlier | None
 
 
 def prepare(catalog: Catalog, archives: tuple[str, ...], out: Path, options: BuildOptions) -> Prepared:
     """Prepare a build. Raises what a build would raise before it begins, but for a lack of space; writes nothing."""
     the_plan = plan(catalog, options)
     todo = list(the_plan.shards)
-    earlier = earlier_build(out, the_plan, archives) if options.fresh else None
-    if not options.fresh:
+    if options.fresh:
+        check_fresh(out, the_plan, archives)
+    else:
         refuse_other(out, the_plan, repair=options.repair)
         todo = unfinished(out, the_plan, options.check)
     times: dict[str, int] = {}
     if not undo_log_path(out).exists():  # a move that has begun was checked
         check_transfer(the_plan, archives, out)
         times = check_moves(the_plan, archives, out) if options.transfer == MOVE else {}
-    return Prepared(the_plan, todo, times, earlier)
+    return Prepared(the_plan, todo, times)

@@ -18,7 +18,7 @@ from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.recipe import SYMLINK
 from imagenet_prep.core.shards import ShardName
 from imagenet_prep.core.task import CHECKS, UNREAD, Receipt
-from imagenet_prep.steps.places import SET_ASIDE, receipts_folder
+from imagenet_prep.steps.places import SET_ASIDE_FOLDER, receipts_folder
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
 
 
@@ -48,7 +48,7 @@ def _is_looked_at(receipt: Receipt, check: str) -> bool:
 
 def _has_files(out: Path, receipt: Receipt) -> bool:
     files = [(file.path, file.size) for of_format in receipt.files.values() for file in of_format]
-    files += [(f"{SET_ASIDE}{image.name}", image.size) for image in receipt.set_aside]
+    files += [(f"{SET_ASIDE_FOLDER}{image.name}", image.size) for image in receipt.set_aside]
     return all(_size(f"{out}/{path}") == size for path, size in files)
 
 

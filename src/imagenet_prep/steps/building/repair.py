@@ -15,7 +15,7 @@ from imagenet_prep.core.task import FileFact
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import Problem
 from imagenet_prep.steps.auditing.read_back import ReadBack, ReadBackTask, compare_file, read_back
-from imagenet_prep.steps.places import SET_ASIDE, receipts_folder
+from imagenet_prep.steps.places import SET_ASIDE_FOLDER, receipts_folder
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def _tasks(out: Path, plan: Plan, finished: list[Shard], names: set[str]) -> Ite
     for shard in finished:
         receipt = load_receipt(receipt_path(receipts_folder(out), shard.name))
         if receipt is not None:
-            left_out = [FileFact(f"{SET_ASIDE}{image.name}", image.size, image.digest) for image in receipt.set_aside]
+            left_out = [
+                FileFact(f"{SET_ASIDE_FOLDER}{image.name}", image.size, image.digest) for image in receipt.set_aside
+            ]
             if any(compare_file(out, file) for file in left_out):
                 names.add(str(shard.name))
             yield from read_back_tasks(out, str(shard.name), receipt.files, manifest_rows(plan, shard, receipt))

@@ -14,20 +14,20 @@ from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.core.recipe import COPY, MOVE, SYMLINK
 from imagenet_prep.core.remarks import remarks
 from imagenet_prep.core.report import Report, SplitReport
-from imagenet_prep.core.task import ShardTask
+from imagenet_prep.core.task import SET_ASIDE, ShardTask
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.formats import format_named
-from imagenet_prep.steps.building.claim import claim, refuse_other
+from imagenet_prep.steps.building.claim import claim, refuse_other, unfinish
 from imagenet_prep.steps.building.failures import Failures
 from imagenet_prep.steps.building.finish import finish, finished
-from imagenet_prep.steps.building.fresh import remove
+from imagenet_prep.steps.building.fresh import remove_earlier, size_of_earlier
 from imagenet_prep.steps.building.manifest import LeftOut, set_aside_images
 from imagenet_prep.steps.building.moves import log_moves, try_links
 from imagenet_prep.steps.building.prepare import Prepared, prepare
 from imagenet_prep.steps.building.repair import damaged
 from imagenet_prep.steps.building.write import make_shard
-from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE, SPLIT_LISTS, undo_log_path
+from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, SPLIT_LISTS, undo_log_path
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.space import check_space
 
@@ -47,19 +47,18 @@ def run_stages(
     were found good.
     """
     prepared = prepare(catalog, archives, out, options)
-    the_plan, todo, earlier = prepared.plan, prepared.todo, prepared.earlier
+    the_plan, todo = prepared.plan, prepared.todo
     for remark in remarks(the_plan):
         watch(Note(remark))
     if options.repair:
         todo = _with_damaged(out, prepared, engine, watch)
-    check_space(out, _space_needed(the_plan, todo) - (earlier.size if earlier else 0))
-    if earlier:
-        remove(out, earlier, the_plan, watch)
-    if todo and not undo_log_path(out).exists():
-        try_links(the_plan, archives, out)
-    claim(out, the_plan, todo, repair=options.repair)
-    with held(out / PRIVATE, out, alone=options.transfer == MOVE):
+    _make_way(out, the_plan, todo, archives, options, watch)
+    claim(out, the_plan, repair=options.repair)
+    alone = options.transfer == MOVE or options.on_bad == SET_ASIDE  # which leaves out what another run may write
+    with held(out / PRIVATE, out, alone=alone):
         refuse_other(out, the_plan)  # before the folder was held, another run may have claimed it
+        if todo:
+            unfinish(out)
         _begin_move(out, prepared, archives)
         written = _write(out, the_plan, todo, archives, options, engine, watch)
         accounts = None if todo or options.repair else finished(out, the_plan)
@@ -78,6 +77,17 @@ def run_stages(
         transferred=sum(len(shard.rows) for shard in todo if the_plan.transfer(shard) != COPY),
         reused=len(the_plan.shards) - len(todo),
     )
+
+
+def _make_way(
+    out: Path, the_plan: Plan, todo: list[Shard], archives: tuple[str, ...], options: BuildOptions, watch: Watch
+) -> None:
+    """See that there is room, and that links can be made; what is to go goes now."""
+    check_space(out, _space_needed(the_plan, todo) - (size_of_earlier(out) if options.fresh else 0))
+    if options.fresh:
+        remove_earlier(out, the_plan, watch)
+    if todo and not undo_log_path(out).exists():
+        try_links(the_plan, archives, out)
 
 
 def _with_damaged(out: Path, prepared: Prepared, engine: Engine, watch: Watch) -> list[Shard]:
@@ -155,7 +165,7 @@ def _outputs(the_plan: Plan, splits: dict[str, SplitReport], *, set_aside: bool)
     return outputs | {
         MANIFEST: "one row for each image: split, shard, label, size, digest, where it came from",
         SPLIT_LISTS: "names of the images of each split, one a line; what --test-list reads",
-        **({SET_ASIDE: "images that cannot be used, as they were in the source"} if set_aside else {}),
+        **({SET_ASIDE_FOLDER: "images that cannot be used, as they were in the source"} if set_aside else {}),
         CLASSES: "class index, WNID, name and devkit integer of the 1,000 classes",
         BUILD: "sources, recipe, versions, and the digest of every file",
     }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,9 +27,8 @@ from imagenet_prep.formats import format_named
 from imagenet_prep.formats.base import ShardWriter, Written
 from imagenet_prep.images import ImageFacts, NotAnImageError, decode, inspect, repair
 from imagenet_prep.sources.base import ArchiveReader, source_errors
-from imagenet_prep.steps import places
 from imagenet_prep.steps.building.transfer import transfer_shard
-from imagenet_prep.steps.places import receipts_folder
+from imagenet_prep.steps.places import SET_ASIDE_FOLDER, receipts_folder
 from imagenet_prep.storage.publish import Publication
 from imagenet_prep.storage.receipts import save_receipt
 from imagenet_prep.storage.temporary import output_errors
@@ -46,15 +46,15 @@ def write_shard(task: ShardTask) -> ShardOutcome:
     is published, but for class folders, whose files are each complete by itself), and the outcome lists every such
     image. Nor is it finished if the source cannot be read. Raises OutputError if the shard cannot be written.
     """
+    facts = _Facts(task)
     try:
-        return _write_shard(task)
+        return _write_shard(task, facts)
     except SourceError as error:
         failure = error.problems or (Problem("the source", error.summary),)
-        return ShardOutcome(task.shard, len(task.entries), sum(task.entries.sizes), 0, failure=failure)
+        return replace(_outcome(task, 0, facts.problems() if facts.in_the_way else ()), failure=failure)
 
 
-def _write_shard(task: ShardTask) -> ShardOutcome:
-    facts = _Facts(task)
+def _write_shard(task: ShardTask, facts: _Facts) -> ShardOutcome:
     out = Path(task.out)
     with Publication(out) as target, ArchiveReader(task.archives) as reader:
         writers = {name: format_named(name).writer(target, task.shard) for name in task.formats}
@@ -93,7 +93,7 @@ def _refuse_changed(task: ShardTask) -> None:
 
 def _set_aside(task: ShardTask, row: int, image: memoryview, target: Publication) -> None:
     """Keep an image beside the data. An earlier run may have looked less closely, and put it into its class folder."""
-    target.place(f"{places.SET_ASIDE}{task.entries.names[row]}", image)
+    target.place(f"{SET_ASIDE_FOLDER}{task.entries.names[row]}", image)
     if task.entries.paths:
         path = Path(task.out, FOLDERS, task.entries.paths[row])
         with output_errors(path):

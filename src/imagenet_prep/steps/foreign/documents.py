@@ -27,7 +27,7 @@ def promised_lengths(root: Path, found: FoundSet, *, needed: bool) -> dict[str, 
         if needed:
             found.problems.append(Problem(place, "is missing: TensorFlow Datasets cannot load the data without it"))
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         found.problems.append(Problem(place, f"cannot be read: {error}"))
         return {}
     if needed and not (root / FEATURES).exists():

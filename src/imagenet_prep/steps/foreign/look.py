@@ -103,9 +103,9 @@ def _shard(task: ShardLook) -> Seen:
     return seen
 
 
-def _record(seen: Seen, task: ShardLook, offset: int, data: bytes | memoryview) -> None:
+def _record(seen: Seen, task: ShardLook, offset: int, data: bytes) -> None:
     try:
-        features = parse(bytes(data))
+        features = parse(data)
     except ValueError as error:
         seen.unparsed += 1
         seen.add_problem(Problem(task.place, str(error), offset=offset))
@@ -156,16 +156,14 @@ def _text(features: Mapping[str, Value], key: str) -> str:
 
 
 def _bytes(features: Mapping[str, Value], key: str) -> bytes:
-    """Give the first byte string of a feature, b"" if there is none; a copy, because the record is only lent."""
+    """Give the first byte string of a feature, b"" if there is none; a copy, which inspecting and decoding want."""
     values = features.get(key)
     return b"" if not values or isinstance(values[0], int | float) else bytes(values[0])
 
 
 def _number(features: Mapping[str, Value], key: str) -> int | None:
     values = features.get(key)
-    if not values or not isinstance(values[0], int):
-        return None
-    return values[0] - (1 << 64) if values[0] >= 1 << 63 else values[0]  # protobuf writes a negative one so
+    return values[0] if values and isinstance(values[0], int) else None
 
 
 def _judge_image(data: bytes, *, decoding: bool) -> tuple[str, str]:

@@ -108,8 +108,10 @@ def _files(out: Path) -> Iterator[Path]:
         if depth and any(entry.name == PRIVATE for entry in entries):
             continue
         for entry in entries:
-            if not is_folder(entry):
+            if entry.is_file():  # to open a pipe would wait for ever
                 yield folder / entry.name
+            elif not is_folder(entry):
+                continue
             elif depth < _DEEPEST and len(waiting) < _MOST_FOLDERS and _may_hold_shards(entry.name):
                 waiting.append((folder / entry.name, depth + 1))
 
@@ -123,7 +125,7 @@ def _keys(series: _Series) -> set[str]:
     for _, path in sorted(series.shards.items()):
         try:
             for _, data in read_records(path, path.name):
-                return set(parse(bytes(data)))
+                return set(parse(data))
         except (AuditError, OSError, ValueError):
             continue
     return set()
