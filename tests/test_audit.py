@@ -18,7 +18,17 @@ import xxhash
 from fastcrc.crc32 import iscsi as crc32c
 
 import imagenet_prep
-from imagenet_prep import AuditError, AuditOptions, AuditReport, BuildOptions, Problem, Progress, SplitAudit, UsageError
+from imagenet_prep import (
+    AuditError,
+    AuditOptions,
+    AuditReport,
+    BuildOptions,
+    PrepError,
+    Problem,
+    Progress,
+    SplitAudit,
+    UsageError,
+)
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.formats.example import int64_entry
 from imagenet_prep.formats.framing import masked
@@ -101,7 +111,9 @@ class TestASoundBuild:
 
     def test_a_copy_without_what_resuming_needs_passes(self, out: Path) -> None:
         shutil.rmtree(out / ".imagenet-prep")
-        assert replace(imagenet_prep.audit(out, ONE_PROCESS), size=0) == self.sound
+        assert replace(imagenet_prep.audit(out, ONE_PROCESS), size=0) == replace(self.sound, resumable=False)
+        shown = command("audit", out, "--jobs", 1).stdout
+        assert shown.endswith(".imagenet-prep is missing: this build can neither be resumed nor repaired.\n")
 
     def test_nothing_is_written(self, built: Path) -> None:
         before = {path: path.lstat().st_mtime_ns for path in (built, *built.rglob("*"))}
@@ -358,8 +370,12 @@ class TestRecords:
         self, out: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(audit_step, "read_back", deadly)
-        error = refused(out, AuditOptions(jobs=2))
-        assert error.problems == (Problem("train-00001-of-00003 (tfds)", "the process that read it died twice"),)
+        unread = (Problem("train-00001-of-00003 (tfds)", "the process that read it died twice"),)
+        with pytest.raises(PrepError) as caught:  # nobody knows whether anything is wrong with it
+            imagenet_prep.audit(out, AuditOptions(jobs=2))
+        assert (caught.value.exit_code, caught.value.problems) == (1, unread)
+        (out / "classes.csv").write_bytes(b"")
+        assert refused(out, AuditOptions(jobs=2)).problems[1:] == unread
 
 
 class TestDocuments:
@@ -500,7 +516,7 @@ class TestSample:
     def test_the_command_takes_a_percentage(self, built: Path) -> None:
         shown = command("audit", built, "--sample", "1%", "--jobs", 1)
         assert shown.returncode == 0
-        assert "\nThis was a sample: 1 of 5 shards were read.\n" in shown.stdout
+        assert shown.stdout.startswith(f"What was read of {built}, 1 of 5 shards, is sound: ")
         refused_share = command("audit", built, "--sample", "0%")
         assert (refused_share.returncode, refused_share.stderr) == (
             2,

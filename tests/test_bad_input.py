@@ -226,8 +226,8 @@ def test_every_image_that_is_none_is_named_with_its_place_and_what_it_is_instead
     assert found == catalog_of
     assert all(line.startswith(f"  {TRAIN}: n") for line in problems)
     assert remedy == (
-        "Compare the archive's checksum with the published one. With a sound archive of the same size, run the same "
-        "command again; for any other, choose another folder."
+        "If the archive does not have the published checksum (imagenet-prep check --full), download it again, and run "
+        "the same command again."
     )
     assert other == (
         "Or go on here without them: --on-bad set-aside leaves bad images out, and keeps their bytes beside it."

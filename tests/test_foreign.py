@@ -23,7 +23,7 @@ from imagenet_prep.core.foreign.report import ForeignReport, ranges
 from imagenet_prep.core.foreign.seen import Seen
 from imagenet_prep.core.progress import Progress
 from imagenet_prep.steps.foreign.audit import audit_foreign
-from imagenet_prep.steps.foreign.look import Schema, ShardLook, look_in_vain
+from imagenet_prep.steps.foreign.look import Look, Schema, ShardLook, look, look_in_vain
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.pictures import picture
 
@@ -517,6 +517,31 @@ class TestDamage:
             seen(tmp_path)
         )
 
+    @pytest.mark.parametrize("ending", [".bak", " (1)", ".tfrecord.tmp", ".idx"])
+    def test_what_a_pattern_takes_for_a_shard_is_a_problem(self, tmp_path: Path, ending: str) -> None:
+        (write_classic(tmp_path) / f"train-00000-of-00002{ending}").write_bytes(b"")
+        (tmp_path / "training.log").write_bytes(b"")
+
+        assert wrong(seen(tmp_path)) == [
+            f"{tmp_path}: train-00000-of-00002{ending}: is no shard, but a pattern such as train-* takes it for one"
+        ]
+
+    def test_very_many_files_that_are_no_shards_are_counted(self, tmp_path: Path) -> None:
+        write_tfds(tmp_path)
+        for number in range(103):
+            (tmp_path / f"imagenet2012-train.tfrecord-{number:05d}-of-00103.bak").write_bytes(b"")
+
+        problems = wrong(seen(tmp_path))
+
+        assert len(problems) == 101
+        assert problems[0] == (
+            f"{tmp_path}: imagenet2012-train.tfrecord-00000-of-00103.bak: is no shard, but a pattern such as "
+            "imagenet2012-train.tfrecord-* takes it for one"
+        )
+        assert problems[100] == (
+            f"{tmp_path}: and 3 more files that are no shards, but that imagenet2012-train.tfrecord-* takes for some"
+        )
+
     def test_a_split_in_two_numberings_is_a_problem(self, tmp_path: Path) -> None:
         write_classic(tmp_path)
         write(tmp_path / "train-00000-of-00001", map(classic, [f"{TENCH}_9.JPEG"]))
@@ -556,6 +581,18 @@ class TestDamage:
 
         assert list(map(str, look_in_vain(task).problems)) == [
             "train-00003-of-00008: was not read: the process that read it died twice"
+        ]
+
+    def test_of_what_a_process_died_of_nothing_is_said_to_be_missing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def dies_of_one(task: Look) -> Seen:
+            return look_in_vain(task) if task.position == 1 else look(task)
+
+        monkeypatch.setattr("imagenet_prep.steps.foreign.audit.look", dies_of_one)
+
+        assert list(map(str, seen(write_classic(tmp_path)).problems)) == [
+            "train-00001-of-00002: was not read: the process that read it died twice"
         ]
 
     def test_problems_are_counted_where_nothing_is_right(self, tmp_path: Path) -> None:
@@ -627,6 +664,39 @@ class TestDoubled:
                 "images of train that have the bytes of another one: 1, such as n01440764_1.JPEG and n01440764_2.JPEG; "
                 "ImageNet itself has some"
             ),
+        ]
+
+    def test_equal_images_in_two_splits_are_a_remark_of_their_own(self, tmp_path: Path) -> None:
+        write_folders(tmp_path)
+        copied = (tmp_path / "train" / GOLDFISH / TRAIN[4]).read_bytes()
+        for name in (f"{TENCH}/ILSVRC2012_val_00000293.JPEG", f"{GOLDFISH}/ILSVRC2012_val_00000236.JPEG"):
+            (tmp_path / "val" / name).write_bytes(copied)
+
+        report = seen(tmp_path)
+
+        assert wrong(report) == []
+        assert [str(remark) for remark in report.remarks if "of train" in remark.reason] == [
+            (
+                f"{tmp_path}: 2 images of val have the bytes of images of train, such as "
+                "ILSVRC2012_val_00000293.JPEG and n01443537_2.JPEG"
+            )
+        ]
+
+    def test_a_name_in_two_splits_is_not_told_again_by_its_bytes(self, tmp_path: Path) -> None:
+        write_classic(tmp_path)
+        write(tmp_path / "test-00000-of-00001", [classic(TRAIN[1])])
+
+        assert seen(tmp_path).remarks == ()
+
+    def test_an_equal_image_without_a_name_is_told_by_its_shard(self, tmp_path: Path) -> None:
+        write(tmp_path / "train-00000-of-00001", map(classic, TRAIN))
+        write(tmp_path / "validation-00000-of-00001", [classic(TRAIN[0], image_filename=b"")])
+
+        assert [remark.reason for remark in seen(tmp_path).remarks] == [
+            (
+                "1 image of validation has the bytes of images of train, such as validation-00000-of-00001 and "
+                "n01440764_1.JPEG"
+            )
         ]
 
     def test_a_validation_image_in_train_is_a_problem(self, tmp_path: Path) -> None:
@@ -847,6 +917,31 @@ class TestFolders:
             )
         ]
 
+    def test_an_image_in_two_class_folders_is_told_to_be_there_twice(self, tmp_path: Path) -> None:
+        put(write_folders(tmp_path) / "train" / GOLDFISH / TRAIN[0])
+
+        assert wrong(seen(tmp_path)) == [
+            (
+                f"{tmp_path}/train: n01443537/n01440764_1.JPEG: is in the folder n01443537, but its name says "
+                "n01440764 (tench)"
+            ),
+            (
+                f"{tmp_path}/train: n01440764/n01440764_1.JPEG: is there 2 times: here (train) and in "
+                f"{tmp_path}/train (train)"
+            ),
+        ]
+
+    def test_a_train_image_copied_to_validation_is_told_to_be_there_twice(self, tmp_path: Path) -> None:
+        put(write_folders(tmp_path) / "val" / TENCH / TRAIN[0])
+
+        assert wrong(seen(tmp_path)) == [
+            f"{tmp_path}/val: n01440764/n01440764_1.JPEG: is a train image among validation images",
+            (
+                f"{tmp_path}/train: n01440764/n01440764_1.JPEG: is there 2 times: here (train) and in "
+                f"{tmp_path}/val (val)"
+            ),
+        ]
+
     def test_a_validation_image_sorted_wrongly_is_named(self, tmp_path: Path) -> None:
         write_folders(tmp_path)
         (tmp_path / f"val/{TENCH}/ILSVRC2012_val_00000293.JPEG").rename(
@@ -886,6 +981,18 @@ class TestFolders:
                 f"{tmp_path}/train: .ipynb_checkpoints: is no class folder: readers such as torchvision take it for a "
                 "class, and number all classes behind it otherwise"
             )
+        ]
+
+    def test_what_is_hidden_and_yet_read_is_a_problem(self, tmp_path: Path) -> None:
+        write_folders(tmp_path)
+        for name in (f"._{TRAIN[0]}", ".DS_Store", "._notes.txt"):  # as macOS leaves them
+            (tmp_path / "train" / TENCH / name).write_bytes(b"\0\5\x16\7")
+        put(tmp_path / "train" / GOLDFISH / ".ipynb_checkpoints" / TRAIN[3])
+        (tmp_path / "val" / TENCH / ".empty").mkdir()
+
+        assert wrong(seen(tmp_path)) == [
+            f"{tmp_path}/train: {name}: is hidden, but readers such as torchvision do not pass it over"
+            for name in (f"{TENCH}/._{TRAIN[0]}", f"{GOLDFISH}/.ipynb_checkpoints")
         ]
 
     def test_two_folders_of_one_class_are_a_problem(self, tmp_path: Path) -> None:

@@ -181,6 +181,17 @@ class TestFresh:
             assert folders(out) == folders(other)
         assert steps >= 66
 
+    def test_of_a_format_that_the_earlier_build_did_not_have_nothing_goes(
+        self, miniature: Miniature, tmp_path: Path
+    ) -> None:
+        options = BuildOptions(test_per_class=1, jobs=1, on_bad="set-aside")
+        imagenet_prep.build(miniature.root, tmp_path / "data", options)
+        mine = tmp_path / "data/folders/train/tench/n01440764_10.JPEG"
+        mine.parent.mkdir(parents=True)
+        mine.write_bytes(b"mine")
+        imagenet_prep.build(miniature.root, tmp_path / "data", replace(options, test_per_class=2, fresh=True))
+        assert mine.read_bytes() == b"mine"
+
     def test_stopped_behind_the_removal_the_folder_is_still_known_as_a_build(
         self, miniature: Miniature, out: Path, other: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -337,8 +348,19 @@ class TestRepair:
 
     def test_without_note_and_receipts_the_folder_is_nobodys(self, miniature: Miniature, out: Path) -> None:
         shutil.rmtree(out / ".imagenet-prep")
-        with pytest.raises(OtherBuildError, match="is not empty, and what is in it is no build"):
+        with pytest.raises(OtherBuildError, match=r"holds a build whose \.imagenet-prep is gone"):
             imagenet_prep.build(miniature.root, out, REPAIR)
+
+    def test_stopped_before_it_mended_anything_any_later_run_mends_it(
+        self, miniature: Miniature, out: Path, built: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        flip(next(out.glob("tfrecord/train-00000-*")))
+        with monkeypatch.context() as patched:
+            patched.setattr(stages, "make_shard", stop)
+            with pytest.raises(KeyboardInterrupt):
+                imagenet_prep.build(miniature.root, out, REPAIR)
+        imagenet_prep.build(miniature.root, out, replace(REPAIR, repair=False))
+        assert contents(out) == contents(built)
 
     def test_many_damages_at_once(self, miniature: Miniature, out: Path, built: Path) -> None:
         for damaged in DAMAGED:

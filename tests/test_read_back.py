@@ -215,13 +215,16 @@ class TestDecoding:
     )
     def test_an_image_that_does_not_decode_is_found_when_asked_for(self, name: str, place: str, made: Make) -> None:
         task = made(name, images=[*IMAGES[:2], self.HALF])
-        [problem] = told(replace(task, decode=True))
-        assert problem.startswith(f"{place}: does not decode: ")
+        found = read_back(replace(task, decode=True))
+        [problem] = found.undecodable
+        assert str(problem).startswith(f"{place}: does not decode: ")
+        assert found.problems == ()  # it is what was built
 
     @pytest.mark.parametrize("name", ["tfrecord", "tfds", "folders"])
     def test_otherwise_images_are_not_decoded(self, name: str, made: Make) -> None:
-        assert told(made(name, images=[*IMAGES[:2], self.HALF])) == []
+        assert read_back(made(name, images=[*IMAGES[:2], self.HALF])).undecodable == ()
 
     def test_what_is_no_image_is_told_as_what_it_is(self, made: Make) -> None:
         task = made("tfds", images=[*IMAGES[:2], b"<html>log in</html>"])
-        assert told(replace(task, decode=True)) == [f"{DROP_IN}: n01443537_3.JPEG: is an HTML or XML page"]
+        [problem] = read_back(replace(task, decode=True)).undecodable
+        assert str(problem) == f"{DROP_IN}: n01443537_3.JPEG: is an HTML or XML page"

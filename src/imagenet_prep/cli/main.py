@@ -36,7 +36,7 @@ Exit codes:
   4  the source is missing, damaged or ambiguous
   5  the output folder holds another build, or another run that must be alone
   6  out of space, or not writable
-  7  the audit found damage
+  7  the audit found differences, or no data set that it knows
   130  interrupted"""
 
 
@@ -89,7 +89,8 @@ def run() -> NoReturn:
         _drop_output()
         _leave(0)
     except (KeyboardInterrupt, click.Abort):
-        said = "Interrupted. The same command again goes on where this one stopped."
+        goes_on = any(verb in sys.argv for verb in ("build", "undo"))
+        said = "Interrupted." + " The same command again goes on where this one stopped." * goes_on
         click.echo(json.dumps({"event": "interrupted", "summary": said}) if "--json" in sys.argv else said, err=True)
         # At once: an interrupt can catch a lock in any state, and Python would wait for every thread to end.
         os._exit(130)

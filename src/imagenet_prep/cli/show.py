@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.errors import SHOWN_PROBLEMS, Problem
 
 if TYPE_CHECKING:
@@ -114,11 +115,13 @@ def audited(report: AuditReport, out: str) -> str:
         in_a_class = f"{of.smallest:,}" if of.smallest == of.largest else f"{of.smallest:,} to {of.largest:,}"
         rows.append((split, f"{of.images:,}", f"{of.classes:,}", in_a_class))
     read = f"{report.records:,} records in {size(report.size)} read back"
-    lines = [f"{out} is sound: {read}, each as the manifest says{decoded}.", table(rows)]
-    if report.shards_read < report.shards:
-        lines.append(f"This was a sample: {report.shards_read:,} of {report.shards:,} shards were read.")
+    sample = report.shards_read < report.shards
+    what = f"What was read of {out}, {report.shards_read:,} of {report.shards:,} shards," if sample else out
+    lines = [f"{what} is sound: {read}, each as the manifest says{decoded}.", table(rows)]
     if report.set_aside:
-        lines.append(f"{report.set_aside:,} images were set aside when it was built, and are not in the data.")
+        lines.append(f"Set aside when it was built, and not in the data: {report.set_aside:,}.")
+    if not report.resumable:
+        lines.append(f"{PRIVATE} is missing: this build can neither be resumed nor repaired.")
     if report.undigested:
         lines.append(
             f"Of {report.undigested:,} images that were linked or moved, name, class and size were compared, but not "

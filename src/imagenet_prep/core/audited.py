@@ -40,6 +40,7 @@ class AuditReport:
 
     ``set_aside`` images are not in the data. Of ``undigested`` images nobody knows what the bytes were: they were
     linked or moved without a look at them. ``decoded``: every image that was read was decoded, too.
+    ``resumable``: what resuming, repairing and undoing need is there.
     """
 
     splits: dict[str, SplitAudit]
@@ -50,3 +51,4 @@ class AuditReport:
     set_aside: int = 0
     undigested: int = 0
     decoded: bool = False
+    resumable: bool = True

@@ -192,5 +192,5 @@ class _Run(Generic[Task, Result]):
 def _raise_lost(_task: object) -> Any:
     raise PrepError(
         "A worker process was killed twice at the same task, perhaps because memory ran out.",
-        remedy="Run the same command again: finished shards are kept. Fewer --jobs need less memory.",
+        remedy="Run the same command again. Fewer --jobs need less memory.",
     )

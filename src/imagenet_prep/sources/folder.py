@@ -11,6 +11,7 @@ import stat
 from array import array
 from dataclasses import dataclass
 
+from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.sources.found import LARGEST, Found, is_litter
 from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_of_another_set
@@ -43,11 +44,16 @@ def _list(task: FolderTask, part: Part) -> Found:
         found.problems.append(_problem(task, f"cannot be read: {error.strerror or error}", part.name))
         return found
     for entry in entries:
-        if is_litter(entry.name):
+        if is_litter(entry.name) or _is_build(entry):
             found.ignored += 1
         elif part.name or not (is_folder(entry) or is_of_another_set(entry.name, task.role)):
             _note(found, task, entry, class_of)  # what else lies beside flat images was searched
     return found
+
+
+def _is_build(entry: os.DirEntry[str]) -> bool:
+    """Whether it is an output folder, which is passed over wherever it lies."""
+    return "." not in entry.name and os.path.isdir(f"{entry.path}/{PRIVATE}")
 
 
 def _problem(task: FolderTask, reason: str, *place: str) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from array import array
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from imagenet_prep.errors import Problem
 
 LITTER = re.compile(r"(?:.*/)?(?:\._[^/]*|\.DS_Store|__MACOSX(?:/.*)?)")  # what macOS leaves everywhere
+# What torchvision's ``ImageFolder`` takes for images (``datasets/folder.py``).
+_READ_AS_IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 _NO_IMAGES = (".sh", ".py", ".m", ".mat", ".txt", ".csv", ".json", ".md", ".html", ".log")
 LARGEST = (1 << 31) - 1  # bytes: what the catalog has room for, and a hundred times any image
 
@@ -45,3 +48,10 @@ class Found:
 def is_litter(name: str) -> bool:
     """Whether a file in a folder is plainly no image: hidden, a system's own, a script, a list."""
     return name.startswith(".") or name in ("Thumbs.db", "desktop.ini") or name.lower().endswith(_NO_IMAGES)
+
+
+def is_read_though_hidden(entry: os.DirEntry[str]) -> bool:
+    """Whether readers such as torchvision's ``ImageFolder``, which know nothing of hidden files, find images in a
+    hidden file or folder inside a class folder. Raises OSError for a folder that cannot be read.
+    """
+    return bool(os.listdir(entry)) if os.path.isdir(entry) else entry.name.lower().endswith(_READ_AS_IMAGES)

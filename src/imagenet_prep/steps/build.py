@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.class_folders import FOLDERS
-from imagenet_prep.core.progress import Watch, unwatched
+from imagenet_prep.core.progress import Note, Watch, unwatched
 from imagenet_prep.core.recipe import COPY, MOVE, PlanOptions
 from imagenet_prep.core.report import Report
 from imagenet_prep.core.task import DECODE, FAIL, HEADER, ON_BAD
@@ -30,7 +30,7 @@ from imagenet_prep.formats import format_named
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source, source_paths
 from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, paths_of
-from imagenet_prep.steps.places import catalog_path, plan_path, receipts_folder, undo_log_path
+from imagenet_prep.steps.places import BUILD, catalog_path, plan_path, receipts_folder, undo_log_path
 from imagenet_prep.storage.temporary import output_errors, sweep
 
 if TYPE_CHECKING:
@@ -116,7 +116,15 @@ def preview(source: Source | Iterable[Source], out: Source, options: BuildOption
         catalog, archives = _catalog(sources, out, options, engine, watch)
     from imagenet_prep.steps.building.prepare import prepare
 
-    return prepare(catalog, archives, out, options).plan
+    prepared = prepare(catalog, archives, out, options)
+    finished = len(prepared.plan.shards) - len(prepared.todo)
+    if finished:
+        watch(Note(f"{finished:,} of {len(prepared.plan.shards):,} shards are finished already and would stay."))
+    if options.fresh and out.exists():
+        from imagenet_prep.steps.building.fresh import size_of_earlier
+
+        watch(Note(f"{size_of_earlier(out):,} bytes of an earlier build would be taken away."))
+    return prepared.plan
 
 
 def _catalog(
@@ -178,6 +186,11 @@ def _refuse_foreign(out: Path) -> None:
         raise OutputError(f"{nearest} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")
     # The private folder alone is a build that has just begun: another run's, or one that was stopped at once.
     ours = plan_path(out).exists() or undo_log_path(out).exists() or any(receipts_folder(out).glob("*.receipt"))
+    if not ours and (out / BUILD).exists():
+        raise OtherBuildError(
+            f"{out} holds a build whose {PRIVATE} is gone.",
+            remedy=f"It can be audited and read, but not added to: bring {PRIVATE} back, or choose another folder.",
+        )
     if not ours and out.is_dir() and any(path.name != PRIVATE for path in out.iterdir()):
         raise OtherBuildError(
             f"{out} is not empty, and what is in it is no build of imagenet-prep.",

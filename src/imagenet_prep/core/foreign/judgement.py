@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import combinations, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -71,9 +72,9 @@ class SplitColumns:
         return part.problem_of(place, reason)
 
     def name_of(self, row: int) -> str:
-        """Give the name of the image in a row."""
+        """Give the name of the image in a row; of one without a name, its part."""
         part, place = self.at(row)
-        return part.name(place)
+        return part.name(place) or part.place
 
 
 def _joined(columns: Iterable[array[int]], dtype: np.dtype[np.generic]) -> npt.NDArray[np.int64]:
@@ -181,6 +182,23 @@ def same_images(split: SplitColumns, place: str) -> Iterator[Problem]:
         names = f"{split.name_of(int(order[pair - 1]))} and {split.name_of(int(order[pair]))}"
         reason = f"images of {split.name} that have the bytes of another one: {len(again):,}, such as {names}"
         yield Problem(place, f"{reason}; ImageNet itself has some")
+
+
+def shared_images(splits: Sequence[SplitColumns], place: str) -> Iterator[Problem]:
+    """Remark on pairs of splits with the same bytes under two names: what is trained on is no test."""
+    found = (_shared(*pair) for pair in combinations(splits, 2))
+    yield from islice((Problem(place, reason) for reason in found if reason), MOST_NAMED)
+
+
+def _shared(one: SplitColumns, other: SplitColumns) -> str:
+    doubled = (other.keys != 0) & np.isin(other.keys, one.keys)  # which is a problem of its own
+    rows = np.flatnonzero((other.digests != 0) & np.isin(other.digests, one.digests) & ~doubled)
+    if not len(rows):
+        return ""
+    twin = np.flatnonzero(one.digests == other.digests[rows[0]])[0]
+    names = f"{other.name_of(int(rows[0]))} and {one.name_of(int(twin))}"
+    images = f"{len(rows):,} images of {other.name} have" if len(rows) > 1 else f"1 image of {other.name} has"
+    return f"{images} the bytes of images of {one.name}, such as {names}"
 
 
 def missing(splits: Sequence[SplitColumns], place: str) -> Iterator[Problem]:

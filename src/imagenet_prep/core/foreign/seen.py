@@ -26,7 +26,7 @@ class Seen:
     without one; ``origins`` are positions in ORIGINS; ``truths`` are class indexes, ``labels`` what the record says;
     ``offsets`` are bytes; ``digests`` are hashes of the images, 0 where they were not read. ``index`` is the number of
     the shard. ``unparsed`` counts records that are none, which have no row; ``whole`` is false if the part could not be
-    read to its end.
+    read to its end, ``lost`` true if the process that read it died. ``astray`` has the images of other places.
     """
 
     data_set: int
@@ -37,6 +37,7 @@ class Seen:
     within: str = ""
     size: int = 0
     whole: bool = True
+    lost: bool = False
     unparsed: int = 0
     names: bytearray = field(default_factory=bytearray)
     keys: array[int] = field(default_factory=lambda: array("Q"))
@@ -48,6 +49,7 @@ class Seen:
     problems: list[Problem] = field(default_factory=list)
     remarks: list[Problem] = field(default_factory=list)
     unlisted: int = 0
+    astray: Seen | None = None
 
     def __len__(self) -> int:
         return len(self.truths)

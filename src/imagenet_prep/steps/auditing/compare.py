@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.audited import AuditOptions, AuditReport, SplitAudit
 from imagenet_prep.core.facts import SPLITS
 from imagenet_prep.core.progress import Progress, Watch
 from imagenet_prep.core.recipe import MOVE
 from imagenet_prep.core.task import FileFact
 from imagenet_prep.engine.base import Engine
-from imagenet_prep.errors import AuditError, Problem
+from imagenet_prep.errors import AuditError, PrepError, Problem
 from imagenet_prep.steps.auditing.at_rest import audit_at_rest, fact_of
 from imagenet_prep.steps.auditing.beside import beside
 from imagenet_prep.steps.auditing.expected import COLUMNS, PATH, read_back_tasks
@@ -34,6 +35,10 @@ from imagenet_prep.storage.digests import fact_of_file
 from imagenet_prep.storage.documents import unseal
 
 _REMEDY = "Run the build command again with --repair: it makes anew what is damaged."
+_BAD_REMEDY = (
+    "Images that do not decode are as they were in the source: the build command again with --check decode --on-bad "
+    "set-aside leaves them out."
+)
 _MOVED_REMEDY = (
     "Do not delete moved files: there are no others. Restore the damaged ones from a backup, and run the build command "
     "again."
@@ -45,26 +50,39 @@ def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> A
     """Compare the build in ``out`` with its documents. Raises AuditError with all that differs."""
     document, manifest = _read_documents(out)
     shards = _chosen(document, manifest, options.sample)
-    reading = engine.run(read_back, _tasks(out, shards, options), lost=_lost)  # which goes on beside the rest
-    problems = list(audit_at_rest(out, document, manifest))
-    records, size, found = _add_up(reading, shards, watch)
-    problems = list(dict.fromkeys([*problems, *found]))
+    read = _Sum()
+    reading = engine.run(read_back, _tasks(out, shards, options), lost=read.lost)  # which goes on beside the rest
+    at_rest = list(audit_at_rest(out, document, manifest))
+    read.add_up(reading, shards, watch)
+    problems = list(dict.fromkeys([*at_rest, *read.problems]))
     extra = [*beside(out, _own(document, manifest)), *_in_folders(out, manifest), *strange_receipts(out, document)]
-    if problems or extra:
-        summary = f"{out} is not what was built: {len(problems) + len(extra):,} differences:"
-        remedies = _remedy(document) if problems else "", _STRAY_REMEDY if extra else ""
-        raise AuditError(summary, (*problems, *extra), " ".join(filter(None, remedies)))
+    _raise_any(out, {_remedy(document): problems, _BAD_REMEDY: read.undecodable, _STRAY_REMEDY: extra}, read.unread)
     written = manifest.filter(manifest["set_aside"].is_null())
     return AuditReport(
         splits={split: _split_audit(written, split) for split in SPLITS if split in document["splits"]},
-        records=records,
-        size=size,
+        records=read.records,
+        size=read.size,
         shards=len(document["shards"]),
         shards_read=len(shards),
         set_aside=len(manifest) - len(written),
         undigested=written["digest"].null_count,
         decoded=options.decode,
+        resumable=(out / PRIVATE).is_dir(),
     )
+
+
+def _raise_any(out: Path, found: dict[str, list[Problem]], unread: list[Problem]) -> None:
+    """Raise what was found, by remedy, as one error. What nobody could read is not known to be damaged."""
+    problems = tuple(problem for of_kind in found.values() for problem in of_kind)
+    if problems:
+        only_bad = len(problems) == len(found[_BAD_REMEDY])
+        what = "is what was built, but has images that do not decode" if only_bad else "is not what was built"
+        count = f"{len(problems):,} {'images' if only_bad else 'differences'}" if len(problems) > 1 else "1"
+        remedies = (remedy for remedy, of_kind in found.items() if of_kind)
+        raise AuditError(f"{out} {what}: {count}:", (*problems, *unread), " ".join(remedies))
+    if unread:
+        summary = f"{out} was not read as a whole, because worker processes died; nothing was found wrong in the rest:"
+        raise PrepError(summary, tuple(unread), "Run the same command again; fewer --jobs need less memory.")
 
 
 class _Shard(NamedTuple):
@@ -92,7 +110,7 @@ def _read_manifest(out: Path, document: dict[str, Any]) -> pa.Table:
     """Nothing of it is believed before its digest fits: a damaged one may be read as anything."""
     if fact_of_file(out, MANIFEST) not in map(fact_of, document["documents"]):
         raise ValueError("its digest does not fit")
-    with pq.ParquetFile(out / MANIFEST) as file:
+    with (out / MANIFEST).open("rb") as opened, pq.ParquetFile(opened) as file:
         columns = [*COLUMNS, *(name for name in file.schema_arrow.names if name == PATH)]
         return file.read(columns=columns)
 
@@ -114,20 +132,28 @@ def _tasks(out: Path, shards: list[_Shard], options: AuditOptions) -> Iterator[R
         yield from read_back_tasks(out, shard.name, shard.files, shard.rows, decode=options.decode)
 
 
-def _add_up(reading: Iterator[ReadBack], shards: list[_Shard], watch: Watch) -> tuple[int, int, list[Problem]]:
-    """Give the number of records, the bytes of their files, and what is wrong."""
-    records = size = 0
-    problems: list[Problem] = []
-    total, total_size = _totals(shards)
-    for found in reading:
-        records, size = records + found.images, size + found.size
-        problems += found.problems
-        watch(Progress("audit", records, total, size, total_size))
-    return records, size, problems
+class _Sum:
+    """Adds up what was read: the number of records, the bytes of their files, and what is wrong."""
 
+    def __init__(self) -> None:
+        self.records = self.size = 0
+        self.problems: list[Problem] = []
+        self.undecodable: list[Problem] = []
+        self.unread: list[Problem] = []
 
-def _lost(task: ReadBackTask) -> ReadBack:
-    return ReadBack(0, 0, (Problem(f"{task.shard} ({task.format})", "the process that read it died twice"),))
+    def lost(self, task: ReadBackTask) -> ReadBack:
+        """Note a shard that two workers died of."""
+        self.unread.append(Problem(f"{task.shard} ({task.format})", "the process that read it died twice"))
+        return ReadBack(0, 0, ())
+
+    def add_up(self, reading: Iterator[ReadBack], shards: list[_Shard], watch: Watch) -> None:
+        """Take everything that was read."""
+        total, total_size = _totals(shards)
+        for found in reading:
+            self.records, self.size = self.records + found.images, self.size + found.size
+            self.problems += found.problems
+            self.undecodable += found.undecodable
+            watch(Progress("audit", self.records, total, self.size, total_size))
 
 
 def _totals(shards: list[_Shard]) -> tuple[int, int]:

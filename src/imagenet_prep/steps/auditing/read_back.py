@@ -50,11 +50,14 @@ class ReadBackTask:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What came of it: records that were read, bytes of the files, and everything that differs."""
+    """What came of it: records that were read, bytes of the files, everything that differs, and images that do not
+    decode, which they may not have done in the source.
+    """
 
     images: int
     size: int
     problems: tuple[Problem, ...]
+    undecodable: tuple[Problem, ...] = ()
 
 
 def read_back(task: ReadBackTask) -> ReadBack:
@@ -62,14 +65,17 @@ def read_back(task: ReadBackTask) -> ReadBack:
     out = Path(task.out)
     files = format_named(task.format).sample_files(ShardName.parse(task.shard), task.paths)
     seen: list[FileFact] = []
-    images, of_records = 0, list[Problem]()
+    images, of_records, undecodable = 0, list[Problem](), list[Problem]()
     for row, sample in _samples(task, out, files, seen, of_records):
         images += 1
-        of_records += _compare_record(task, files[0] if task.files else files[row], row, sample)
+        place = files[0] if task.files else files[row]
+        of_records += _compare_record(task, place, row, sample)
+        if task.decode and (reason := _undecodable(bytes(sample.image))):
+            undecodable.append(Problem(place, reason, _member(task, sample)))
     problems = [*_compare_files(task, out, seen), *of_records]
     if images < len(task.names) and not problems:
         problems.append(Problem(files[0], f"has {images:,} records instead of {len(task.names):,}"))
-    return ReadBack(images, task.size, tuple(dict.fromkeys(problems)))
+    return ReadBack(images, task.size, tuple(dict.fromkeys(problems)), tuple(undecodable))
 
 
 def _samples(
@@ -131,7 +137,7 @@ def _difference(found: FileFact, file: FileFact) -> Problem | None:
 
 
 def _compare_record(task: ReadBackTask, shard: str, row: int, sample: Sample) -> Iterator[Problem]:
-    member = printable(sample.name) if task.files else ""  # the path of a file has it already
+    member = _member(task, sample)
     if row >= len(task.names):
         yield Problem(shard, f"record {row:,} is one too many", member)
         return
@@ -146,8 +152,10 @@ def _compare_record(task: ReadBackTask, shard: str, row: int, sample: Sample) ->
         yield Problem(shard, f"has {len(sample.image):,} bytes instead of {task.sizes[row]:,}")
     elif task.digests[row] and xxhash.xxh3_128_hexdigest(sample.image) != task.digests[row]:
         yield Problem(shard, "is not the image that was in the source", member)
-    if task.decode and (reason := _undecodable(bytes(sample.image))):
-        yield Problem(shard, reason, member)
+
+
+def _member(task: ReadBackTask, sample: Sample) -> str:
+    return printable(sample.name) if task.files else ""  # the path of a file has it already
 
 
 def _undecodable(image: bytes) -> str:

@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 
 from imagenet_prep.errors import Problem
 from imagenet_prep.formats.folders import CLASSES, META
+from imagenet_prep.sources.found import is_read_though_hidden
 from imagenet_prep.steps.auditing.read_back import unreadable
 
 _AT_ONCE = 1 << 14  # texts, which as Python objects cost about 100 bytes each
 _IMAGE, _CLASS, _SPLIT = "an image", "a class folder", "a part"
-_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
 def strays(out: Path, paths: pa.ChunkedArray) -> Iterator[Problem]:
@@ -72,6 +72,6 @@ def _others(out: Path, folder: str, own: set[str], what: str) -> Iterator[Proble
 def _misleads(entry: os.DirEntry[str], what: str) -> bool:
     if not entry.name.startswith("."):
         return True
-    if os.path.isdir(entry):
-        return what == _CLASS or bool(os.listdir(entry))
-    return what == _IMAGE and entry.name.lower().endswith(_ENDINGS)
+    if what == _IMAGE:
+        return is_read_though_hidden(entry)
+    return os.path.isdir(entry) and (what == _CLASS or bool(os.listdir(entry)))

@@ -9,7 +9,7 @@ from textwrap import shorten
 from typing import Any
 
 from imagenet_prep.core.class_folders import FOLDERS
-from imagenet_prep.core.plan import Plan
+from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.errors import OtherBuildError, Problem
 from imagenet_prep.steps.places import BUILD, catalog_path, plan_path, receipts_folder
 from imagenet_prep.storage.catalogs import load_catalog, save_catalog
@@ -78,15 +78,21 @@ def claim(out: Path, plan: Plan, *, repair: bool = False) -> None:
         refuse_other(out, plan, repair=repair)
         if not plan_path(out).exists() or _note(out) != note:
             publish_bytes(plan_path(out), note)
-    if load_catalog(catalog_path(out), plan.catalog.archives) is None:
-        save_catalog(catalog_path(out), plan.catalog)
     sweep(out, shallow=FOLDERS)
 
 
-def unfinish(out: Path) -> None:
-    """Where ``build.json`` is, the build is complete; now it is not."""
+def keep_catalog(out: Path, plan: Plan) -> None:
+    """Keep the catalog for the next run, if it is not there."""
+    if load_catalog(catalog_path(out), plan.catalog.archives) is None:
+        save_catalog(catalog_path(out), plan.catalog)
+
+
+def unfinish(out: Path, todo: list[Shard]) -> None:
+    """Where ``build.json`` is, the build is complete, and where a receipt is, a shard; of ``todo`` they are not."""
     with output_errors(out / BUILD):
         (out / BUILD).unlink(missing_ok=True)
+        for shard in todo:
+            receipt_path(receipts_folder(out), shard.name).unlink(missing_ok=True)
 
 
 def _note(out: Path) -> bytes:
@@ -99,7 +105,7 @@ def _held_plan(out: Path) -> dict[str, object]:
         return unseal(_note(out))
     except ValueError as error:
         remedy = "Add --repair to the command that began this build, or --fresh to begin anew."
-        raise OtherBuildError(f"{plan_path(out)} is damaged: {error}.", remedy=remedy) from error
+        raise OtherBuildError(f"{plan_path(out)} is damaged.", remedy=remedy) from error
 
 
 def holds_receipts(out: Path) -> bool:
@@ -140,4 +146,6 @@ def _difference(key: str, held: object, wanted: object) -> Problem:
 
 
 def _told(value: object) -> str:
+    if isinstance(value, dict) and "names" in value:  # a list of images, of which the digest is kept
+        return f"a list of {value['names']:,} names ({value['xxh3_128'][:8]})"
     return "not given" if value is None else shorten(json.dumps(value), _TOLD, placeholder=" …")

@@ -14,8 +14,8 @@ _FILES_REMEDY = (
     "Put sound files in their place, and build into another folder: what a build is made of must not change."
 )
 _ARCHIVE_REMEDY = (
-    f"Compare the archive's checksum with the published one. With a sound archive of the same size, {_AGAIN}; for any "
-    "other, choose another folder."
+    "If the archive does not have the published checksum (imagenet-prep check --full), download it again, and "
+    f"{_AGAIN}."
 )
 _UNREADABLE_REMEDY = (
     f"Put it right, and {_AGAIN}. A build in another folder can do without images that are lost: --exclude FILE."

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from imagenet_prep.core.archive import PRIVATE
+from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.plan import Plan, entries_of
 from imagenet_prep.core.progress import Progress, Watch
 from imagenet_prep.core.recipe import MOVE
 from imagenet_prep.errors import OtherBuildError, Problem, UsageError
 from imagenet_prep.formats import FORMATS
+from imagenet_prep.formats.base import Format
 from imagenet_prep.sources.labels import IMAGE_NAME
 from imagenet_prep.steps.places import (
     BUILD,
@@ -32,14 +34,13 @@ from imagenet_prep.steps.places import (
 from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.publish import publish_bytes
-from imagenet_prep.storage.temporary import TEMPORARY, output_errors
+from imagenet_prep.storage.temporary import output_errors, sweep
 
 _OURS = (
     *(re.escape(name) for name in (BUILD, CLASSES, MANIFEST, EXCLUDED)),
     rf"{SPLIT_LISTS}(?:train|validation|test)\.txt",
     rf"{SET_ASIDE_FOLDER}{IMAGE_NAME}",
     rf"{re.escape(PRIVATE)}/(?:receipts/[^/]+\.receipt|catalog\.arrow)",
-    rf"(?:.*/)?{TEMPORARY}",
 )
 
 
@@ -71,10 +72,11 @@ def remove_earlier(out: Path, plan: Plan, watch: Watch) -> None:
     with held(out / PRIVATE, out, alone=True), output_errors(out):
         _refuse_moved(out)  # once more: before the folder was held, a move may have begun
         (out / BUILD).unlink(missing_ok=True)  # first what says that the build is complete
+        sweep(out, shallow=FOLDERS)
         removed = 0
         for folder, files in _walk(out):
             for path in files:
-                (out / path).unlink()
+                (out / path).unlink(missing_ok=True)
             removed += len(files)
             watch(Progress("remove", removed, 0))
             if folder not in ("", PRIVATE):
@@ -118,8 +120,9 @@ def _walk(out: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield the folders that a build may have made, the inner ones first, with the files in them that it made; paths
     are below ``out``. A folder that was put elsewhere and linked is one, too.
     """
-    pattern = re.compile("|".join((*_OURS, *(made.made for made in FORMATS.values()))))
-    tops = {path.partition("/")[0] for made in FORMATS.values() for path in made.outputs}
+    formats = _formats(out)
+    pattern = re.compile("|".join((*_OURS, *(made.made for made in formats))))
+    tops = {path.partition("/")[0] for made in formats for path in made.outputs}
     for top in sorted(tops | {SPLIT_LISTS.rstrip("/"), SET_ASIDE_FOLDER.rstrip("/"), PRIVATE}):
         for folder, _, names in os.walk(out / top, topdown=False):
             below = os.path.relpath(folder, out)
@@ -128,6 +131,18 @@ def _walk(out: Path) -> Iterator[tuple[str, list[str]]]:
     yield "", [name for name in names if pattern.fullmatch(name)]
 
 
+def _formats(out: Path) -> list[Format]:
+    """Give the formats of the earlier build; all there are, if it does not say."""
+    try:
+        names = unseal(plan_path(out).read_bytes())["formats"]
+        return [FORMATS[name] for name in names]
+    except (OSError, ValueError, KeyError, TypeError):
+        return list(FORMATS.values())
+
+
 def _freed(path: str) -> int:
-    status = os.lstat(path)
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:  # a temporary file, or another run's
+        return 0
     return status.st_size if status.st_nlink == 1 else 0

@@ -108,7 +108,8 @@ class LeftOut(NamedTuple):
 def set_aside_images(out: Path) -> list[LeftOut]:
     """Read from the manifest of a finished build what was set aside, in the order of the shards."""
     columns = ["split", "archive", "container", "name", "offset", "size", "set_aside"]
-    rows = pq.read_table(out / MANIFEST, columns=columns, filters=pc.field("set_aside").is_valid())
+    with (out / MANIFEST).open("rb") as file:
+        rows = pq.read_table(file, columns=columns, filters=pc.field("set_aside").is_valid())
     return [LeftOut(row["split"], row["size"], _why(row)) for row in rows.to_pylist()]
 
 

@@ -18,7 +18,7 @@ from imagenet_prep.core.task import SET_ASIDE, ShardTask
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.formats import format_named
-from imagenet_prep.steps.building.claim import claim, refuse_other, unfinish
+from imagenet_prep.steps.building.claim import claim, keep_catalog, refuse_other, unfinish
 from imagenet_prep.steps.building.failures import Failures
 from imagenet_prep.steps.building.finish import finish, finished
 from imagenet_prep.steps.building.fresh import remove_earlier, size_of_earlier
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # symbolic link, which takes a block where its path is long.
 _ROW_BYTES = 256
 _SYMLINK_BYTES = 4096
+_NAMED = 5  # damaged shards
 
 
 def run_stages(
@@ -57,8 +58,9 @@ def run_stages(
     alone = options.transfer == MOVE or options.on_bad == SET_ASIDE  # which leaves out what another run may write
     with held(out / PRIVATE, out, alone=alone):
         refuse_other(out, the_plan)  # before the folder was held, another run may have claimed it
+        keep_catalog(out, the_plan)
         if todo:
-            unfinish(out)
+            unfinish(out, todo)
         _begin_move(out, prepared, archives)
         written = _write(out, the_plan, todo, archives, options, engine, watch)
         accounts = None if todo or options.repair else finished(out, the_plan)
@@ -94,7 +96,10 @@ def _with_damaged(out: Path, prepared: Prepared, engine: Engine, watch: Watch) -
     """What is to be done, and the shards that only seem finished."""
     todo = {str(shard.name) for shard in prepared.todo}
     seem_finished = [shard for shard in prepared.plan.shards if str(shard.name) not in todo]
-    todo |= damaged(out, prepared.plan, seem_finished, engine, watch)
+    found = damaged(out, prepared.plan, seem_finished, engine, watch)
+    named = f": {', '.join(sorted(found)[:_NAMED])}{' …' if len(found) > _NAMED else ''}" if found else ""
+    watch(Note(f"Read {len(seem_finished):,} finished shards back: {len(found):,} are damaged{named}."))
+    todo |= found
     return [shard for shard in prepared.plan.shards if str(shard.name) in todo]
 
 
@@ -137,7 +142,8 @@ def _write(
     done = read = written = 0
     failures = Failures()
     tasks = (_task(the_plan, shard, out, archives, options) for shard in todo)
-    watch(Progress("write", 0, images, 0, size))
+    if todo:
+        watch(Progress("write", 0, images, 0, size))
     for outcome in engine.run(make_shard, tasks, lost=failures.lost):
         done += outcome.images
         read += outcome.bytes_read

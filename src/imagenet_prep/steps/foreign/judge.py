@@ -12,6 +12,7 @@ from imagenet_prep.core.foreign.judgement import (
     judge_labels,
     missing,
     same_images,
+    shared_images,
     strangers,
     unknown_classes,
 )
@@ -39,7 +40,9 @@ class Judged:
 
 
 def judge(found: FoundSet, parts: Sequence[Seen], *, complete: bool) -> Judged:
-    """Judge a data set by all its parts, in order; if they are not ``complete``, nothing is said to be missing."""
+    """Judge a data set by all its parts, in order. If they are not ``complete``, or a process died over one, nothing is
+    said to be missing.
+    """
     by_split: dict[str, list[Seen]] = {}
     for part in parts:
         by_split.setdefault(part.split, []).append(part)
@@ -51,8 +54,9 @@ def judge(found: FoundSet, parts: Sequence[Seen], *, complete: bool) -> Judged:
     for split in splits:
         result.problems += strangers(split)
         result.remarks += same_images(split, place)
-    result.problems += doubled_names(splits)
-    if complete:
+    result.remarks += shared_images(splits, place)
+    result.problems += doubled_names([*splits, *_astray(splits)])
+    if complete and not any(part.lost for part in parts):
         result.problems += missing(splits, place)
     facts = tuple(_facts(split, labels[split.name]) for split in splits)
     result.facts = ForeignSet(found.layout, place, facts)
@@ -61,6 +65,13 @@ def judge(found: FoundSet, parts: Sequence[Seen], *, complete: bool) -> Judged:
 
 def _rank(name: str) -> tuple[int, str]:
     return _ORDER.index(name) if name in _ORDER else len(_ORDER), name
+
+
+def _astray(splits: Sequence[SplitColumns]) -> Iterator[SplitColumns]:
+    for split in splits:
+        parts = [part.astray for part in split.parts if part.astray]
+        if parts:
+            yield SplitColumns(split.name, parts)
 
 
 def _facts(split: SplitColumns, labels: str) -> ForeignSplit:

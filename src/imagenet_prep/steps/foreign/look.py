@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from imagenet_prep.formats.example import Value, parse
 from imagenet_prep.formats.framing import read_records
 from imagenet_prep.images import NotAnImageError, decode, inspect
 from imagenet_prep.sources.folder import FolderTask, run_folder_task
+from imagenet_prep.sources.found import is_read_though_hidden
 from imagenet_prep.sources.survey import Part
 
 # As ImageNet names them, with any ending, and with the WNID behind the name, as in Hugging Face's archives.
@@ -80,7 +81,7 @@ def look(task: Look) -> Seen:
 def look_in_vain(task: Look) -> Seen:
     """Say that the process that looked at a part died, and the next one, too."""
     place = task.place if isinstance(task, ShardLook) else printable(str(task.path / task.part.name))
-    seen = Seen(task.data_set, task.split, task.position, place, whole=False)
+    seen = Seen(task.data_set, task.split, task.position, place, whole=False, lost=True)
     seen.problems.append(Problem(place, "was not read: the process that read it died twice"))
     return seen
 
@@ -191,6 +192,9 @@ def _folder(task: FolderLook) -> Seen:
     (found,) = run_folder_task(FolderTask(0, str(task.path), task.role, (task.part,), validation_truth()))
     for problem in found.problems:
         seen.add_problem(problem)
+    seen.astray = _astray(task, seen, found.problems)
+    if found.ignored and task.part.name:
+        _add_hidden(seen, task)
     start = 0
     for row, length in enumerate(found.lengths):
         name = found.names[start : start + length].decode()
@@ -199,6 +203,28 @@ def _folder(task: FolderLook) -> Seen:
         _add(seen, name, ORIGINS.index(task.role), found.class_indexes[row], NO_LABEL, image)
         seen.size += found.sizes[row]
     return seen
+
+
+def _astray(task: FolderLook, seen: Seen, problems: Iterable[Problem]) -> Seen | None:
+    """Give the images that are told not to belong here: they count nowhere, but their names may be there twice."""
+    astray = Seen(task.data_set, task.split, task.position, seen.place, within=seen.within)
+    for name in (os.path.basename(problem.member or "") for problem in problems):
+        if _NAME.fullmatch(name):
+            _add(astray, name, *_origin_and_class(name), NO_LABEL, b"")
+    return astray if len(astray) else None
+
+
+def _add_hidden(seen: Seen, task: FolderLook) -> None:
+    reason = "is hidden, but readers such as torchvision do not pass it over"
+    try:
+        with os.scandir(task.path / task.part.name) as listed:
+            hidden = sorted(each.name for each in listed if each.name.startswith(".") and is_read_though_hidden(each))
+    except OSError as error:
+        place = printable(str(error.filename or task.path / task.part.name))
+        seen.add_problem(Problem(place, f"cannot be read: {error.strerror or error}"))
+        return
+    for name in hidden:
+        seen.add_problem(Problem(seen.place, reason, seen.within + printable(name)))
 
 
 def _file(seen: Seen, task: FolderLook, name: str) -> bytes:

@@ -35,6 +35,7 @@ TFDS = Schema("TFRecord of TensorFlow Datasets", "image", "label", "file_name", 
 _DEEPEST = 4  # folders below the one that was given: tfds/imagenet2012/5.1.0 is three deep
 _MOST_FOLDERS = 20_000
 _MOST_KEYS = 10  # in a message
+_MOST_NAMED = 100  # files of one series that are no shards
 _NUMBERED = re.compile(r"(?P<before>.*?)-?(?P<index>\d{5,9})-of-(?P<count>\d{5,9})(?:\.tfrecords?)?", re.ASCII)
 _PLAIN = re.compile(r"(?P<before>.*)\.tfrecords?")
 _SPLIT = re.compile(r"(?<![a-z])(train|training|validation|valid|val|dev|eval|test|testing)(?![a-z])")
@@ -150,6 +151,8 @@ def _found_set(out: Path, root: Path, schema: Schema, several: list[_Series]) ->
             place = printable(str(path.relative_to(out)))
             position = len(found.looks)
             found.looks.append(ShardLook(0, series.split, position, path, place, index, path.stat().st_size, schema))
+    for folder, before in dict.fromkeys((series.folder, series.before) for series in several if series.count):
+        found.problems += _no_shards(folder, before)
     found.problems += _doubled_splits(root, several)
     found.promised = promised_lengths(root, found, needed=schema is TFDS)
     compare_labels(root, found)
@@ -166,6 +169,19 @@ def _missing_shards(series: _Series) -> Iterator[Problem]:
     beyond = sorted(index for index in series.shards if index >= series.count)
     if beyond:
         yield Problem(place, f"there are shards with numbers that are too high: {ranges(beyond)}")
+
+
+def _no_shards(folder: Path, before: str) -> Iterator[Problem]:
+    """Name files beside shards whose names begin like theirs: readers are given patterns."""
+    place, pattern = printable(str(folder)), printable(f"{before}-*")
+    with os.scandir(folder) as listed:
+        names = (entry.name for entry in listed if entry.name.startswith(f"{before}-") and not is_folder(entry))
+        others = sorted(name for name in names if not (_NUMBERED.fullmatch(name) or _PLAIN.fullmatch(name)))
+    for name in others[:_MOST_NAMED]:
+        yield Problem(place, f"is no shard, but a pattern such as {pattern} takes it for one", printable(name))
+    if len(others) > _MOST_NAMED:
+        more = len(others) - _MOST_NAMED
+        yield Problem(place, f"and {more:,} more files that are no shards, but that {pattern} takes for some")
 
 
 def _doubled_splits(root: Path, several: list[_Series]) -> Iterator[Problem]:
