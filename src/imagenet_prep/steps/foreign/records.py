@@ -36,7 +36,7 @@ _DEEPEST = 4  # folders below the one that was given: tfds/imagenet2012/5.1.0 is
 _MOST_FOLDERS = 20_000
 _MOST_KEYS = 10  # in a message
 _MOST_NAMED = 100  # files of one series that are no shards
-_NUMBERED = re.compile(r"(?P<before>.*?)-?(?P<index>\d{5,9})-of-(?P<count>\d{5,9})(?:\.tfrecords?)?", re.ASCII)
+_NUMBERED = re.compile(r"(?P<before>.*?)-?(?P<index>\d{5,9})-of-(?P<count>\d{5,9})(?P<ending>\.tfrecords?|)", re.ASCII)
 _PLAIN = re.compile(r"(?P<before>.*)\.tfrecords?")
 _SPLIT = re.compile(r"(?<![a-z])(train|training|validation|valid|val|dev|eval|test|testing)(?![a-z])")
 _SPLIT_OF = {"train": TRAIN, "training": TRAIN, "test": TEST, "testing": TEST}  # all others are validation
@@ -89,14 +89,17 @@ def find_record_sets(out: Path) -> tuple[list[FoundSet], list[Problem]]:
 
 
 def _all_series(out: Path) -> list[_Series]:
-    found: dict[tuple[Path, str, int], _Series] = {}
+    found: dict[tuple[Path, str, int, str], _Series] = {}
     for path in _files(out):
+        if path.name.startswith("."):  # patterns pass it over
+            continue
         numbered, plain = _NUMBERED.fullmatch(path.name), _PLAIN.fullmatch(path.name)
         match = numbered or plain
         if match:
             count, index = (int(numbered["count"]), int(numbered["index"])) if numbered else (0, 0)
-            key = path.parent, match["before"], count
-            found.setdefault(key, _Series(*key)).shards[index] = path
+            series = _Series(path.parent, match["before"], count)
+            key = path.parent, match["before"], count, numbered["ending"] if numbered else ""
+            found.setdefault(key, series).shards[index] = path
     return sorted(found.values(), key=lambda series: (str(series.folder), series.before, series.count))
 
 
