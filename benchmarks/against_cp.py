@@ -28,12 +28,12 @@ def main() -> None:
     size = sum(path.stat().st_size for path in archives)
     options.scratch.mkdir(parents=True, exist_ok=True)
     print(machine(options.archives, options.scratch), f"· {size / 1e9:.2f} GB", flush=True)
-    build = (*PREP, "build", "--quiet", "--jobs", str(options.jobs), *_recipe(archives, options.hold_out), *archives)
+    build = (*PREP, "build", "--quiet", "--jobs", str(options.jobs), *recipe(archives, options.hold_out), *archives)
     pairs = alternate(
         options.pairs,
         "cp",
         lambda: _copy(archives, options.scratch),
-        lambda: _build(build, archives, options.scratch),
+        lambda: timed_build(build, archives, options.scratch),
     )
     summary(pairs, "cp", size)
 
@@ -48,7 +48,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _recipe(archives: list[Path], hold_out: int) -> list[str]:
+def recipe(archives: list[Path], hold_out: int) -> list[str]:
     """Build every split that the archives have images for."""
     splits = ["train", "test"] if len(archives) == 1 else ["train", "test", "validation"]
     return [f"--test-per-class={hold_out}", *(f"--split={split}" for split in splits)]
@@ -60,7 +60,8 @@ def _copy(archives: list[Path], scratch: Path) -> Cost:
         return run(("bash", "-c", COPY, "bash", *archives, folder))
 
 
-def _build(command: tuple[str | Path, ...], archives: list[Path], scratch: Path) -> Cost:
+def timed_build(command: tuple[str | Path, ...], archives: list[Path], scratch: Path) -> Cost:
+    """Run a build into a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         settle(archives, scratch)
         return run((*command, Path(folder) / "out"))

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 from statistics import median
 
-from measure import PREP, Cost, machine, run, settle
+from against_cp import recipe, timed_build
+from measure import PREP, Cost, machine
 
 WITHOUT = (
     "import os; from imagenet_prep.storage import tree; os.fsync = lambda _: None; "
     "tree._sync_file_system = lambda _: None; from imagenet_prep.__main__ import main; main()"
 )
-SYNCED_ONCE = '"$@" && sync -- "${@: -1}"'
+SYNCED_ONCE = '"$@" && sync --file-system -- "${@: -1}"'
 
 
 def main() -> None:
@@ -31,12 +31,12 @@ def main() -> None:
     archives = sorted(options.archives.glob("*.tar"))
     options.scratch.mkdir(parents=True, exist_ok=True)
     print(machine(options.archives, options.scratch), f"· {options.format}", flush=True)
-    recipe = ("build", "--quiet", f"--jobs={options.jobs}", "--format", options.format, "--test-per-class=2", *archives)
-    safe, without = (*PREP, *recipe), (sys.executable, "-c", WITHOUT, *recipe)
+    work = ("build", "--quiet", f"--jobs={options.jobs}", "--format", options.format, *recipe(archives, 2), *archives)
+    safe, without = (*PREP, *work), (sys.executable, "-c", WITHOUT, *work)
     commands = (safe, without, ("bash", "-c", SYNCED_ONCE, "bash", *without))
     ratios = []
     for number in range(options.pairs + 1):
-        costs = [_build(command, archives, options.scratch) for command in commands]
+        costs = [timed_build(command, archives, options.scratch) for command in commands]
         print(_line(costs), "" if number else "(not counted)", flush=True)
         ratios += [(costs[0].wall / costs[1].wall, costs[0].wall / costs[2].wall)] if number else []
     alone, synced = (median(values) for values in zip(*ratios, strict=True))
@@ -51,12 +51,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--format", choices=("tfrecord", "folders"), default="tfrecord")
     return parser.parse_args()
-
-
-def _build(command: tuple[str | Path, ...], archives: list[Path], scratch: Path) -> Cost:
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        settle(archives, scratch)
-        return run((*command, Path(folder) / "out"))
 
 
 def _line(costs: list[Cost]) -> str:
