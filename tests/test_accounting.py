@@ -469,7 +469,13 @@ class TestDecoding:
             with pytest.raises(KeyboardInterrupt):
                 imagenet_prep.build(source, out, replace(self.options, check="decode"))
         assert [path.name for path in (out / "set-aside").iterdir()] == ["n01440764_9.JPEG"]
+        (out / "set-aside/mine.JPEG").write_bytes(b"mine")
         assert imagenet_prep.build(source, out, self.options).accounts.set_aside == 0
+        assert (out / "set-aside/mine.JPEG").read_bytes() == b"mine"
+        (out / "set-aside/mine.JPEG").unlink()
+        (out / "build.json").unlink()
+        imagenet_prep.build(source, out, self.options)
+        assert not (out / "set-aside").exists()
         imagenet_prep.build(source, tmp_path / "undisturbed", self.options)
         assert contents(out) == contents(tmp_path / "undisturbed")
 

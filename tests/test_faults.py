@@ -552,6 +552,24 @@ class TestInterrupts:
         assert set(codes) <= {130, 0}  # 0: it was done before
         assert codes.count(130) >= 3
 
+    def test_a_closed_terminal_is_an_interrupt(self, make: Callable[..., Build]) -> None:
+        build = make()
+        command = build.start(jobs=2)
+        assert command.stderr
+        assert command.stderr.readline() == "Indexing …\n"
+        os.killpg(command.pid, signal.SIGHUP)
+        said = command.communicate(timeout=10)[1]
+        assert command.returncode == 130
+        assert said.splitlines()[-1] == "Interrupted. The same command again goes on where this one stopped."
+        build.assert_nothing_left()
+        build.assert_goes_on()
+
+    def test_without_any_output_a_build_is_done_all_the_same(self, make: Callable[..., Build]) -> None:
+        build = make()
+        arguments = [sys.executable, "-m", "imagenet_prep", "build", str(build.source), str(build.out), *build.recipe]
+        subprocess.run(["bash", "-c", '"$@" >&- 2>&- <&-', "bash", *arguments], check=True, timeout=60)
+        assert contents(build.out) == build.want
+
     def test_an_interrupt_just_as_a_file_is_made(self, make: Callable[..., Build]) -> None:
         build = make()
         command = build.start(fault=interrupted_at(".build.json."))

@@ -804,7 +804,16 @@ class TestDocuments:
             f"{tmp_path}/dataset_info.json: promises 4 records of validation: not one shard"
         ]
 
-    @pytest.mark.parametrize("text", ["", "[]", '{"splits": [{"name": "train", "shardLengths": ["x"]}]}', "[" * 9999])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "[]",
+            '{"splits": [{"name": "train", "shardLengths": ["x"]}]}',
+            "[" * 9999,
+            '{"splits": [{"name": "train", "shardLengths": [Infinity]}]}',
+        ],
+    )
     def test_a_document_that_is_none_is_named(self, tmp_path: Path, text: str) -> None:
         (write_tfds(tmp_path) / "dataset_info.json").write_text(text)
 

@@ -205,6 +205,41 @@ class TestFresh:
         (out / "notes.txt").unlink()
         assert contents(out) == contents(other)
 
+    def test_a_folder_of_the_build_that_was_put_elsewhere_is_emptied_too(
+        self, miniature: Miniature, out: Path, tmp_path: Path
+    ) -> None:
+        shutil.move(out / "tfrecord", tmp_path / "elsewhere")
+        (out / "tfrecord").symlink_to(tmp_path / "elsewhere")
+        imagenet_prep.build(miniature.root, out, OTHER)
+        assert not list((tmp_path / "elsewhere").glob("*-of-00003"))
+        assert imagenet_prep.audit(out, AuditOptions(jobs=1)).shards == 3
+
+    def test_moved_files_stay_though_the_log_is_lost(self, folder_source: Path, tmp_path: Path) -> None:
+        source = shutil.copytree(folder_source, tmp_path / "in")
+        out = tmp_path / "data"
+        move = BuildOptions(formats=("folders",), test_per_class=1, transfer="move", jobs=1)
+        imagenet_prep.build(source, out, move)
+        (out / ".imagenet-prep/undo.jsonl").unlink()
+        before = inodes(out)
+        with pytest.raises(OtherBuildError) as caught:
+            imagenet_prep.build(folder_source, out, replace(move, transfer="copy", fresh=True))
+        assert caught.value.remedy == "There is no undo log to put them back by: take them out of the folder first."
+        assert inodes(out) == before
+
+    def test_a_move_that_begins_beside_it_is_seen_under_the_lock(
+        self, miniature: Miniature, out: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def begun_meanwhile(*of: object) -> None:
+            """Another run begins a move between the first look and the lock."""
+            (out / ".imagenet-prep/undo.jsonl").touch()
+
+        monkeypatch.setattr(stages, "check_space", begun_meanwhile)
+        before = inodes(out)
+        with pytest.raises(OtherBuildError, match="holds files that were moved there"):
+            imagenet_prep.build(miniature.root, out, OTHER)
+        (out / ".imagenet-prep/undo.jsonl").unlink()
+        assert inodes(out) == before
+
     def test_while_another_build_holds_the_folder_nothing_is_removed(self, miniature: Miniature, out: Path) -> None:
         before = inodes(out)
         descriptor = os.open(out / ".imagenet-prep", os.O_RDONLY)
@@ -308,6 +343,18 @@ DAMAGED = {
     "splits/train.txt": "",
     "tfrecord/dataset_info.json": "",
 }
+
+
+def test_who_leaves_images_out_wants_to_be_alone(miniature: Miniature, out: Path) -> None:
+    """Another run at the same time would perhaps write what this one sets aside."""
+    descriptor = os.open(out / ".imagenet-prep", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        imagenet_prep.build(miniature.root, out, replace(RECIPE, on_bad="fail"))  # finished: both may be there
+        with pytest.raises(OtherBuildError, match="Another run is at work"):
+            imagenet_prep.build(miniature.root, out, replace(RECIPE, on_bad="set-aside"))
+    finally:
+        os.close(descriptor)
 
 
 class TestRepair:
