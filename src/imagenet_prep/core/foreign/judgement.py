@@ -132,6 +132,7 @@ def strangers(split: SplitColumns) -> list[Problem]:
     rows = np.flatnonzero(split.origins != ORIGINS.index(split.origin))
 
     def reason(row: int) -> str:
+        """Say where it comes from."""
         return f"is of the {ORIGINS[int(split.origins[row])]} set, among images of {split.origin}"
 
     return list(_named(split, rows, reason, f"images of {split.name} are of another set"))

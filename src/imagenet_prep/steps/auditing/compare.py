@@ -77,7 +77,7 @@ def _raise_any(out: Path, found: dict[str, list[Problem]], unread: list[Problem]
     if problems:
         only_bad = len(problems) == len(found[_BAD_REMEDY])
         what = "is what was built, but has images that do not decode" if only_bad else "is not what was built"
-        count = f"{len(problems):,} {'images' if only_bad else 'differences'}" if len(problems) > 1 else "1"
+        count = f"{len(problems):,} {'image' if only_bad else 'difference'}{'s' if len(problems) > 1 else ''}"
         remedies = (remedy for remedy, of_kind in found.items() if of_kind)
         raise AuditError(f"{out} {what}: {count}:", (*problems, *unread), " ".join(remedies))
     if unread:

@@ -98,7 +98,7 @@ def _with_damaged(out: Path, prepared: Prepared, engine: Engine, watch: Watch) -
     seem_finished = [shard for shard in prepared.plan.shards if str(shard.name) not in todo]
     found = damaged(out, prepared.plan, seem_finished, engine, watch)
     named = f": {', '.join(sorted(found)[:_NAMED])}{' …' if len(found) > _NAMED else ''}" if found else ""
-    watch(Note(f"Read {len(seem_finished):,} finished shards back: {len(found):,} are damaged{named}."))
+    watch(Note(f"Read {len(seem_finished):,} finished shards back: {len(found):,} damaged{named}."))
     todo |= found
     return [shard for shard in prepared.plan.shards if str(shard.name) in todo]
 
