@@ -7,6 +7,7 @@ import os
 import pytest
 
 from imagenet_prep.storage import tree
+from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
 
 @pytest.fixture
@@ -15,3 +16,16 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(os, "sync", lambda: None)
     monkeypatch.setattr(tree, "_sync_file_system", lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def two_classes(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
+    """Archives of two classes, with a text file and a PNG among the images; nobody changes them."""
+    options = MiniatureOptions(
+        wnids=("n01440764", "n02917067"),
+        images_per_class=6,
+        validation_per_class=2,
+        quirks=("text", "png"),
+        boxes=False,
+    )
+    return write_miniature(tmp_path_factory.mktemp("two-classes"), options)

@@ -34,7 +34,7 @@ from imagenet_prep.formats.example import int64_entry
 from imagenet_prep.formats.framing import masked
 from imagenet_prep.steps.auditing import compare as audit_step
 from imagenet_prep.storage.documents import seal, unseal
-from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from imagenet_prep.testing import Miniature
 
 RECIPE = BuildOptions(
     formats=("tfrecord", "tfds", "folders"), test_per_class=1, shards={"train": 3}, jobs=1, on_bad="set-aside"
@@ -48,15 +48,8 @@ pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
 
 @pytest.fixture(scope="module")
-def miniature(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
-    options = MiniatureOptions(
-        wnids=("n01440764", "n02917067"),
-        images_per_class=6,
-        validation_per_class=2,
-        quirks=("text", "png"),
-        boxes=False,
-    )
-    return write_miniature(tmp_path_factory.mktemp("archives"), options)
+def miniature(two_classes: Miniature) -> Miniature:
+    return two_classes
 
 
 @pytest.fixture(scope="module")

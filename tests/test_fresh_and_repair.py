@@ -31,15 +31,8 @@ pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
 
 @pytest.fixture(scope="module")
-def miniature(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
-    options = MiniatureOptions(
-        wnids=("n01440764", "n02917067"),
-        images_per_class=6,
-        validation_per_class=2,
-        quirks=("text", "png"),
-        boxes=False,
-    )
-    return write_miniature(tmp_path_factory.mktemp("archives"), options)
+def miniature(two_classes: Miniature) -> Miniature:
+    return two_classes
 
 
 @pytest.fixture(scope="module")
