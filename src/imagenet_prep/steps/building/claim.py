@@ -87,11 +87,13 @@ def keep_catalog(out: Path, plan: Plan) -> None:
         save_catalog(catalog_path(out), plan.catalog)
 
 
-def unfinish(out: Path, todo: list[Shard]) -> None:
-    """Where ``build.json`` is, the build is complete, and where a receipt is, a shard; of ``todo`` they are not."""
+def unfinish(out: Path, damaged: list[Shard]) -> None:
+    """Where ``build.json`` is, the build is complete, and where a receipt is, a shard: now they are not. The receipts
+    of others are left alone, because another run may have just written them.
+    """
     with output_errors(out / BUILD):
         (out / BUILD).unlink(missing_ok=True)
-        for shard in todo:
+        for shard in damaged:
             receipt_path(receipts_folder(out), shard.name).unlink(missing_ok=True)
 
 

@@ -60,7 +60,8 @@ def run_stages(
         refuse_other(out, the_plan)  # before the folder was held, another run may have claimed it
         keep_catalog(out, the_plan)
         if todo:
-            unfinish(out, todo)
+            known = {shard.name for shard in prepared.todo}
+            unfinish(out, [shard for shard in todo if shard.name not in known])
         _begin_move(out, prepared, archives)
         written = _write(out, the_plan, todo, archives, options, engine, watch)
         accounts = None if todo or options.repair else finished(out, the_plan)
