@@ -273,7 +273,7 @@ class TestExitCodes:
         failed = command(*arguments)
         assert failed.returncode == 4
         assert failed.stderr.endswith(
-            "\nOr go on here without them: --on-bad set-aside leaves bad images out, and keeps their bytes beside it.\n"
+            "\nOr go on here without them: --on-bad set-aside leaves bad images out, and keeps their bytes.\n"
         )
         for _ in range(2):
             done = command(*arguments, "--on-bad", "set-aside", "--quiet")

@@ -108,6 +108,10 @@ class TestASoundBuild:
         shown = command("audit", out, "--jobs", 1).stdout
         assert shown.endswith(".imagenet-prep is missing: this build can neither be resumed nor repaired.\n")
 
+    def test_whatever_bytes_the_name_of_its_folder_has(self, built: Path, tmp_path: Path) -> None:
+        odd = shutil.copytree(built, tmp_path / os.fsdecode(b"no UTF-8: \xff"))
+        assert imagenet_prep.audit(odd, ONE_PROCESS).shards == 5
+
     def test_nothing_is_written(self, built: Path) -> None:
         before = {path: path.lstat().st_mtime_ns for path in (built, *built.rglob("*"))}
         imagenet_prep.audit(built, ONE_PROCESS)

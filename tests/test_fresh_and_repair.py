@@ -147,6 +147,14 @@ class TestFresh:
             imagenet_prep.build(tmp_path / "link", out, replace(OTHER, test_per_class=1))
         assert inodes(out) == before
 
+    def test_nor_if_a_folder_of_it_was_put_elsewhere_and_is_the_source(self, out: Path, tmp_path: Path) -> None:
+        shutil.move(out / "folders", tmp_path / "elsewhere")
+        (out / "folders").symlink_to(tmp_path / "elsewhere")
+        before = inodes(tmp_path / "elsewhere")
+        with pytest.raises(UsageError, match="where an earlier build is to be taken away"):
+            imagenet_prep.build(tmp_path / "elsewhere", out, replace(OTHER, test_per_class=1))
+        assert inodes(tmp_path / "elsewhere") == before
+
     def test_nor_if_the_images_themselves_are_links_to_it(self, out: Path, tmp_path: Path) -> None:
         links = BuildOptions(formats=("folders",), test_per_class=0, transfer="symlink", jobs=1)
         imagenet_prep.build(out / "folders", tmp_path / "linked", links)

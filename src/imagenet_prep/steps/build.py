@@ -30,7 +30,7 @@ from imagenet_prep.formats import format_named
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source, source_paths
 from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, paths_of
-from imagenet_prep.steps.places import BUILD, catalog_path, plan_path, receipts_folder, undo_log_path
+from imagenet_prep.steps.places import BUILD, catalog_path, holds_receipts, plan_path, undo_log_path
 from imagenet_prep.storage.temporary import output_errors, sweep
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ class BuildOptions(PlanOptions):
         """Raise UsageError for what cannot be done."""
         PlanOptions.__post_init__(self)  # super() does not find the class in a dataclass with slots
         if self.on_bad not in ON_BAD or self.check not in (HEADER, DECODE):
-            raise UsageError(
-                f"on_bad is one of {', '.join(ON_BAD)}, and check one of {HEADER}, {DECODE}.",
-            )
+            raise UsageError(f"on_bad is one of {', '.join(ON_BAD)}, and check one of {HEADER}, {DECODE}.")
         if self.check == DECODE and self.transfer != COPY:
             raise UsageError(
                 f"With the transfer {self.transfer} no image is read.",
@@ -99,9 +97,8 @@ def build(
     sources, out = source_paths(source), Path(out)
     with _swept(out), _engine(options, executor) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
-        from imagenet_prep.steps.building.stages import (
-            run_stages,  # with Arrow, which the index has loaded while it waited
-        )
+        # With Arrow, which the index has loaded while it waited.
+        from imagenet_prep.steps.building.stages import run_stages
 
         report = run_stages(catalog, archives, out, options, engine, watch)
     return replace(report, seconds=time.monotonic() - started)
@@ -185,7 +182,7 @@ def _refuse_foreign(out: Path) -> None:
     if not nearest.is_dir():
         raise OutputError(f"{nearest} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")
     # The private folder alone is a build that has just begun: another run's, or one that was stopped at once.
-    ours = plan_path(out).exists() or undo_log_path(out).exists() or any(receipts_folder(out).glob("*.receipt"))
+    ours = plan_path(out).exists() or undo_log_path(out).exists() or holds_receipts(out)
     if not ours and (out / BUILD).exists():
         raise OtherBuildError(
             f"{out} holds a build whose {PRIVATE} is gone.",

@@ -34,6 +34,11 @@ def plan_path(out: Path) -> Path:
     return out / PRIVATE / "plan.json"
 
 
+def holds_receipts(out: Path) -> bool:
+    """Whether any shard in a folder was ever finished."""
+    return any(receipts_folder(out).glob("*.receipt"))
+
+
 def is_build(out: Path) -> bool:
     """Whether a folder holds a build of this program, finished or not, sound or damaged."""
     return (out / BUILD).exists() or plan_path(out).exists()

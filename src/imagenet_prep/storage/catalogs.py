@@ -7,6 +7,7 @@ fits.
 from __future__ import annotations
 
 import json
+import mmap
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -85,8 +86,8 @@ def load_catalog(path: Path, archives: tuple[Archive, ...] | None = None) -> Cat
     or if a bit of it is wrong.
     """
     try:
-        with pa.memory_map(str(path)) as file:
-            body = _proved(file.read_buffer())
+        with path.open("rb") as file:  # Arrow itself opens no path that is not UTF-8
+            body = _proved(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
         with pa.ipc.open_file(body) as reader:
             document = _document(reader)
             stored = _stored_archives(document)

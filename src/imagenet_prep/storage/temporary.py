@@ -17,7 +17,6 @@ from imagenet_prep.errors import OutputError
 _HOST = re.sub(
     r"[^\w-]", "_", socket.gethostname()
 )  # a process number means nothing on another machine of a shared disk
-TEMPORARY = r"\.[^/]+\.[\w-]+\.\d+\.part"  # of any machine
 _OF_THIS_HOST = re.compile(rf"\..+\.{_HOST}\.(\d+)\.part")
 _AGAIN = "Then run the same command again: finished shards are kept."
 _REMEDIES = {

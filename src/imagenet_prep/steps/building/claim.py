@@ -11,7 +11,7 @@ from typing import Any
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.errors import OtherBuildError, Problem
-from imagenet_prep.steps.places import BUILD, catalog_path, plan_path, receipts_folder
+from imagenet_prep.steps.places import BUILD, catalog_path, holds_receipts, plan_path, receipts_folder
 from imagenet_prep.storage.catalogs import load_catalog, save_catalog
 from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.lock import turn
@@ -108,11 +108,6 @@ def _held_plan(out: Path) -> dict[str, object]:
     except ValueError as error:
         remedy = "Add --repair to the command that began this build, or --fresh to begin anew."
         raise OtherBuildError(f"{plan_path(out)} is damaged.", remedy=remedy) from error
-
-
-def holds_receipts(out: Path) -> bool:
-    """Whether any shard in a folder was ever finished."""
-    return any(receipts_folder(out).glob("*.receipt"))
 
 
 def _is_of(out: Path, plan: Plan) -> bool:

@@ -9,7 +9,7 @@ from imagenet_prep.errors import PrepError, Problem, SourceError
 
 _SHARDS_MISSING = "their shards were not written, all others are finished:"
 _AGAIN = "run the same command again"
-_LEAVE_OUT = "Or go on here without them: --on-bad set-aside leaves bad images out, and keeps their bytes beside it."
+_LEAVE_OUT = "Or go on here without them: --on-bad set-aside leaves bad images out, and keeps their bytes."
 _FILES_REMEDY = (
     "Put sound files in their place, and build into another folder: what a build is made of must not change."
 )

@@ -105,7 +105,10 @@ def _says_moved(path: Path) -> bool:
 
 
 def _inside(out: Path, paths: Iterable[str]) -> list[str]:
-    return [path for path in paths if Path(path).resolve().is_relative_to(out.resolve())]
+    """Give the paths that lead into ``out``, or into a folder that is linked there."""
+    linked = [path for path in out.iterdir() if path.is_symlink()] if out.exists() else []
+    roots = [path.resolve() for path in (out, *linked)]
+    return [path for path in paths if any(Path(path).resolve().is_relative_to(root) for root in roots)]
 
 
 def _first_images(plan: Plan, archives: tuple[str, ...]) -> Iterator[str]:
