@@ -18,6 +18,7 @@ from imagenet_prep.platform import check_platform
 from imagenet_prep.version import __version__
 
 _COMMANDS = {  # name → module and help; a module is loaded when its command runs, so that --help is quick
+    "fetch": "Get the archives; say how, and what is there of them.",
     "check": "Say what a source holds, what is wrong with it, and what can be built from it.",
     "build": "Make a data set from archives or folders: the main job.",
     "audit": "Read every record of a data set back and compare.",
@@ -62,8 +63,9 @@ def cli() -> None:
     """From ILSVRC2012, as archives or folders, to training data: verified, labelled, split, shuffled.
 
     \b
-    imagenet-prep build ARCHIVES DATA   the whole job; the same command again goes on where it stopped
     imagenet-prep demo                  try it in seconds, with nothing downloaded
+    imagenet-prep fetch ARCHIVES        how to get the archives, and what is there of them
+    imagenet-prep build ARCHIVES DATA   the whole job; the same command again goes on where it stopped
     """  # noqa: D301 — the backslash is click's mark for lines to leave as they are
 
 
@@ -89,7 +91,7 @@ def run() -> NoReturn:
         _drop_output()
         _leave(0)
     except (KeyboardInterrupt, click.Abort):
-        goes_on = any(verb in sys.argv for verb in ("build", "undo"))
+        goes_on = any(verb in sys.argv for verb in ("build", "undo", "fetch")) and "--check" not in sys.argv
         said = "Interrupted." + " The same command again goes on where this one stopped." * goes_on
         click.echo(json.dumps({"event": "interrupted", "summary": said}) if "--json" in sys.argv else said, err=True)
         # At once: an interrupt can catch a lock in any state, and Python would wait for every thread to end.

@@ -15,6 +15,8 @@ from imagenet_prep.errors import UsageError
 if TYPE_CHECKING:
     from imagenet_prep.core.taxonomy import Taxonomy
 
+_UNITS = {None: 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+
 class_map_option = click.option(
     "--class-map",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -40,6 +42,15 @@ def share(text: str | None, option: str) -> float:
     if not percent or not 0 < float(percent[1]) <= 100:
         raise UsageError(f"{option} {text} is not a share above 0% and at most 100%, such as 2.5%.")
     return float(percent[1]) / 100
+
+
+def rate(_context: click.Context, _option: click.Parameter, text: str | None) -> int:
+    """Read bytes a second, such as ``20MB``, ``500 kB`` or ``1000``; 0 without a text. Raises UsageError."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(?:([kMG])B?(?:/s)?)?", text or "0")
+    number = float(found[1]) * _UNITS[found[2]] if found else 0
+    if not found or (text is not None and not 1 <= number < 1e15):
+        raise UsageError(f"{text} is no rate, such as 20MB: bytes a second.")
+    return round(number)
 
 
 @cache  # a path is read once: it may be that of a pipe

@@ -27,6 +27,9 @@ _NAMES = {
     "undo": "Putting files back",
     "checksums": "Computing checksums",
     "decode": "Decoding images",
+    "fetch": "Fetching",
+    "torrent": "Fetching",
+    "recheck": "Comparing pieces of",
 }
 
 
@@ -54,45 +57,65 @@ class _Lines:
     """A line when a stage begins, and one every ten seconds: a log stays readable. Stages may go side by side."""
 
     def __init__(self) -> None:
-        self._began: dict[str, float] = {}
+        self._first: dict[str, _Begun] = {}
         self._spoke: dict[str, float] = {}
 
     def __call__(self, event: Progress | Note) -> None:
         if isinstance(event, Note):
             click.echo(f"Note: {event.text}", err=True)
             return
-        now = time.monotonic()
-        if event.stage not in self._began:
-            self._began[event.stage] = self._spoke[event.stage] = now
-            click.echo(f"{_NAMES[event.stage]} …", err=True)
-        elif now - self._spoke[event.stage] >= _SECONDS_BETWEEN_LINES:
-            self._spoke[event.stage] = now
-            click.echo(f"{_NAMES[event.stage]}: {_state(event, now - self._began[event.stage])}", err=True)
+        now, name = time.monotonic(), _name(event)
+        if name not in self._first:
+            self._first[name], self._spoke[name] = _Begun(event, now), now
+            click.echo(f"{name} …", err=True)
+        elif now - self._spoke[name] >= _SECONDS_BETWEEN_LINES:
+            self._spoke[name] = now
+            click.echo(f"{name}: {self._first[name].state(event, now)}", err=True)
 
 
-def _state(event: Progress, seconds: float) -> str:
-    """Say how far a stage is: images, speed, time left."""
-    if not event.total:
-        if not event.bytes_total:
-            return f"{event.done:,} images"
-        return f"{show.size(event.bytes_done)} of {show.size(event.bytes_total)}"
-    parts = [f"{event.done:,} of {event.total:,} images", f"{event.done / seconds:,.0f} images/s"]
-    if event.bytes_done and event.bytes_total:
-        parts.append(f"{event.bytes_done / seconds / 1e6:,.0f} MB/s")
-        left = seconds * (event.bytes_total - event.bytes_done) / event.bytes_done
-        parts.append(f"{show.duration(left)} left")
+def _name(event: Progress) -> str:
+    return f"{_NAMES[event.stage]} {event.subject}".rstrip()
+
+
+class _Begun:
+    """The first that was heard of a stage: its speed is that of what came since, not of what was there before."""
+
+    def __init__(self, first: Progress, now: float) -> None:
+        self._first = first
+        self._time = now
+
+    def state(self, event: Progress, now: float) -> str:
+        """Say how far the stage is at the time ``now``."""
+        return _state(event, max(now - self._time, 1e-3), self._first)
+
+
+def _state(event: Progress, seconds: float, first: Progress) -> str:
+    """Say how far a stage is, ``seconds`` after it was at ``first``: images or bytes, speed, time left."""
+    came = event.bytes_done - first.bytes_done
+    if event.total:
+        rate = (event.done - first.done) / seconds
+        parts = [f"{event.done:,} of {event.total:,} images", f"{rate:,.0f} images/s"]
+    elif event.bytes_total:
+        parts = [f"{show.size(event.bytes_done)} of {show.size(event.bytes_total)}"]
+    else:
+        parts = [show.size(event.bytes_done) if event.subject else f"{event.done:,} images"]
+    if came > 0 and (event.bytes_total or event.subject):
+        parts.append(f"{show.size(came / seconds)}/s")
+    if came > 0 and event.bytes_total:
+        parts.append(f"{show.duration(seconds * (event.bytes_total - event.bytes_done) / came)} left")
     return ", ".join(parts)
 
 
 @contextmanager
 def _bar() -> Iterator[Watch]:
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, SpinnerColumn, TextColumn
     from rich.progress import Progress as Bars
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
     bars = Bars(*columns, console=Console(stderr=True), transient=True)
-    began: dict[str, float] = {}
+    first: dict[str, _Begun] = {}
     tasks = {}
 
     def watch(event: Progress | Note) -> None:
@@ -100,13 +123,12 @@ def _bar() -> Iterator[Watch]:
         if isinstance(event, Note):
             bars.console.print(f"Note: {event.text}", highlight=False, markup=False)
             return
-        now = time.monotonic()
-        if event.stage not in tasks:
-            began[event.stage] = now
-            tasks[event.stage] = bars.add_task(_NAMES[event.stage], total=None, state="")
-        seconds = max(now - began[event.stage], 1e-3)
+        now, name = time.monotonic(), _name(event)
+        if name not in tasks:
+            first[name] = _Begun(event, now)
+            tasks[name] = bars.add_task(escape(name), total=None, state="")
         total, done = (event.bytes_total, event.bytes_done) if event.bytes_total else (event.total, event.done)
-        bars.update(tasks[event.stage], total=total or None, completed=done, state=_state(event, seconds))
+        bars.update(tasks[name], total=total or None, completed=done, state=first[name].state(event, now))
 
     try:
         yield watch

@@ -1,8 +1,9 @@
 """What the official archives are: sizes, counts and published checksums, each with its source.
 
 Sizes: CompVis/taming-transformers and TensorFlow Datasets (``checksums.tsv``). MD5: torchvision
-``datasets/imagenet.py``. SHA-1: dmlc/gluon-cv. Counts: the development kit's readme. ``None`` means that no
-source we trust publishes the value.
+``datasets/imagenet.py``. SHA-1: dmlc/gluon-cv. Counts: the development kit's readme. Info-hashes of torrents:
+CompVis/taming-transformers ``taming/data/imagenet.py`` and some ten other repositories; what a torrent brings is
+compared with size and checksum like anything else. ``None`` means that no source we trust publishes the value.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ SMALLEST_CLASS = 732  # train images; the largest class has 1,300
 
 @dataclass(frozen=True, slots=True)
 class OfficialArchive:
-    """One published file. ``names`` are its usual names, the official one first; ``size`` is in bytes."""
+    """One published file. ``names`` are its usual names, the official one first; ``size`` is in bytes; ``info_hash`` is
+    that of a torrent of it.
+    """
 
     role: str
     names: tuple[str, ...]
     size: int | None = None
     md5: str | None = None
     sha1: str | None = None
+    info_hash: str | None = None
 
 
 OFFICIAL_ARCHIVES = (
@@ -45,6 +49,7 @@ OFFICIAL_ARCHIVES = (
         147_897_477_120,
         "1d675b47d978889d74fa0da5fadfb00e",
         "43eda4fe35c1705d6606a6a7a633bc965d194284",
+        info_hash="a306397ccf9c2ead27155983c254227c0fd938e2",
     ),
     OfficialArchive(
         VALIDATION,
@@ -52,6 +57,7 @@ OFFICIAL_ARCHIVES = (
         6_744_924_160,
         "29b22e2961454d5413ddabcf34fc5622",
         "5f3f73da3395154b60528b2b2a2caf2374f5f178",
+        info_hash="5d6d0df7ed81efd49ca99ea4737e0ae5e3a5f2e5",
     ),
     # Some browsers unpack gzip while they download, so each of these also goes by a name that ends in .tar.
     OfficialArchive(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one stage is. ``done`` and ``total`` count images; the byte counts are image bytes, 0 where
-    they do not matter.
+    """How far one stage is. ``done`` and ``total`` count images, 0 where there are none to count; the byte counts are
+    image bytes, or those of the file ``subject``; 0 where they do not matter.
     """
 
     stage: str
@@ -19,6 +19,7 @@ class Progress:
     total: int
     bytes_done: int = 0
     bytes_total: int = 0
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

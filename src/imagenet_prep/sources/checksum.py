@@ -12,6 +12,7 @@ from imagenet_prep.sources.base import source_errors
 RIGHT = "right"
 WRONG = "wrong"
 UNPUBLISHED = "none is published"
+OTHER = "not the published file"  # of another size, or compressed in another way
 _CHUNK_BYTES = 4 << 20
 
 
@@ -21,6 +22,12 @@ def is_comparable(role: str, path: Path, size: int) -> bool:
     if archive is None or not (archive.md5 or archive.sha1) or path.name not in archive.names:
         return False
     return archive.size in (None, size) and path.suffix == Path(archive.names[0]).suffix
+
+
+def verdict_unread(role: str) -> str:
+    """Give the verdict on a file that is not comparable, UNPUBLISHED or OTHER."""
+    archive = OFFICIAL_BY_ROLE.get(role)
+    return OTHER if archive and (archive.md5 or archive.sha1) else UNPUBLISHED
 
 
 def compare_checksum(role: str, path: Path, read: Callable[[int], None]) -> str:

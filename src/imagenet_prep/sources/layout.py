@@ -1,15 +1,13 @@
-"""What did the user give us? Finds archives and folders of images, and says what stands under their names instead.
+"""What did the user give us? Finds archives and folders of images.
 
 An archive is recognised by its official name, a folder by the names of the files in it. What is inside an archive is
-looked at before anything is believed: an expired login leaves an HTML page under an archive's name, and some browsers
-unpack gzip while they download. Two sources of one thing are never chosen between: the user is asked.
+looked at before anything is believed (``disguise``). Two sources of one thing are never chosen between: the user is
+asked.
 """
 
 from __future__ import annotations
 
-import codecs
 import os
-import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -28,10 +26,10 @@ from imagenet_prep.core.facts import (
 )
 from imagenet_prep.core.taxonomy import Taxonomy, official
 from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.sources.disguise import disguise_at
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, KAGGLE_CLASSES
 from imagenet_prep.sources.survey import ImageSet, Part, Survey, survey
 
-_GZIP = b"\x1f\x8b"
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
 _TEST_FOLDERS = ("test", "held-out", "held_out", "holdout", "hold-out")  # where people put what they take out of train
 
@@ -133,34 +131,14 @@ def _look_at(path: Path, problems: list[Problem]) -> FoundArchive | None:
         return None
     try:
         status = path.stat()
-        if role == UNLABELLED:  # not used, so whatever it is stands in nobody's way
-            return FoundArchive(role, path, status.st_size, status.st_mtime_ns)
-        if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for ever
-            problems.append(Problem(printable(str(path)), "is not a file"))
-            return None
-        with path.open("rb") as file:
-            start = file.read(1024)
     except OSError as error:
         problems.append(Problem(printable(str(path)), f"cannot be read: {error.strerror}"))
         return None
-    wrong = _what_is_wrong(start, plain_tar=role in (TRAIN, VALIDATION))
+    # What is not used stands in nobody's way, whatever it is.
+    wrong = "" if role == UNLABELLED else disguise_at(path, plain_tar=role in (TRAIN, VALIDATION))
     if wrong:
         problems.append(Problem(printable(str(path)), wrong))
     return FoundArchive(role, path, status.st_size, status.st_mtime_ns)
-
-
-def _what_is_wrong(start: bytes, *, plain_tar: bool) -> str:
-    if not start:
-        return "is empty; download it again"
-    if start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"<":
-        return (
-            "is a web page, not an archive: the login had expired when it was downloaded; log in and download it again"
-        )
-    if plain_tar and start[:2] == _GZIP:
-        return "is gzip-compressed; the official archive is not: unpack it with gunzip"
-    if not any(start):
-        return "starts with zeros: it is empty, or the download was never finished"
-    return ""
 
 
 def _sets(found: Survey) -> list[FoundArchive]:

@@ -22,6 +22,7 @@ from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
 from imagenet_prep.sources.labels import ClassOf, classes_by_name
+from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
 from imagenet_prep.sources.tar import Member, Missing, TarRange, walk
 
 _CLASS_TAR = re.compile(r"(?:\./)?(n\d{8})\.tar", re.ASCII)
@@ -47,7 +48,7 @@ class TarTask:
     """Parts of one archive for one worker: class tars, or without any of them the whole validation archive.
 
     ``separate``: ``path`` is a folder, and the class tars are files in it. ``truth`` has the class index of validation
-    image number i + 1 at position i.
+    image number i + 1 at position i. ``salvage``: behind damage go on, as far as anything can be read.
     """
 
     archive: int
@@ -56,14 +57,17 @@ class TarTask:
     truth: array[int]
     class_tars: tuple[ClassTar, ...] = ()
     separate: bool = False
+    salvage: bool = False
 
 
-def class_tars(path: Path) -> tuple[list[ClassTar], Found]:
-    """Walk the train archive itself, one header a class. The second value has its problems, and no images."""
+def class_tars(path: Path, *, salvage: bool = False) -> tuple[list[ClassTar], Found]:
+    """Walk the train archive itself, one header a class. The second value has its problems, and no images. ``salvage``
+    is that of a task.
+    """
     tars: dict[str, ClassTar] = {}
     outside = Found(0, "")
     with open_range(path) as tar:
-        for member in _files(tar, outside):
+        for member in _files(tar, outside, CLASS_TARS if salvage else None):
             match = _CLASS_TAR.fullmatch(member.name)
             if not match or official().find(match[1]) is None:
                 reason = "is not one of the 1,000 class tars of ILSVRC2012"
@@ -119,7 +123,7 @@ def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
     found = Found(task.archive, tar.container)
     folders = _FOLDERS[task.role == TRAIN]
     seen: set[str] = set()
-    for member in _files(tar, found):
+    for member in _files(tar, found, IMAGES if task.salvage else None):
         start = folders.match(member.name)
         assert start is not None  # it matches the empty text too
         name = member.name[start.end() :]
@@ -139,12 +143,15 @@ def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
     return found
 
 
-def _files(tar: TarRange, found: Found) -> Iterator[Member]:
-    """Yield the regular files of a tar; note the rest in ``found``, and damage, which ends the walk."""
+def _files(tar: TarRange, found: Found, salvage: re.Pattern[bytes] | None) -> Iterator[Member]:
+    """Yield the regular files of a tar; note the rest in ``found``, and damage, which ends the walk, unless it goes on
+    at the next name that ``salvage`` finds.
+    """
     try:
-        for member in walk(tar):
+        for member in walk_on(tar, salvage, found.problems) if salvage else walk(tar):
             if isinstance(member, Missing):
-                found.unended = Problem(tar.archive, member.reason, tar.container, member.offset)
+                missing = Problem(tar.archive, member.reason, tar.container, member.offset)
+                found.unended = found.unended or missing  # a walk that goes on may meet another
             elif LITTER.fullmatch(member.name) or member.type == tarfile.DIRTYPE:
                 found.ignored += 1
             elif member.is_file:

@@ -23,16 +23,15 @@ from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.formats import FORMATS
 from imagenet_prep.platform import check_platform
-from imagenet_prep.sources.checksum import UNPUBLISHED, WRONG, compare_checksum, is_comparable
+from imagenet_prep.sources.checksum import WRONG
 from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
-from imagenet_prep.steps.decode import DecodeTask, decode_images
+from imagenet_prep.steps.checksums import DIFFERS, comparer
+from imagenet_prep.steps.decode import IMAGES_PER_TASK, DecodeTask, decode_all
 from imagenet_prep.steps.index import IndexOptions, catalog_of, is_indexed, paths_of
 
 if TYPE_CHECKING:
     from imagenet_prep.core.catalog import Catalog
     from imagenet_prep.core.holdings import Holdings, Piece
-
-_IMAGES_PER_TASK = 256  # about a second of decoding
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,21 +96,18 @@ def _index(found: list[FoundArchive], how: IndexOptions, engine: Engine, finding
 
 
 def _decode(catalog: Catalog, paths: tuple[str, ...], engine: Engine, findings: _Findings, watch: Watch) -> None:
-    images, size, read = len(catalog), int(catalog.numbers("size").sum()), 0
-    watch(Progress("decode", 0, images, 0, size))
-    for part in engine.run(decode_images, _decode_tasks(catalog, paths)):
+    size = int(catalog.numbers("size").sum())
+    for part in decode_all(_decode_tasks(catalog, paths), len(catalog), size, engine, watch):
         findings.decoded += part.images
         findings.remarks += part.remarks
         findings.problems += part.problems
-        read += part.size
-        watch(Progress("decode", findings.decoded, images, read, size))
 
 
 def _decode_tasks(catalog: Catalog, paths: tuple[str, ...]) -> Iterator[DecodeTask]:
     from imagenet_prep.core.plan import entries_of
 
-    for start in range(0, len(catalog), _IMAGES_PER_TASK):
-        yield DecodeTask(paths, entries_of(catalog.table.slice(start, _IMAGES_PER_TASK)))
+    for start in range(0, len(catalog), IMAGES_PER_TASK):
+        yield DecodeTask(paths, entries_of(catalog.table.slice(start, IMAGES_PER_TASK)))
 
 
 @contextmanager
@@ -126,27 +122,15 @@ def _checksums(pieces: list[FoundArchive], watch: Watch) -> Iterator[Future[dict
 
 
 def _compare(pieces: list[FoundArchive], stop: Event, watch: Watch) -> dict[Path, str]:
-    comparable = [each for each in pieces if is_comparable(each.role, each.path, each.size)]
-    total, done = sum(each.size for each in comparable), 0
-
-    def read(size: int) -> None:
-        """Count what was read; stop when the context has ended."""
-        nonlocal done
+    def watch_or_stop(event: Progress | Note) -> None:
+        """Stop when the context has ended."""
         if stop.is_set():
             raise CancelledError
-        done += size
-        watch(Progress("checksums", 0, 0, done, total))
+        watch(event)
 
-    verdicts = {each.path: compare_checksum(each.role, each.path, read) for each in comparable}
-    others = [each for each in pieces if not each.folder and each not in comparable]
-    return verdicts | {each.path: _why_not(each) for each in others}
-
-
-def _why_not(piece: FoundArchive) -> str:
-    archive = OFFICIAL_BY_ROLE.get(piece.role)
-    if archive is None or not (archive.md5 or archive.sha1):
-        return UNPUBLISHED
-    return "not the published file"
+    files = [each for each in pieces if not each.folder]
+    compare = comparer(files, watch_or_stop)
+    return {each.path: compare(each) for each in files}
 
 
 def _judge(pieces: list[FoundArchive], findings: _Findings) -> None:
@@ -157,8 +141,7 @@ def _judge(pieces: list[FoundArchive], findings: _Findings) -> None:
         if piece.role == DEVKIT:
             findings.notes.append(f"{piece.path.name} is sound, but not the published file.")
         else:
-            reason = "does not have the published checksum: download it again"
-            findings.problems.append(Problem(str(piece.path), reason))
+            findings.problems.append(Problem(str(piece.path), DIFFERS))
 
 
 def _holdings(pieces: list[FoundArchive], findings: _Findings) -> Holdings:

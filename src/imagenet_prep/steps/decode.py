@@ -1,13 +1,18 @@
-"""Decode images in full: a part of a source, in a worker."""
+"""Decode images in full, a part of a source in each worker."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from imagenet_prep.core.progress import Progress, Watch
 from imagenet_prep.core.task import Entries
+from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.images import NotAnImageError, decode, inspect
 from imagenet_prep.sources.base import ArchiveReader
+
+IMAGES_PER_TASK = 256  # about a second of decoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,19 @@ class Decoded:
     size: int
     problems: tuple[Problem, ...]
     remarks: tuple[Problem, ...]
+
+
+def decode_all(tasks: Iterable[DecodeTask], images: int, size: int, engine: Engine, watch: Watch) -> Iterator[Decoded]:
+    """Yield what decoding gives, part by part in any order, and tell how far it is; ``images`` and their ``size`` in
+    bytes are those of all tasks.
+    """
+    done = read = 0
+    watch(Progress("decode", 0, images, 0, size))
+    for part in engine.run(decode_images, tasks):
+        done += part.images
+        read += part.size
+        watch(Progress("decode", done, images, read, size))
+        yield part
 
 
 def decode_images(task: DecodeTask) -> Decoded:

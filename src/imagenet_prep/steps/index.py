@@ -144,6 +144,14 @@ def _walk(found: list[FoundArchive], engine: Engine, watch: Watch) -> Catalog:
     results = engine.run(run_task, _tasks(found, tars, truth, engine.width))
     from imagenet_prep.steps.assemble import assemble  # which loads NumPy and Arrow, while the workers walk
 
+    walked = collect(results, watch)
+    parts = [walked[place] for place in _places(found, tars)]
+    paths = [str(each.path) for each in found]
+    return assemble(outside, parts, _archives(found), _boxes(found, watch), notes, paths)
+
+
+def collect(results: Iterator[list[Found]], watch: Watch) -> dict[tuple[int, str], Found]:
+    """Bring together what the workers found, by archive and container, and tell how far they are."""
     walked: dict[tuple[int, str], Found] = {}
     images = 0
     watch(Progress("index", 0, 0))
@@ -152,9 +160,7 @@ def _walk(found: list[FoundArchive], engine: Engine, watch: Watch) -> Catalog:
             walked[each.archive, each.container] = each
             images += len(each.lengths)
         watch(Progress("index", images, 0))
-    parts = [walked[place] for place in _places(found, tars)]
-    paths = [str(each.path) for each in found]
-    return assemble(outside, parts, _archives(found), _boxes(found, watch), notes, paths)
+    return walked
 
 
 def run_task(task: IndexTask) -> list[Found]:
@@ -194,7 +200,6 @@ def _class_tars(found: list[FoundArchive]) -> tuple[list[ClassTar], list[Found]]
 
 
 def _tasks(found: list[FoundArchive], tars: list[ClassTar], truth: array[int], width: int) -> Iterator[IndexTask]:
-    pieces = width * _TASKS_PER_WORKER
     for position, each in sorted(enumerate(found), key=lambda pair: pair[1].role != VALIDATION):
         # Validation first: it is the largest piece.
         path = str(each.path)
@@ -202,17 +207,18 @@ def _tasks(found: list[FoundArchive], tars: list[ClassTar], truth: array[int], w
             continue
         needed = truth if each.role == VALIDATION else array("H")  # 100 kB, which train images have no use for
         if each.folder and not each.tars:
-            for parts in _cut(each.parts, pieces):
+            for parts in cut(each.parts, width):
                 yield FolderTask(position, path, each.origin, tuple(parts), needed)
         elif each.role == VALIDATION:
             yield TarTask(position, path, VALIDATION, needed)
         else:
-            for some in _cut(tars, pieces):
+            for some in cut(tars, width):
                 yield TarTask(position, path, TRAIN, needed, tuple(some), separate=each.tars)
 
 
-def _cut(parts: Sequence[Part], pieces: int) -> Iterator[Sequence[Part]]:
-    each = max(1, -(-len(parts) // pieces))
+def cut(parts: Sequence[Part], width: int) -> Iterator[Sequence[Part]]:
+    """Cut into pieces, in order, for an engine that runs ``width`` of them at once."""
+    each = max(1, -(-len(parts) // (width * _TASKS_PER_WORKER)))
     return (parts[start : start + each] for start in range(0, len(parts), each))
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from imagenet_prep.errors import OutputError
 
+_REMEDY = "Free some space, choose another folder, or write fewer formats or splits (--format, --split)."
 
-def check_space(out: Path, needed: int) -> None:
+
+def check_space(out: Path, needed: int, *, remedy: str = _REMEDY) -> None:
     """Raise OutputError if the file system of ``out``, which need not exist yet, has less than ``needed``
     bytes free.
     """
@@ -17,7 +19,7 @@ def check_space(out: Path, needed: int) -> None:
     if free < needed:
         raise OutputError(
             f"{out} needs {_amount(needed)}, and its file system has {_amount(free)} free.",
-            remedy="Free some space, choose another folder, or write fewer formats or splits (--format, --split).",
+            remedy=remedy,
         )
 
 

@@ -1,0 +1,97 @@
+"""Getting the archives, as values: what is asked for, what is there, and what came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagenet_prep.errors import Problem
+
+RETRIES = 10
+TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UrlOptions:
+    """Get files from servers. A file is called as its URL ends; credentials are in files, never in these values.
+
+    ``cookies`` is a file in Netscape's format, ``headers`` one with ``Name: value`` on each line. ``retries`` are those
+    in a row that bring no byte; ``timeout`` is in seconds without a byte; ``rate`` in bytes a second, 0 for as fast as
+    it goes. ``fresh``: take away what was begun of these files, and begin anew.
+    """
+
+    urls: tuple[str, ...]
+    cookies: Path | None = None
+    headers: Path | None = None
+    retries: int = RETRIES
+    timeout: float = TIMEOUT
+    rate: int = 0
+    fresh: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TorrentOptions:
+    """Get archives from a swarm. A torrent is ``train`` or ``validation``, the path of a ``.torrent`` file, a magnet
+    link, or an info-hash.
+
+    ``accept_terms`` says that the user has the right to the data. ``rate`` and ``upload_rate`` are in bytes a second, 0
+    for as fast as it goes. ``peers`` are ``HOST:PORT``. Without ``discovery`` nobody is asked but ``peers`` and the
+    torrent's own trackers. ``seed``: go on giving to others at the end, until interrupted. ``timeout`` is in seconds
+    without a byte from anybody, 0 for ever.
+    """
+
+    torrents: tuple[str, ...]
+    accept_terms: bool = False
+    rate: int = 0
+    upload_rate: int = 0
+    peers: tuple[str, ...] = ()
+    discovery: bool = True
+    seed: bool = False
+    timeout: float = 0
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One file of a fetch: ``received`` of its ``size`` bytes came in this run. ``checksum`` says how it compares with
+    the published one, "" where it was there before and was not read.
+    """
+
+    name: str
+    size: int
+    received: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReport:
+    """What a fetch brought."""
+
+    files: tuple[Fetched, ...]
+    seconds: float
+
+    @property
+    def received(self) -> int:
+        """Bytes that came in this run."""
+        return sum(file.received for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveState:
+    """One official archive in a folder. ``size`` is in bytes, None where it is not there; ``unfinished`` are the bytes
+    of a download that was begun, None without one. ``checksum`` is "" where nothing was read. Of a damaged archive,
+    ``clean`` of ``containers`` class tars (for other archives: of images) read cleanly, and ``problems`` says
+    where the others do not.
+    """
+
+    role: str
+    name: str
+    size: int | None = None
+    official_size: int | None = None
+    md5: str | None = None
+    sha1: str | None = None
+    unfinished: int | None = None
+    checksum: str = ""
+    problems: tuple[Problem, ...] = ()
+    clean: int = 0
+    containers: int = 0

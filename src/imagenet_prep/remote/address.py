@@ -1,0 +1,58 @@
+"""Where a file is to come from. A URL can be a secret as a whole, its path too, so nothing shows more of it than host
+and file name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from imagenet_prep.errors import UsageError, printable
+
+_LONGEST_NAME = 200  # bytes: a file system ends at 255, and the name becomes longer while the file is unfinished
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL with the name of its file; it prints as these two."""
+
+    url: str = field(repr=False)
+    name: str
+    host: str
+
+    def __str__(self) -> str:
+        return f"{self.name} from {self.host}"
+
+
+def address_of(url: str) -> Address:
+    """Read a URL. Raises UsageError, which does not show it, if it is none for HTTP(S), has a password, or no file."""
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        host.encode("idna")
+        origin = host if parts.port is None else f"{host}:{parts.port}"
+    except ValueError as error:  # a bad port, bad brackets, a bad host name
+        raise UsageError("A URL cannot be read.", remedy="It looks like https://HOST/PATH/FILE.") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise UsageError(
+            f"{printable(url[:20])}… is no http:// or https:// URL." if url else "A URL is empty.",
+            remedy="It looks like https://HOST/PATH/FILE; torrents are fetched with --torrent.",
+        )
+    if parts.username is not None:
+        raise UsageError(
+            f"A URL for {printable(host)} holds a name or password, which others can read on the command line.",
+            remedy="Put `Authorization: Basic …` into a file, and name it with --headers.",
+        )
+    if not url.isascii() or any(letter <= " " for letter in url):
+        raise UsageError(f"A URL for {printable(host)} has blanks, or letters that must be escaped with %.")
+    return Address(url, _name(unquote(parts.path).rpartition("/")[2], host), origin)
+
+
+def _name(name: str, host: str) -> str:
+    if not name or name.startswith(".") or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
+        raise UsageError(
+            f"A URL for {printable(host)} does not end in the name of a file.",
+            remedy="Archives are known by their official names, such as ILSVRC2012_img_val.tar.",
+        )
+    return name

@@ -1,0 +1,53 @@
+"""What stands under an archive's name instead of it: told by the first bytes, before anything is believed.
+
+An expired login leaves a web page, an unfinished download leaves nothing or zeros, and some tools compress or unpack on
+the way.
+"""
+
+from __future__ import annotations
+
+import codecs
+import stat
+from pathlib import Path
+
+START_BYTES = 1024  # enough to tell: what is no archive shows at once
+_GZIP = b"\x1f\x8b"
+
+
+def disguise_at(path: Path, *, plain_tar: bool) -> str:
+    """Say what is wrong with the file at ``path``, "" for nothing; ``plain_tar`` is that of `disguise`."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+            return "is not a file"
+        with path.open("rb") as file:
+            return disguise(file.read(START_BYTES), plain_tar=plain_tar)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def is_page(start: bytes) -> bool:
+    """Whether a file that begins with ``start`` is a web page."""
+    return start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"<"
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the file is compressed by gzip, whatever its name says. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(len(_GZIP)) == _GZIP
+
+
+def disguise(start: bytes, *, plain_tar: bool) -> str:
+    """Say what a file that begins with ``start`` is instead of an archive, "" if it may be one. ``plain_tar``: the
+    published file is a tar that nothing compresses.
+    """
+    if not start:
+        return "is empty; download it again"
+    if is_page(start):
+        return (
+            "is a web page, not an archive: the login had expired when it was downloaded; log in and download it again"
+        )
+    if plain_tar and start[:2] == _GZIP:
+        return "is gzip-compressed; the official archive is not: unpack it with gunzip"
+    if not any(start):
+        return "starts with zeros: it is empty, or the download was never finished"
+    return ""

@@ -1,0 +1,58 @@
+"""Walk a damaged tar to its end: behind damage the walk goes on at the next header of a member that belongs there.
+
+A header is believed for its name, which only members of ImageNet have, and for its own checksum. What lies between the
+damage and that header is lost, and nobody can say what it was.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator
+
+from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.sources.tar import BLOCK, Member, Missing, TarRange, walk
+
+CLASS_TARS = re.compile(rb"n\d{8}\.tar")
+IMAGES = re.compile(rb"(?:n\d{8}_\d+|ILSVRC2012_val_\d{8})\.JPEG")
+_NAME_BYTES = 100  # of a header, from its start
+_CHUNK_BYTES = 4 << 20  # whole blocks
+
+
+def walk_on(tar: TarRange, names: re.Pattern[bytes], problems: list[Problem]) -> Iterator[Member | Missing]:
+    """Yield what `tar.walk` does, as far as it can be read; every damage on the way is added to ``problems``.
+    ``names`` finds the names of members by which the walk goes on.
+    """
+    start = tar.start
+    while start < tar.end:
+        reached = tar.end
+        try:
+            for each in walk(tar._replace(start=start)):
+                if isinstance(each, Missing):
+                    reached = each.offset
+                yield each
+        except SourceError as error:
+            problems += error.problems
+            reached = max(problem.offset or 0 for problem in error.problems)
+        start = _next_header(tar, reached // BLOCK * BLOCK + BLOCK, names)
+
+
+def _next_header(tar: TarRange, position: int, names: re.Pattern[bytes]) -> int:
+    """Find the first header at ``position`` or behind it; the end of the range if there is none."""
+    while position < tar.end:
+        chunk = tar.read(min(_CHUNK_BYTES, tar.end - position), position)
+        for match in names.finditer(chunk):
+            start = match.start() // BLOCK * BLOCK
+            if match.start() - start < _NAME_BYTES and _is_header(chunk[start : start + BLOCK]):
+                return position + start
+        if len(chunk) < _CHUNK_BYTES:
+            break
+        position += len(chunk)
+    return tar.end
+
+
+def _is_header(block: bytes) -> bool:
+    try:
+        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape").isfile()
+    except tarfile.HeaderError:
+        return False

@@ -1,0 +1,148 @@
+"""Archives: what a folder holds of the published archives, and whether it is sound. Nothing is written.
+
+By sizes and first bytes alone it takes no time. In full, every archive with a published checksum is read from end to
+end, and of one that is wrong it is told which part.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from imagenet_prep.core.facts import DEVKIT, OFFICIAL_BY_ROLE, OfficialArchive
+from imagenet_prep.core.fetched import ArchiveState
+from imagenet_prep.core.progress import Note, Watch, unwatched
+from imagenet_prep.engine.base import Engine
+from imagenet_prep.engine.local import local_engine
+from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.platform import check_platform
+from imagenet_prep.sources.base import source_errors
+from imagenet_prep.sources.checksum import OTHER, UNPUBLISHED, WRONG
+from imagenet_prep.sources.devkit import read_ground_truth
+from imagenet_prep.sources.disguise import disguise_at, is_gzip
+from imagenet_prep.sources.layout import FoundArchive, Source
+from imagenet_prep.steps.checksums import DIFFERS, comparer
+from imagenet_prep.steps.fetching.damage import WALKED, damage_in
+from imagenet_prep.storage.unfinished import TORRENT, URL, load_note, part_of
+
+_SECTOR = 512  # bytes: what ``st_blocks`` counts, whatever the file system's blocks are
+
+
+def archives(
+    folder: Source, *, full: bool = False, jobs: int = 0, watch: Watch = unwatched
+) -> tuple[ArchiveState, ...]:
+    """Say of each published archive, in their fixed order, whether it is in ``folder``, which need not exist.
+
+    ``full``: compare the published checksums, and look for the bad part of what is damaged, with ``jobs`` processes (0
+    means one for each processor). Raises SourceError if the folder cannot be listed.
+    """
+    check_platform()
+    folder = Path(folder)
+    there = _listed(folder)
+    states = [_at_a_glance(archive, folder, there, watch) for archive in OFFICIAL_BY_ROLE.values()]
+    return tuple(_in_full(folder, states, jobs, watch)) if full else tuple(states)
+
+
+def _listed(folder: Path) -> set[str]:
+    with source_errors(folder):
+        try:
+            return set(os.listdir(folder))
+        except FileNotFoundError:
+            return set()
+
+
+def _at_a_glance(archive: OfficialArchive, folder: Path, there: set[str], watch: Watch) -> ArchiveState:
+    names = [name for name in archive.names if name in there]
+    for other in names[1:]:
+        watch(Note(f"{names[0]} and {other} are the same archive under two names: the first is looked at."))
+    begun = [name for name in archive.names if part_of(folder / name).name in there]
+    name = next(iter([*names, *begun, *archive.names]))
+    state = ArchiveState(
+        archive.role,
+        name,
+        official_size=archive.size,
+        md5=archive.md5,
+        sha1=archive.sha1,
+        unfinished=next((size for each in begun if (size := _received(folder / each)) is not None), None),
+    )
+    return _looked_at(state, archive, folder / name) if names else state
+
+
+def _looked_at(state: ArchiveState, archive: OfficialArchive, path: Path) -> ArchiveState:
+    size = _size(path)
+    wrong = disguise_at(path, plain_tar=archive.names[0].endswith(".tar"))
+    if not wrong and size is not None and archive.size is not None and size != archive.size:
+        more = "it is another file, or something was written behind its end"
+        less = "it is unfinished, or another file"
+        wrong = f"has {size:,} bytes, the published file has {archive.size:,}: {more if size > archive.size else less}"
+    return replace(state, size=size, problems=(Problem(path.name, wrong),) if wrong else ())
+
+
+def _size(path: Path) -> int | None:
+    """Give the size of a file; None if it is none, or cannot be looked at."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _received(final: Path) -> int | None:
+    """Give the bytes of a part that have come, as far as is known; None if there is no such file."""
+    size, note = _size(part_of(final)), load_note(final)
+    if size is None or note is None:
+        return size
+    if note.by == URL:
+        return min(size, note.received)
+    # A torrent's pieces come in any order: between them are holes, which have no blocks on the disk.
+    return min(size, part_of(final).stat().st_blocks * _SECTOR) if note.by == TORRENT else size
+
+
+def _in_full(folder: Path, states: list[ArchiveState], jobs: int, watch: Watch) -> list[ArchiveState]:
+    found = {
+        each.role: FoundArchive(each.role, folder / each.name, each.size) for each in states if each.size is not None
+    }
+    compare = comparer([found[each.role] for each in states if each.role in found and not each.problems], watch)
+    judged = [_judged(each, found[each.role], compare, watch) if each.role in found else each for each in states]
+    damaged = {each.role for each in judged if each.checksum == WRONG and each.role in WALKED}
+    damaged = {role for role in damaged if not disguise_at(found[role].path, plain_tar=True)}
+    if not damaged:
+        return judged
+    with local_engine(jobs) as engine:
+        return [_searched(each, found[each.role], engine, watch) if each.role in damaged else each for each in judged]
+
+
+def _judged(
+    state: ArchiveState, found: FoundArchive, compare: Callable[[FoundArchive], str], watch: Watch
+) -> ArchiveState:
+    if state.problems:
+        return replace(state, checksum=WRONG if state.md5 or state.sha1 else UNPUBLISHED)
+    try:
+        verdict = compare(found)
+    except SourceError as error:  # a disk that fails is damage like any other
+        return replace(state, checksum=WRONG, problems=(Problem(state.name, error.summary),))
+    if state.role == DEVKIT and verdict in (WRONG, OTHER):
+        return _other_devkit(state, found.path, watch)
+    return replace(state, checksum=verdict, problems=(Problem(state.name, DIFFERS),) if verdict == WRONG else ())
+
+
+def _other_devkit(state: ArchiveState, path: Path, watch: Watch) -> ArchiveState:
+    """A devkit that can be read to its end is sound: it was unpacked on the way, or it is another edition."""
+    try:
+        read_ground_truth(path)
+    except SourceError as error:
+        return replace(state, checksum=WRONG, problems=(Problem(state.name, DIFFERS), *error.problems))
+    how = ": it was unpacked on the way, as some browsers do" if not is_gzip(path) else ""
+    watch(Note(f"{state.name} is sound, but not the published file{how}."))
+    return replace(state, checksum=OTHER)
+
+
+def _searched(state: ArchiveState, found: FoundArchive, engine: Engine, watch: Watch) -> ArchiveState:
+    damage = damage_in(found, engine, watch)
+    problems = damage.problems
+    if not problems and state.size == state.official_size:
+        problems = (Problem(state.name, "every image in it decodes: where it is damaged cannot be told"),)
+    return replace(state, problems=state.problems + problems, clean=damage.clean, containers=damage.parts)

@@ -1,0 +1,39 @@
+"""Fetch: get the archives from servers or from a swarm, so that a name without ``.part`` means complete and compared.
+
+Nothing is asked of anybody but the servers of the URLs, and for torrents the swarm.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import monotonic
+
+from imagenet_prep.core.fetched import FetchReport, TorrentOptions, UrlOptions
+from imagenet_prep.core.progress import Watch, unwatched
+from imagenet_prep.platform import check_platform
+from imagenet_prep.sources.layout import Source
+from imagenet_prep.storage.lock import held
+from imagenet_prep.storage.temporary import output_errors
+
+
+def fetch(folder: Source, options: UrlOptions | TorrentOptions, *, watch: Watch = unwatched) -> FetchReport:
+    """Get files into ``folder``, which is made. May be repeated, and then goes on where it stopped.
+
+    Raises UsageError, before anything is asked of anybody, for what makes no sense; SourceError for what does not come,
+    or is not the published file, when all else is there; OtherBuildError if another run fetches into this folder;
+    OutputError where it cannot be written.
+    """
+    check_platform()
+    folder, began = Path(folder), monotonic()
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with held(folder, folder, alone=True):
+        if isinstance(options, UrlOptions):
+            from imagenet_prep.steps.fetching.urls import fetch_urls
+
+            files = fetch_urls(folder, options, watch)
+        else:
+            from imagenet_prep.steps.fetching.swarm import fetch_torrents
+
+            files = fetch_torrents(folder, options, watch)
+    return FetchReport(files, monotonic() - began)

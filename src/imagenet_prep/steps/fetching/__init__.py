@@ -1,0 +1,1 @@
+"""What the verb ``fetch`` is made of."""

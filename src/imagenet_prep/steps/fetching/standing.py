@@ -1,0 +1,173 @@
+"""What is there of a file before a torrent is fetched, and what makes it ready for pieces.
+
+First everything is looked at, and nothing changed; then what is damaged or was begun becomes a part. A file with a
+final name is only read, by plain reads, until it is known to be wrong: it is right if its checksum is the published
+one, whatever the torrent says, or if all its pieces are the torrent's.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagenet_prep.core.fetched import Fetched
+from imagenet_prep.core.progress import Note, Progress, Watch
+from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.remote.torrent import Pieces
+from imagenet_prep.sources.base import source_errors
+from imagenet_prep.sources.checksum import RIGHT, UNPUBLISHED, compare_checksum, is_comparable
+from imagenet_prep.steps.fetching.wanted import Wanted
+from imagenet_prep.storage.publish import sync_folder
+from imagenet_prep.storage.temporary import output_errors
+from imagenet_prep.storage.unfinished import TORRENT, load_note, note_of, part_of, remove_part, save_note
+from imagenet_prep.storage.unfinished import Note as PartNote
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a file stands: ``right`` with its verdict, or to be fetched. ``damage`` says what is wrong with a file that
+    has its final name, "" if none has. ``there`` are its bytes on the disk.
+    """
+
+    wanted: Wanted
+    right: Fetched | None = None
+    damage: str = ""
+    there: int = 0
+
+
+def look(wanted: Wanted, paths: dict[int, Path], *, fresh: bool, watch: Watch) -> Standing:
+    """Say how a file stands. ``paths`` are the files of its torrent that have final names, by index. Raises SourceError
+    for what is in the way. With ``fresh``, a part is not.
+    """
+    final, part = wanted.final, part_of(wanted.final)
+    begun = os.path.lexists(part) and not fresh
+    if not os.path.lexists(final):
+        return Standing(wanted, there=_look_at_part(wanted, part) if begun else 0)
+    with source_errors(final):
+        if not stat.S_ISREG(final.stat().st_mode):
+            raise _in_the_way(final, "is not a file", "Move it away.")
+        there = _on_disk(final)
+    standing = Standing(wanted, _verdict(wanted, watch), there=there)
+    if standing.right:
+        return standing
+    pieces = check(wanted, paths, watch)
+    damage = _damage(wanted, pieces)
+    if not damage:
+        return Standing(wanted, _agreed(wanted), there=there)
+    if pieces.damaged == pieces.total:
+        raise _in_the_way(final, "has not one piece of the torrent's: it is another file", "Move it away.")
+    if final.is_symlink():
+        raise _in_the_way(final, f"{damage}, and is a link", "Repair the file that it leads to, in its own folder.")
+    if begun:
+        raise _in_the_way(final, f"{damage}, and {part.name} is there too", "Move one of the two away.")
+    return Standing(wanted, damage=damage, there=there)
+
+
+def check(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> Pieces:
+    """Hash the file at its place in ``paths``, and see whether it agrees with its torrent."""
+    done = 0
+
+    def read(size: int) -> None:
+        nonlocal done
+        done += size
+        watch(Progress("recheck", 0, 0, min(done, wanted.size), wanted.size, subject=wanted.final.name))
+
+    with source_errors(paths[wanted.index]):
+        return wanted.torrent.check(wanted.index, paths, read)
+
+
+def compare(wanted: Wanted, path: Path, watch: Watch) -> str:
+    """Compare ``path``, which is to be called as the archive, with its published checksum."""
+    if not is_comparable(wanted.archive.role, wanted.final, path.stat().st_size):
+        return UNPUBLISHED
+    done = 0
+
+    def read(size: int) -> None:
+        nonlocal done
+        done += size
+        watch(Progress("checksums", 0, 0, done, wanted.size, subject=wanted.final.name))
+
+    return compare_checksum(wanted.archive.role, path, read)
+
+
+def not_the_published(wanted: Wanted, path: Path) -> SourceError:
+    """Say that a torrent is to blame."""
+    return SourceError(
+        "A torrent is not of the published file:",
+        (Problem(path.name, f"all pieces are those of {wanted.torrent.label}, and the checksum is another"),),
+        "Move it away, and take another torrent.",
+    )
+
+
+def make_ready(standing: Standing, *, fresh: bool, watch: Watch) -> None:
+    """Make what is there a part that pieces can be written into. Raises OutputError."""
+    final, part = standing.wanted.final, part_of(standing.wanted.final)
+    if fresh:
+        remove_part(final)
+    # The note first: a part without one would be nobody's after a kill. It replaces that of a download by URL, whose
+    # bytes came in order: behind the first piece that a torrent writes, that download would trust bytes it never saw.
+    save_note(final, PartNote(by=TORRENT, size=standing.wanted.size))
+    if standing.damage:
+        watch(Note(f"{final.name} {standing.damage}; until it is right it is called {part.name}."))
+        with output_errors(final, "rename"):
+            final.rename(part)
+        sync_folder(final.parent)
+    with output_errors(part):
+        if part.exists() and part.stat().st_size > standing.wanted.size:
+            os.truncate(part, standing.wanted.size)
+
+
+def _look_at_part(wanted: Wanted, part: Path) -> int:
+    if not stat.S_ISREG(part.lstat().st_mode):
+        raise _in_the_way(part, "is not a file", "Move it away.")
+    note = load_note(wanted.final)
+    if note is None:
+        raise _in_the_way(part, "is not of this program", "Move it away, or take it away with --fresh.")
+    if note.size not in (None, wanted.size):
+        why = f"was begun of a file of {note.size:,} bytes, and the torrent's has {wanted.size:,}"
+        raise _in_the_way(part, why, "Go on with what it was begun with, or begin anew with --fresh.")
+    return _on_disk(part)
+
+
+def _verdict(wanted: Wanted, watch: Watch) -> Fetched | None:
+    """Give a file whose checksum is the published one."""
+    with source_errors(wanted.final):
+        right = compare(wanted, wanted.final, watch) == RIGHT
+    if not right:
+        return None
+    return Fetched(wanted.final.name, wanted.final.stat().st_size, 0, RIGHT)
+
+
+def _agreed(wanted: Wanted) -> Fetched:
+    """Give a file that agrees with its torrent, and cannot be compared with anything else."""
+    if is_comparable(wanted.archive.role, wanted.final, wanted.size):
+        raise not_the_published(wanted, wanted.final)
+    return Fetched(wanted.final.name, wanted.size, 0, UNPUBLISHED)
+
+
+def _damage(wanted: Wanted, pieces: Pieces) -> str:
+    size = wanted.final.stat().st_size
+    if pieces.damaged:
+        return f"is damaged in {pieces.damaged:,} of {pieces.total:,} pieces"
+    if size > wanted.size:
+        return f"is {size - wanted.size:,} bytes too long"
+    if pieces.unknown:
+        return f"has {pieces.unknown:,} pieces that cannot be checked alone"
+    return ""
+
+
+def _on_disk(path: Path) -> int:
+    """Bytes that have a place on the disk: of a part with holes, fewer than its size."""
+    return path.stat().st_blocks * 512
+
+
+def _in_the_way(path: Path, why: str, remedy: str) -> SourceError:
+    return SourceError("A file is in the way:", (Problem(printable(path.name), why),), remedy)
+
+
+def forget(final: Path) -> None:
+    """Take the note away when there is no part any more."""
+    with output_errors(note_of(final), "remove"):
+        note_of(final).unlink(missing_ok=True)

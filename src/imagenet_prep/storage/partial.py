@@ -1,0 +1,149 @@
+"""A part whose bytes come in order, so that a kill at any moment costs at most what came in the last half second.
+
+A thread of its own syncs what was written and then notes how much that is: what the note says is on the disk, is.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Self
+
+from imagenet_prep.errors import OutputError, PrepError
+from imagenet_prep.storage.follower import Follower
+from imagenet_prep.storage.publish import sync_folder
+from imagenet_prep.storage.running_digest import running_digest
+from imagenet_prep.storage.temporary import output_errors
+from imagenet_prep.storage.unfinished import Note, note_of, part_of, remove_part, save_note
+
+_SECONDS_BETWEEN_NOTES = 0.5
+_SHARE_OF_NOTES = 10  # on a slow disk notes become rarer: at most a tenth of the time is spent on them
+
+
+class Partial:
+    """The part of the file ``final``, taken up as ``note`` says. A context manager, whose end notes how far it is."""
+
+    def __init__(self, final: Path, note: Note) -> None:
+        self._final = final
+        self._path = part_of(final)
+        self.note = note
+        self.received = 0
+        self._follower: Follower | None = None
+        self._ended = Event()
+        self._saving = Lock()
+        self._noted = (-1, -1)  # received and hashed
+        self._error: PrepError | None = None
+        self._keeper = Thread(target=self._keep, name=f"notes on {final.name}", daemon=True)
+
+    def __enter__(self) -> Self:
+        with output_errors(self._path):
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            there = os.fstat(self._descriptor).st_size
+            self.received = min(self.note.received, there)
+            os.ftruncate(self._descriptor, self.received)
+            os.lseek(self._descriptor, self.received, os.SEEK_SET)
+        self._follow()
+        self._keeper.start()
+        return self
+
+    def _follow(self) -> None:
+        """Go on with the checksum where the note says, or from the start."""
+        if not self.note.algorithm:
+            return
+        hashed = self.note.hashed if self.note.hashed <= self.received else 0
+        digest = running_digest(self.note.algorithm, self.note.state) if hashed else None
+        if digest is None:
+            hashed, digest = 0, running_digest(self.note.algorithm)
+            assert digest is not None  # without a state there is nothing that could be missing
+        self._follower = Follower(self._path, digest, hashed)
+        self._follower.reach(self.received)
+
+    @property
+    def size(self) -> int | None:
+        """The size of the whole file in bytes, None as long as nobody said it."""
+        return self.note.size
+
+    def identify(self, size: int | None, etag: str, modified: str) -> None:
+        """Note of which file of the server these bytes are, before the first of them is written."""
+        self.note = replace(self.note, size=size, etag=etag, modified=modified)
+        self.save()
+
+    def write(self, data: bytes) -> None:
+        """Add bytes at the end. Raises OutputError, also for what went wrong while noting."""
+        view = memoryview(data)
+        with output_errors(self._path):
+            while view:
+                written = os.write(self._descriptor, view)
+                self.received += written
+                view = view[written:]
+        if self._follower:
+            self._follower.reach(self.received)
+        if self._error:
+            raise self._error
+
+    def save(self) -> None:
+        """Note how far the file is, durably. Raises OutputError."""
+        with self._saving:
+            hashed, state = self._follower.snapshot() if self._follower else (0, "")
+            received = self.received  # read after the snapshot: never less than what was hashed
+            self._noted = received, hashed
+            with output_errors(self._path):
+                os.fsync(self._descriptor)
+            self.note = replace(self.note, received=received, hashed=hashed if state else 0, state=state)
+            save_note(self._final, self.note)
+
+    def hashing(self, seconds: float) -> int | None:
+        """Wait at most so long for the checksum of all that came; give the bytes it covers, None if that is all."""
+        return self._follower.wait(seconds) if self._follower else None
+
+    def checksum(self) -> str:
+        """Give the checksum in hexadecimal digits, "" if none was asked for. Called when ``hashing`` gives None."""
+        return self._follower.hexdigest() if self._follower else ""
+
+    def publish(self) -> None:
+        """Give the file its name, durably, and forget the note. Raises OutputError, also if another has it by now."""
+        self._stop()
+        if self._final.exists():
+            raise OutputError(f"{self._final} has come from elsewhere meanwhile.", remedy="Move one of the two away.")
+        with output_errors(self._final):
+            os.fsync(self._descriptor)
+            self._path.replace(self._final)
+            sync_folder(self._final.parent)
+            note_of(self._final).unlink(missing_ok=True)
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+        try:
+            if self._path.exists() and self.received == 0:
+                remove_part(self._final)  # nothing worth a file, and nothing to go on from
+            elif self._path.exists() and self._is_ahead():
+                self.save()
+        finally:
+            if self._follower:
+                self._follower.close()
+            os.close(self._descriptor)
+
+    def _stop(self) -> None:
+        self._ended.set()
+        self._keeper.join()
+
+    def _is_ahead(self) -> bool:
+        """Whether there is more than the note says."""
+        hashed = self._follower.snapshot()[0] if self._follower else 0
+        return (self.received, hashed) != self._noted
+
+    def _keep(self) -> None:
+        pause = _SECONDS_BETWEEN_NOTES
+        while not self._ended.wait(pause):
+            if not self._is_ahead():
+                continue
+            began = monotonic()
+            try:
+                self.save()
+            except PrepError as error:
+                self._error = error
+                return
+            pause = max(_SECONDS_BETWEEN_NOTES, _SHARE_OF_NOTES * (monotonic() - began))

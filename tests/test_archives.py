@@ -1,0 +1,534 @@
+"""`archives` says what a folder holds of the published archives, whether it is sound, and which part of it is not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import pytest
+
+from imagenet_prep.core import facts
+from imagenet_prep.core.fetched import ArchiveState
+from imagenet_prep.core.progress import Note, Progress
+from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.steps.archives import archives
+from imagenet_prep.storage.unfinished import TORRENT, URL, save_note
+from imagenet_prep.storage.unfinished import Note as PartNote
+from imagenet_prep.testing import MiniatureOptions, write_miniature
+from imagenet_prep.testing.archives import write_flat_archive
+from imagenet_prep.testing.faults import cut_on_boundary, flip_byte, gunzip, html_instead
+
+TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
+DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
+TENCH, BUCKET, SCHOONER = "n01440764.tar", "n02909870.tar", "n04147183.tar"
+DIFFERS = "does not have the published checksum: download it again"
+
+
+class Place(NamedTuple):
+    """A member of a tar: where its header and its data begin in the whole file, and its size, in bytes."""
+
+    header: int
+    data: int
+    size: int
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All archives but those of the test images: three classes, four train and one validation image each. What is
+    published is what is there.
+    """
+    options = MiniatureOptions(
+        wnids=("n01440764", "n02909870", "n04147183"), images_per_class=4, validation_per_class=1
+    )
+    folder = write_miniature(tmp_path / "archives", options).root
+    for role in ("train", "validation", "devkit"):
+        publish(monkeypatch, role, folder)
+    return folder
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, role: str, folder: Path) -> None:
+    """Take the file of ``role`` for the official one."""
+    archive = facts.OFFICIAL_BY_ROLE[role]
+    path = folder / archive.names[0]
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    size = None if role == "devkit" else path.stat().st_size
+    monkeypatch.setitem(facts.OFFICIAL_BY_ROLE, role, facts.OfficialArchive(role, archive.names, size, md5))
+
+
+def of(role: str, states: tuple[ArchiveState, ...]) -> ArchiveState:
+    return next(state for state in states if state.role == role)
+
+
+def train(folder: Path, jobs: int = 1) -> ArchiveState:
+    return of("train", archives(folder, full=True, jobs=jobs))
+
+
+def validation(folder: Path) -> ArchiveState:
+    return of("validation", archives(folder, full=True, jobs=1))
+
+
+def members(file: BinaryIO, start: int = 0) -> dict[str, Place]:
+    """Give the members of a tar that begins at ``start``."""
+    file.seek(start)
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        return {each.name: Place(each.offset, each.offset_data, each.size) for each in tar.getmembers()}
+
+
+def class_tars(folder: Path) -> dict[str, Place]:
+    with (folder / TRAIN).open("rb") as file:
+        return members(file)
+
+
+def images(folder: Path, class_tar: str) -> dict[str, Place]:
+    with (folder / TRAIN).open("rb") as file:
+        return members(file, class_tars(folder)[class_tar].data)
+
+
+def validation_images(folder: Path) -> dict[str, Place]:
+    with (folder / VALIDATION).open("rb") as file:
+        return members(file)
+
+
+def blank(path: Path, start: int, size: int) -> None:
+    """What a piece of a download leaves that never came."""
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(bytes(size))
+
+
+class TestAtAGlance:
+    def test_a_folder_that_is_not_there_holds_nothing(self, tmp_path: Path) -> None:
+        states = archives(tmp_path / "nowhere")
+
+        assert [(state.role, state.name, state.size, state.checksum) for state in states] == [
+            ("train", "ILSVRC2012_img_train.tar", None, ""),
+            ("validation", "ILSVRC2012_img_val.tar", None, ""),
+            ("devkit", "ILSVRC2012_devkit_t12.tar.gz", None, ""),
+            ("train boxes", "ILSVRC2012_bbox_train_v2.tar.gz", None, ""),
+            ("validation boxes", "ILSVRC2012_bbox_val_v3.tgz", None, ""),
+            ("unlabelled test", "ILSVRC2012_img_test_v10102019.tar", None, ""),
+        ]
+        assert all(state.unfinished is None and state.problems == () for state in states)
+        assert not (tmp_path / "nowhere").exists()
+
+    def test_what_is_published_is_told_of_what_is_not_there(self, tmp_path: Path) -> None:
+        first = archives(tmp_path)[0]
+
+        assert first.official_size == 147_897_477_120
+        assert first.md5 == "1d675b47d978889d74fa0da5fadfb00e"
+        assert first.sha1 == "43eda4fe35c1705d6606a6a7a633bc965d194284"
+
+    def test_files_of_the_right_size_are_no_problem_and_are_not_read(self, folder: Path) -> None:
+        seen: list[object] = []
+
+        states = archives(folder, watch=seen.append)
+
+        assert of("train", states).size == (folder / TRAIN).stat().st_size
+        assert of("devkit", states).size == (folder / DEVKIT).stat().st_size
+        assert {(state.checksum, state.problems) for state in states} == {("", ())}
+        assert seen == []
+
+    @pytest.mark.parametrize(
+        ("contents", "reason"),
+        [
+            (b"", "is empty; download it again"),
+            (
+                b"<!DOCTYPE html><title>Log in</title>",
+                "is a web page, not an archive: the login had expired when it was downloaded; "
+                "log in and download it again",
+            ),
+            (bytes(4096), "starts with zeros: it is empty, or the download was never finished"),
+            (b"\x1f\x8b\x08", "is gzip-compressed; the official archive is not: unpack it with gunzip"),
+            (
+                b"ILSVRC2012_x",
+                "has 12 bytes, the published file has 147,897,477,120: it is unfinished, or another file",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("full", [False, True])
+    def test_what_is_no_archive_is_called_what_it_is(
+        self, tmp_path: Path, contents: bytes, reason: str, full: bool
+    ) -> None:
+        (tmp_path / TRAIN).write_bytes(contents)
+
+        first = archives(tmp_path, full=full, jobs=1)[0]
+
+        assert first.problems[0] == Problem(TRAIN, reason)
+        assert (first.size, first.checksum) == (len(contents), "wrong" if full else "")
+
+    def test_what_is_no_archive_is_not_searched(self, folder: Path) -> None:
+        html_instead(folder / TRAIN)
+
+        assert len(train(folder).problems) == 1
+
+    def test_the_published_test_images_are_not_compressed_and_the_boxes_are(self, tmp_path: Path) -> None:
+        (tmp_path / "ILSVRC2012_img_test_v10102019.tar").write_bytes(b"\x1f\x8b\x08")
+        (tmp_path / "ILSVRC2012_bbox_val_v3.tgz").write_bytes(b"\x1f\x8b\x08")
+
+        states = archives(tmp_path)
+
+        assert len(of("unlabelled test", states).problems) == 1
+        assert of("validation boxes", states).problems == ()
+
+    def test_a_file_that_is_too_long_is_a_problem(self, folder: Path) -> None:
+        size = (folder / TRAIN).stat().st_size
+        with (folder / TRAIN).open("ab") as file:
+            file.write(b"x")
+
+        assert archives(folder)[0].problems == (
+            Problem(
+                TRAIN,
+                f"has {size + 1:,} bytes, the published file has {size:,}: "
+                "it is another file, or something was written behind its end",
+            ),
+        )
+
+    def test_a_folder_under_the_name_of_an_archive_is_a_problem(self, tmp_path: Path) -> None:
+        (tmp_path / TRAIN).mkdir()
+
+        first = archives(tmp_path, full=True, jobs=1)[0]
+
+        assert (first.size, first.checksum, first.problems) == (None, "", (Problem(TRAIN, "is not a file"),))
+
+    def test_a_link_to_nothing_is_a_problem(self, tmp_path: Path) -> None:
+        (tmp_path / VALIDATION).symlink_to(tmp_path / "unmounted" / VALIDATION)
+
+        assert archives(tmp_path)[1].problems == (Problem(VALIDATION, "cannot be read: No such file or directory"),)
+
+    def test_a_file_in_place_of_the_folder_is_an_error(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"")
+
+        with pytest.raises(SourceError, match="Not a directory"):
+            archives(tmp_path / "file")
+
+    def test_of_two_names_of_one_archive_the_first_is_looked_at_and_the_other_told(self, tmp_path: Path) -> None:
+        (tmp_path / "ILSVRC2012_img_test.tar").write_bytes(b"12")
+        (tmp_path / "ILSVRC2012_img_test_v10102019.tar").write_bytes(b"123")
+        seen: list[object] = []
+
+        last = archives(tmp_path, watch=seen.append)[-1]
+
+        assert (last.name, last.size) == ("ILSVRC2012_img_test_v10102019.tar", 3)
+        assert seen == [
+            Note(
+                "ILSVRC2012_img_test_v10102019.tar and ILSVRC2012_img_test.tar are the same archive under two names: "
+                "the first is looked at."
+            )
+        ]
+
+    def test_another_usual_name_is_known(self, tmp_path: Path) -> None:
+        (tmp_path / "ILSVRC2012_bbox_val_v3.tar.gz").write_bytes(b"\x1f\x8b")
+
+        assert of("validation boxes", archives(tmp_path)).name == "ILSVRC2012_bbox_val_v3.tar.gz"
+
+
+class TestWhatWasBegun:
+    def test_the_bytes_that_came_from_a_server_are_those_of_the_note(self, tmp_path: Path) -> None:
+        (tmp_path / f"{TRAIN}.part").write_bytes(bytes(5000))
+        save_note(tmp_path / TRAIN, PartNote(URL, received=4096))
+
+        first = archives(tmp_path)[0]
+
+        assert (first.size, first.unfinished, first.problems) == (None, 4096, ())
+
+    def test_no_more_came_than_is_there(self, tmp_path: Path) -> None:
+        (tmp_path / f"{TRAIN}.part").write_bytes(bytes(1000))
+        save_note(tmp_path / TRAIN, PartNote(URL, received=4096))
+
+        assert archives(tmp_path)[0].unfinished == 1000
+
+    def test_of_a_torrent_the_holes_did_not_come(self, tmp_path: Path) -> None:
+        with (tmp_path / f"{TRAIN}.part").open("wb") as file:
+            file.seek(64 << 20)
+            file.write(os.urandom(1 << 20))
+        save_note(tmp_path / TRAIN, PartNote(TORRENT))
+
+        unfinished = archives(tmp_path)[0].unfinished
+
+        assert unfinished is not None
+        assert 1 << 20 <= unfinished < 2 << 20
+
+    def test_without_a_note_the_file_itself_counts(self, tmp_path: Path) -> None:
+        (tmp_path / f"{VALIDATION}.part").write_bytes(bytes(300))
+
+        assert archives(tmp_path)[1].unfinished == 300
+
+    def test_a_part_has_the_name_that_its_archive_will_have(self, tmp_path: Path) -> None:
+        (tmp_path / "ILSVRC2012_img_test.tar.part").write_bytes(bytes(300))
+
+        last = archives(tmp_path)[-1]
+
+        assert (last.name, last.size, last.unfinished) == ("ILSVRC2012_img_test.tar", None, 300)
+
+    def test_a_part_is_not_searched_for_damage(self, folder: Path) -> None:
+        (folder / TRAIN).rename(folder / f"{TRAIN}.part")
+        blank(folder / f"{TRAIN}.part", 5000, 2000)
+
+        first = train(folder)
+
+        assert (first.checksum, first.problems, first.containers) == ("", (), 0)
+
+
+class TestInFull:
+    def test_what_is_right_is_right_and_what_nobody_published_is_unverified(self, folder: Path) -> None:
+        write_flat_archive(folder / "ILSVRC2012_img_test_v10102019.tar", [("ILSVRC2012_test_00000001.JPEG", b"")])
+
+        states = archives(folder, full=True, jobs=1)
+
+        assert {state.role: state.checksum for state in states} == {
+            "train": "right",
+            "validation": "right",
+            "devkit": "right",
+            "train boxes": "none is published",
+            "validation boxes": "none is published",
+            "unlabelled test": "none is published",
+        }
+        assert {(state.problems, state.clean, state.containers) for state in states} == {((), 0, 0)}
+
+    def test_what_is_not_there_has_no_verdict(self, tmp_path: Path) -> None:
+        assert {state.checksum for state in archives(tmp_path, full=True, jobs=1)} == {""}
+
+    def test_progress_of_checksums_is_told_in_bytes(self, folder: Path) -> None:
+        seen: list[Progress | Note] = []
+
+        archives(folder, full=True, jobs=1, watch=seen.append)
+
+        total = sum((folder / name).stat().st_size for name in (TRAIN, VALIDATION, DEVKIT))
+        assert seen[-1] == Progress("checksums", 0, 0, total, total)
+        assert {event.stage for event in seen if isinstance(event, Progress)} == {"checksums"}
+
+    def test_a_file_of_another_size_is_wrong_without_being_read(self, folder: Path) -> None:
+        with (folder / VALIDATION).open("ab") as file:
+            file.write(b"x")
+        seen: list[Progress | Note] = []
+
+        archives(folder, full=True, jobs=1, watch=seen.append)
+
+        total = sum((folder / name).stat().st_size for name in (TRAIN, DEVKIT))
+        checksums = [event for event in seen if isinstance(event, Progress) and event.stage == "checksums"]
+        assert checksums[-1] == Progress("checksums", 0, 0, total, total)
+
+    @pytest.mark.parametrize("name", [DEVKIT, "ILSVRC2012_devkit_t12.tar"])
+    def test_a_devkit_that_a_browser_unpacked_is_not_the_published_file_and_not_wrong(
+        self, folder: Path, name: str
+    ) -> None:
+        gunzip(folder / DEVKIT)
+        (folder / DEVKIT).rename(folder / name)
+        seen: list[object] = []
+
+        devkit = of("devkit", archives(folder, full=True, jobs=1, watch=seen.append))
+
+        assert (devkit.name, devkit.checksum, devkit.problems) == (name, "not the published file", ())
+        assert seen[-1] == Note(
+            f"{name} is sound, but not the published file: it was unpacked on the way, as some browsers do."
+        )
+
+    def test_a_damaged_devkit_is_wrong(self, folder: Path) -> None:
+        flip_byte(folder / DEVKIT, (folder / DEVKIT).stat().st_size - 8)  # its own checksum
+
+        devkit = of("devkit", archives(folder, full=True, jobs=1))
+
+        assert (devkit.checksum, devkit.problems) == ("wrong", (Problem(DEVKIT, DIFFERS),))
+
+    def test_neither_numpy_nor_arrow_is_loaded(self, folder: Path) -> None:
+        flip_byte(folder / TRAIN, images(folder, BUCKET)["n02909870_1.JPEG"].data)
+        program = (
+            "import sys; from imagenet_prep.steps.archives import archives; "
+            f"print([state.size for state in archives({str(folder)!r}, full=True, jobs=2)]); "
+            "assert not {'numpy', 'pyarrow'} & set(sys.modules)"
+        )
+
+        subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+class TestDamage:
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_the_class_tar_with_a_damaged_image_is_named_and_the_others_are_clean(
+        self, folder: Path, jobs: int
+    ) -> None:
+        name, place = sorted(images(folder, BUCKET).items())[0]
+        flip_byte(folder / TRAIN, place.data)
+
+        first = train(folder, jobs)
+
+        assert (first.checksum, first.clean, first.containers) == ("wrong", 2, 3)
+        assert first.problems == (
+            Problem(TRAIN, DIFFERS),
+            Problem(TRAIN, "is not an image: it starts with fe d8 ff e0 00 10 4a 46", f"{BUCKET}/{name}", place.data),
+        )
+
+    def test_the_other_archives_are_told_all_the_same(self, folder: Path) -> None:
+        flip_byte(folder / TRAIN, images(folder, BUCKET)["n02909870_1.JPEG"].data)
+
+        states = archives(folder, full=True, jobs=1)
+
+        assert [state.checksum for state in states] == [
+            "wrong", "right", "right", "none is published", "none is published", "",
+        ]  # fmt: skip
+
+    def test_damage_inside_picture_data_is_found(self, folder: Path) -> None:
+        name, place = sorted(images(folder, BUCKET).items())[0]
+        blank(folder / TRAIN, place.data + place.size // 2, place.size // 2 - 2)
+
+        first = train(folder)
+
+        assert (first.clean, first.containers) == (2, 3)
+        assert [problem.member for problem in first.problems] == ["", f"{BUCKET}/{name}"]
+
+    def test_images_behind_a_header_that_was_destroyed_are_looked_at(self, folder: Path) -> None:
+        places = images(folder, BUCKET)
+        first_image, second, third, last = sorted(places, key=lambda name: places[name].header)
+        blank(folder / TRAIN, places[second].header, 200)
+        flip_byte(folder / TRAIN, places[last].data)
+
+        first = train(folder)
+
+        assert (first.clean, first.containers) == (2, 3)
+        assert [(problem.member, problem.offset) for problem in first.problems] == [
+            ("", None),
+            (BUCKET, places[second].header),
+            (f"{BUCKET}/{last}", places[last].data),
+        ]
+        assert first.problems[1].reason == "this is no tar header (bad checksum)"
+
+    def test_damage_in_one_class_tar_does_not_hide_that_of_another(self, folder: Path) -> None:
+        for name in (TENCH, SCHOONER):
+            place = min(images(folder, name).values())
+            blank(folder / TRAIN, place.header, 512)
+
+        first = train(folder)
+
+        assert (first.clean, first.containers) == (1, 3)
+        assert [problem.member for problem in first.problems[1:]] == [TENCH, SCHOONER]
+        assert first.problems[1].reason == "there are zeros where the header of a member should be"
+
+    def test_of_a_cut_archive_the_class_tars_before_the_cut_are_clean_and_those_behind_it_counted(
+        self, folder: Path
+    ) -> None:
+        place, size = class_tars(folder)[SCHOONER], (folder / TRAIN).stat().st_size
+        os.truncate(folder / TRAIN, place.data + 1000)
+
+        first = train(folder)
+
+        assert (first.checksum, first.clean, first.containers) == ("wrong", 2, 1000)
+        assert first.problems == (
+            Problem(
+                TRAIN,
+                f"has {place.data + 1000:,} bytes, the published file has {size:,}: it is unfinished, or another file",
+            ),
+            Problem(
+                TRAIN,
+                f"claims {place.size:,} bytes, but only 1,000 are left: the archive was cut short",
+                SCHOONER,
+                place.data,
+            ),
+            Problem(TRAIN, "nothing was found of 997 of the 1,000 class tars"),
+        )
+
+    def test_an_archive_that_was_cut_between_two_class_tars_is_told(self, folder: Path) -> None:
+        end = cut_on_boundary(folder / TRAIN)
+
+        first = train(folder)
+
+        assert (first.clean, first.containers) == (2, 1000)
+        assert first.problems[1:] == (
+            Problem(
+                TRAIN,
+                "the end-of-archive block is missing: the archive was cut between two members",
+                offset=end,
+            ),
+            Problem(TRAIN, "nothing was found of 998 of the 1,000 class tars"),
+        )
+
+    def test_class_tars_behind_a_header_that_was_destroyed_are_looked_at(self, folder: Path) -> None:
+        """The header of a class tar is gone, and with it where the class tar ends."""
+        place = class_tars(folder)[BUCKET]
+        flip_byte(folder / TRAIN, place.header + 124 + 7)
+
+        first = train(folder)
+
+        assert (first.clean, first.containers) == (2, 1000)
+        assert [(problem.member, problem.offset) for problem in first.problems] == [
+            ("", None),
+            ("", place.header),
+            ("", None),
+        ]
+        assert first.problems[-1].reason == "nothing was found of 998 of the 1,000 class tars"
+
+    def test_of_the_validation_archive_the_images_are_counted(self, folder: Path) -> None:
+        place = validation_images(folder)["ILSVRC2012_val_00000002.JPEG"]
+        flip_byte(folder / VALIDATION, place.data)
+
+        second = validation(folder)
+
+        assert (second.checksum, second.clean, second.containers) == ("wrong", 2, 3)
+        assert [(problem.member, problem.offset) for problem in second.problems] == [
+            ("", None),
+            ("ILSVRC2012_val_00000002.JPEG", place.data),
+        ]
+
+    def test_validation_images_behind_a_header_that_was_destroyed_are_looked_at(self, folder: Path) -> None:
+        place = validation_images(folder)["ILSVRC2012_val_00000002.JPEG"]
+        blank(folder / VALIDATION, place.header, 100)
+
+        second = validation(folder)
+
+        assert (second.clean, second.containers) == (2, 50_000)
+        assert [(problem.reason, problem.offset) for problem in second.problems[1:]] == [
+            ("this is no tar header (bad checksum)", place.header),
+            ("nothing was found of 49,998 of the 50,000 images", None),
+        ]
+
+    def test_a_cut_validation_archive_names_the_image_of_the_cut(self, folder: Path) -> None:
+        place = validation_images(folder)["ILSVRC2012_val_00000003.JPEG"]
+        os.truncate(folder / VALIDATION, place.data + 10)
+
+        second = validation(folder)
+
+        assert (second.clean, second.containers) == (2, 50_000)
+        assert [(problem.member, problem.offset) for problem in second.problems[1:]] == [
+            ("ILSVRC2012_val_00000003.JPEG", place.data),
+            ("", None),
+        ]
+        assert second.problems[-1].reason == "nothing was found of 49,997 of the 50,000 images"
+
+    def test_damage_that_does_not_show_is_no_less_damage(self, folder: Path) -> None:
+        flip_byte(folder / TRAIN, (folder / TRAIN).stat().st_size - 1)  # behind the end-of-archive block
+        blank(folder / TRAIN, class_tars(folder)[BUCKET].header + 300, 0)
+        os.truncate(folder / TRAIN, (folder / TRAIN).stat().st_size)
+        first = train(folder)
+
+        assert (first.checksum, first.problems[0]) == ("wrong", Problem(TRAIN, DIFFERS))
+
+    def test_another_sound_archive_is_wrong_by_its_size_alone(self, folder: Path, tmp_path: Path) -> None:
+        options = MiniatureOptions(wnids=("n01440764", "n02909870"), images_per_class=2, validation_per_class=1)
+        other = write_miniature(tmp_path / "other", options).root
+
+        (other / VALIDATION).replace(folder / VALIDATION)
+        (other / TRAIN).replace(folder / TRAIN)
+
+        first = train(folder)
+        assert (first.checksum, first.clean, first.containers, len(first.problems)) == ("wrong", 2, 2, 1)
+
+    def test_a_disk_that_fails_is_told_and_the_other_archives_too(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = os.open
+
+        def failing(path: str, flags: int, *rest: int) -> int:
+            if str(path).endswith(TRAIN):
+                raise OSError(5, "Input/output error")
+            return real(path, flags, *rest)
+
+        flip_byte(folder / TRAIN, 600)
+        monkeypatch.setattr(os, "open", failing)
+
+        first, second, *_ = archives(folder, full=True, jobs=1)
+
+        assert (first.checksum, first.clean, second.checksum) == ("wrong", 0, "right")
+        assert first.problems[-1] == Problem(TRAIN, f"Cannot read {folder / TRAIN}: Input/output error.")
