@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import os
+import random
 import subprocess
 import sys
 import tarfile
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import pytest
+from PIL import Image
 
 from imagenet_prep.core import facts
 from imagenet_prep.core.fetched import ArchiveState
@@ -20,12 +25,13 @@ from imagenet_prep.steps.archives import archives
 from imagenet_prep.storage.unfinished import TORRENT, URL, save_note
 from imagenet_prep.storage.unfinished import Note as PartNote
 from imagenet_prep.testing import MiniatureOptions, write_miniature
-from imagenet_prep.testing.archives import write_flat_archive
+from imagenet_prep.testing.archives import write_flat_archive, write_train_archive
 from imagenet_prep.testing.faults import cut_on_boundary, flip_byte, gunzip, html_instead
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
-TENCH, BUCKET, SCHOONER = "n01440764.tar", "n02909870.tar", "n04147183.tar"
+WNIDS = ("n01440764", "n02909870", "n04147183")
+TENCH, BUCKET, SCHOONER = (f"{wnid}.tar" for wnid in WNIDS)
 DIFFERS = "does not have the published checksum: download it again"
 
 
@@ -42,20 +48,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """All archives but those of the test images: three classes, four train and one validation image each. What is
     published is what is there.
     """
-    options = MiniatureOptions(
-        wnids=("n01440764", "n02909870", "n04147183"), images_per_class=4, validation_per_class=1
-    )
+    options = MiniatureOptions(wnids=WNIDS, images_per_class=4, validation_per_class=1)
     folder = write_miniature(tmp_path / "archives", options).root
     for role in ("train", "validation", "devkit"):
         publish(monkeypatch, role, folder)
     return folder
 
 
-def publish(monkeypatch: pytest.MonkeyPatch, role: str, folder: Path) -> None:
+def publish(monkeypatch: pytest.MonkeyPatch, role: str, folder: Path, md5: str = "") -> None:
     """Take the file of ``role`` for the official one."""
     archive = facts.OFFICIAL_BY_ROLE[role]
     path = folder / archive.names[0]
-    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    md5 = md5 or hashlib.md5(path.read_bytes()).hexdigest()
     size = None if role == "devkit" else path.stat().st_size
     monkeypatch.setitem(facts.OFFICIAL_BY_ROLE, role, facts.OfficialArchive(role, archive.names, size, md5))
 
@@ -73,7 +77,7 @@ def validation(folder: Path) -> ArchiveState:
 
 
 def members(file: BinaryIO, start: int = 0) -> dict[str, Place]:
-    """Give the members of a tar that begins at ``start``."""
+    """Give the members of a tar that begins at ``start``, in its order."""
     file.seek(start)
     with tarfile.open(fileobj=file, mode="r:") as tar:
         return {each.name: Place(each.offset, each.offset_data, each.size) for each in tar.getmembers()}
@@ -139,8 +143,10 @@ class TestAtAGlance:
             (b"", "is empty; download it again"),
             (
                 b"<!DOCTYPE html><title>Log in</title>",
-                "is a web page, not an archive: the login had expired when it was downloaded; "
-                "log in and download it again",
+                (
+                    "is a web page, not an archive: the login had expired when it was downloaded; "
+                    "log in and download it again"
+                ),
             ),
             (bytes(4096), "starts with zeros: it is empty, or the download was never finished"),
             (b"\x1f\x8b\x08", "is gzip-compressed; the official archive is not: unpack it with gunzip"),
@@ -302,14 +308,15 @@ class TestInFull:
         assert seen[-1] == Progress("checksums", 0, 0, total, total)
         assert {event.stage for event in seen if isinstance(event, Progress)} == {"checksums"}
 
-    def test_a_file_of_another_size_is_wrong_without_being_read(self, folder: Path) -> None:
+    def test_what_is_wrong_at_a_glance_is_wrong_without_being_read(self, folder: Path) -> None:
+        html_instead(folder / DEVKIT)
         with (folder / VALIDATION).open("ab") as file:
             file.write(b"x")
         seen: list[Progress | Note] = []
 
         archives(folder, full=True, jobs=1, watch=seen.append)
 
-        total = sum((folder / name).stat().st_size for name in (TRAIN, DEVKIT))
+        total = (folder / TRAIN).stat().st_size
         checksums = [event for event in seen if isinstance(event, Progress) and event.stage == "checksums"]
         assert checksums[-1] == Progress("checksums", 0, 0, total, total)
 
@@ -328,6 +335,15 @@ class TestInFull:
             f"{name} is sound, but not the published file: it was unpacked on the way, as some browsers do."
         )
 
+    def test_another_edition_of_the_devkit_is_not_the_published_file_and_not_wrong(self, folder: Path) -> None:
+        (folder / DEVKIT).write_bytes(gzip.compress(gzip.decompress((folder / DEVKIT).read_bytes()), mtime=1))
+        seen: list[object] = []
+
+        devkit = of("devkit", archives(folder, full=True, jobs=1, watch=seen.append))
+
+        assert (devkit.checksum, devkit.problems) == ("not the published file", ())
+        assert seen[-1] == Note(f"{DEVKIT} is sound, but not the published file.")
+
     def test_a_damaged_devkit_is_wrong(self, folder: Path) -> None:
         flip_byte(folder / DEVKIT, (folder / DEVKIT).stat().st_size - 8)  # its own checksum
 
@@ -336,7 +352,7 @@ class TestInFull:
         assert (devkit.checksum, devkit.problems) == ("wrong", (Problem(DEVKIT, DIFFERS),))
 
     def test_neither_numpy_nor_arrow_is_loaded(self, folder: Path) -> None:
-        flip_byte(folder / TRAIN, images(folder, BUCKET)["n02909870_1.JPEG"].data)
+        flip_byte(folder / TRAIN, min(images(folder, BUCKET).values()).data)
         program = (
             "import sys; from imagenet_prep.steps.archives import archives; "
             f"print([state.size for state in archives({str(folder)!r}, full=True, jobs=2)]); "
@@ -351,7 +367,7 @@ class TestDamage:
     def test_the_class_tar_with_a_damaged_image_is_named_and_the_others_are_clean(
         self, folder: Path, jobs: int
     ) -> None:
-        name, place = sorted(images(folder, BUCKET).items())[0]
+        name, place = min(images(folder, BUCKET).items())
         flip_byte(folder / TRAIN, place.data)
 
         first = train(folder, jobs)
@@ -363,7 +379,7 @@ class TestDamage:
         )
 
     def test_the_other_archives_are_told_all_the_same(self, folder: Path) -> None:
-        flip_byte(folder / TRAIN, images(folder, BUCKET)["n02909870_1.JPEG"].data)
+        flip_byte(folder / TRAIN, min(images(folder, BUCKET).values()).data)
 
         states = archives(folder, full=True, jobs=1)
 
@@ -372,7 +388,7 @@ class TestDamage:
         ]  # fmt: skip
 
     def test_damage_inside_picture_data_is_found(self, folder: Path) -> None:
-        name, place = sorted(images(folder, BUCKET).items())[0]
+        name, place = min(images(folder, BUCKET).items())
         blank(folder / TRAIN, place.data + place.size // 2, place.size // 2 - 2)
 
         first = train(folder)
@@ -382,7 +398,7 @@ class TestDamage:
 
     def test_images_behind_a_header_that_was_destroyed_are_looked_at(self, folder: Path) -> None:
         places = images(folder, BUCKET)
-        first_image, second, third, last = sorted(places, key=lambda name: places[name].header)
+        _, second, _, last = places
         blank(folder / TRAIN, places[second].header, 200)
         flip_byte(folder / TRAIN, places[last].data)
 
@@ -460,8 +476,39 @@ class TestDamage:
         ]
         assert first.problems[-1].reason == "nothing was found of 998 of the 1,000 class tars"
 
+    def test_a_piece_that_never_came_does_not_hide_what_lies_behind_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Zeros from the second image of one class tar to the first of the next."""
+        tars = [(wnid, [(f"{wnid}_{number}.JPEG", large_picture()) for number in (1, 2, 3)]) for wnid in WNIDS]
+        write_train_archive(tmp_path / TRAIN, tars)
+        publish(monkeypatch, "train", tmp_path)
+        _, second, third = images(tmp_path, TENCH).values()
+        of_next, next_tar = min(images(tmp_path, BUCKET).values()), class_tars(tmp_path)[BUCKET]
+        blank(tmp_path / TRAIN, second.data, of_next.header - second.data)
+
+        first = train(tmp_path)
+
+        assert (first.checksum, first.clean, first.containers) == ("wrong", 1, 1000)
+        zeros, left = next_tar.header - third.header, (tmp_path / TRAIN).stat().st_size - next_tar.header
+        assert first.problems[1:] == (
+            Problem(
+                TRAIN,
+                "starts with zeros only: that part of the archive was never downloaded",
+                f"{TENCH}/n01440764_2.JPEG",
+                second.data,
+            ),
+            Problem(TRAIN, f"has only zeros from here to its end, {zeros:,} bytes", TENCH, third.header),
+            Problem(
+                TRAIN,
+                f"the archive seems to end here, {left:,} bytes before its last: the download is unfinished",
+                offset=next_tar.header,
+            ),
+            Problem(TRAIN, "nothing was found of 998 of the 1,000 class tars"),
+        )
+
     def test_of_the_validation_archive_the_images_are_counted(self, folder: Path) -> None:
-        place = validation_images(folder)["ILSVRC2012_val_00000002.JPEG"]
+        _, (name, place), _ = validation_images(folder).items()
         flip_byte(folder / VALIDATION, place.data)
 
         second = validation(folder)
@@ -469,11 +516,11 @@ class TestDamage:
         assert (second.checksum, second.clean, second.containers) == ("wrong", 2, 3)
         assert [(problem.member, problem.offset) for problem in second.problems] == [
             ("", None),
-            ("ILSVRC2012_val_00000002.JPEG", place.data),
+            (name, place.data),
         ]
 
     def test_validation_images_behind_a_header_that_was_destroyed_are_looked_at(self, folder: Path) -> None:
-        place = validation_images(folder)["ILSVRC2012_val_00000002.JPEG"]
+        _, place, _ = validation_images(folder).values()
         blank(folder / VALIDATION, place.header, 100)
 
         second = validation(folder)
@@ -484,26 +531,67 @@ class TestDamage:
             ("nothing was found of 49,998 of the 50,000 images", None),
         ]
 
+    def test_of_two_places_that_hide_where_the_archive_ends_the_first_is_told(self, folder: Path) -> None:
+        _, second, third = validation_images(folder).values()
+        blank(folder / VALIDATION, second.header, 512)
+        os.truncate(folder / VALIDATION, third.data + third.size + -third.size % 512)
+
+        places = [problem.offset for problem in validation(folder).problems]
+
+        assert places == [None, second.header, None]
+
     def test_a_cut_validation_archive_names_the_image_of_the_cut(self, folder: Path) -> None:
-        place = validation_images(folder)["ILSVRC2012_val_00000003.JPEG"]
+        *_, (name, place) = validation_images(folder).items()
         os.truncate(folder / VALIDATION, place.data + 10)
 
         second = validation(folder)
 
         assert (second.clean, second.containers) == (2, 50_000)
         assert [(problem.member, problem.offset) for problem in second.problems[1:]] == [
-            ("ILSVRC2012_val_00000003.JPEG", place.data),
+            (name, place.data),
             ("", None),
         ]
         assert second.problems[-1].reason == "nothing was found of 49,997 of the 50,000 images"
 
     def test_damage_that_does_not_show_is_no_less_damage(self, folder: Path) -> None:
-        flip_byte(folder / TRAIN, (folder / TRAIN).stat().st_size - 1)  # behind the end-of-archive block
-        blank(folder / TRAIN, class_tars(folder)[BUCKET].header + 300, 0)
-        os.truncate(folder / TRAIN, (folder / TRAIN).stat().st_size)
+        place = min(images(folder, BUCKET).values())
+        flip_byte(folder / TRAIN, place.data + place.size)  # what fills the block behind an image
+        assert place.size % 512
+
         first = train(folder)
 
-        assert (first.checksum, first.problems[0]) == ("wrong", Problem(TRAIN, DIFFERS))
+        assert (first.checksum, first.clean, first.containers) == ("wrong", 3, 3)
+        assert first.problems == (
+            Problem(TRAIN, DIFFERS),
+            Problem(TRAIN, "every image in it decodes: where it is damaged cannot be told"),
+        )
+
+    def test_what_the_decoder_remarks_is_told_where_nothing_else_gives_a_hint(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name = "n01440764_1.JPEG"
+        write_train_archive(tmp_path / TRAIN, [("n01440764", [(name, odd_picture())])])
+        publish(monkeypatch, "train", tmp_path, md5="0" * 32)
+        place = images(tmp_path, TENCH)[name]
+
+        assert train(tmp_path).problems == (
+            Problem(TRAIN, DIFFERS),
+            Problem(
+                TRAIN,
+                "decodes, with 28 extraneous bytes before marker 0xd9: perhaps the damage",
+                f"{TENCH}/{name}",
+                place.data,
+            ),
+        )
+
+    def test_what_the_decoder_remarks_is_not_told_beside_plain_damage(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        odd, bad = ("n01440764_1.JPEG", odd_picture()), ("n01440764_2.JPEG", b"no picture")
+        write_train_archive(tmp_path / TRAIN, [("n01440764", [odd, bad])])
+        publish(monkeypatch, "train", tmp_path, md5="0" * 32)
+
+        assert [problem.member for problem in train(tmp_path).problems] == ["", f"{TENCH}/n01440764_2.JPEG"]
 
     def test_another_sound_archive_is_wrong_by_its_size_alone(self, folder: Path, tmp_path: Path) -> None:
         options = MiniatureOptions(wnids=("n01440764", "n02909870"), images_per_class=2, validation_per_class=1)
@@ -515,9 +603,35 @@ class TestDamage:
         first = train(folder)
         assert (first.checksum, first.clean, first.containers, len(first.problems)) == ("wrong", 2, 2, 1)
 
-    def test_a_disk_that_fails_is_told_and_the_other_archives_too(
+    def test_a_bad_place_on_the_disk_is_damage_of_the_class_tar_there(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        bad = min(images(folder, BUCKET).values()).header
+        real = os.pread
+
+        def failing(descriptor: int, size: int, offset: int) -> bytes:
+            if offset <= bad < offset + size:
+                raise OSError(5, "Input/output error")
+            return real(descriptor, size, offset)
+
+        def unreadable(*_: object) -> str:
+            raise SourceError("Cannot read it: Input/output error.")
+
+        monkeypatch.setattr(os, "pread", failing)
+        monkeypatch.setattr("imagenet_prep.steps.checksums.compare_checksum", unreadable)
+
+        first = train(folder)
+
+        assert (first.checksum, first.clean, first.containers) == ("wrong", 2, 3)
+        assert first.problems == (
+            Problem(TRAIN, "Cannot read it: Input/output error."),
+            Problem(TRAIN, "Input/output error", BUCKET),
+        )
+
+    def test_a_disk_that_reads_nothing_is_told_and_the_other_archives_too(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        flip_byte(folder / TRAIN, 600)
         real = os.open
 
         def failing(path: str, flags: int, *rest: int) -> int:
@@ -525,10 +639,25 @@ class TestDamage:
                 raise OSError(5, "Input/output error")
             return real(path, flags, *rest)
 
-        flip_byte(folder / TRAIN, 600)
         monkeypatch.setattr(os, "open", failing)
 
         first, second, *_ = archives(folder, full=True, jobs=1)
 
         assert (first.checksum, first.clean, second.checksum) == ("wrong", 0, "right")
         assert first.problems[-1] == Problem(TRAIN, f"Cannot read {folder / TRAIN}: Input/output error.")
+
+
+@cache
+def large_picture() -> bytes:
+    """A JPEG of some 200 kB."""
+    whole = io.BytesIO()
+    Image.frombytes("RGB", (400, 400), random.Random(0).randbytes(3 * 400 * 400)).save(whole, "JPEG", quality=95)
+    assert len(whole.getvalue()) > 175_000  # six of them are more than what may be zeros behind the end of a tar
+    return whole.getvalue()
+
+
+def odd_picture() -> bytes:
+    """A JPEG with bytes that belong to nothing."""
+    whole = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(whole, "JPEG")
+    return whole.getvalue()[:-2] + bytes(30) + b"\xff\xd9"

@@ -25,10 +25,12 @@ from imagenet_prep.core.fetched import Fetched, FetchReport, UrlOptions
 from imagenet_prep.core.progress import Note, Progress
 from imagenet_prep.errors import OtherBuildError, OutputError, PrepError, SourceError, UsageError
 from imagenet_prep.sources.checksum import RIGHT, UNPUBLISHED
+from imagenet_prep.sources.disguise import START_BYTES
 from imagenet_prep.steps.fetch import fetch
-from imagenet_prep.steps.fetching import begun, download
+from imagenet_prep.steps.fetching import download
 from imagenet_prep.storage import unfinished
 from imagenet_prep.storage.lock import held
+from imagenet_prep.storage.running_digest import running_digest
 from web import (
     CHUNKED,
     CLOSE,
@@ -59,6 +61,7 @@ GZIP = b"\x1f\x8b\x08" + DATA
 LOGIN = ("127.0.0.1", "login", "cookies")
 CHANGED = ("127.0.0.1", "has changed on the server", "--fresh")
 
+STATE_CAN_BE_KEPT = bool(getattr(running_digest("md5"), "state", str)())
 PUBLISHED = pytest.mark.usefixtures("published")
 
 
@@ -164,7 +167,7 @@ def publish(monkeypatch: pytest.MonkeyPatch) -> Publish:
         archive = facts.OfficialArchive(
             role, (name,), len(data) if sized else None, hashlib.md5(data).hexdigest(), hashlib.sha1(data).hexdigest()
         )
-        monkeypatch.setattr(begun, "OFFICIAL_ARCHIVES", (archive, *begun.OFFICIAL_ARCHIVES))
+        monkeypatch.setitem(facts.OFFICIAL_BY_ROLE, role, archive)
 
     return published
 
@@ -177,8 +180,15 @@ def published(publish: Publish) -> None:
 @pytest.fixture(autouse=True)
 def nothing_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """The names are free for miniatures."""
-    bare = (replace(archive, size=None, md5=None, sha1=None) for archive in facts.OFFICIAL_ARCHIVES)
-    monkeypatch.setattr(begun, "OFFICIAL_ARCHIVES", tuple(bare))
+    for role, archive in facts.OFFICIAL_BY_ROLE.items():
+        monkeypatch.setitem(facts.OFFICIAL_BY_ROLE, role, replace(archive, size=None, md5=None, sha1=None))
+
+
+def flip_first_bit(path: Path) -> None:
+    with path.open("r+b") as file:
+        first = file.read(1)
+        file.seek(0)
+        file.write(bytes([first[0] ^ 1]))
 
 
 def assert_said(words: str, *wanted: str) -> None:
@@ -208,8 +218,8 @@ class TestWhatIsAskedFor:
 
     @pytest.mark.parametrize(
         "ending",
-        ["", "a/", "a/?x.tar", "..", "a/..", "%2e%2e", ".", ".hidden", "%2Ehidden", "a%2Fb", "..%2fb", "a%00b", "a%0ab",
-         "a%1bb", "a%7Fb", "%FF.tar", "a" * 252, "x.tar.part", "x.tar.part.json"],
+        ["", "a/", "a/?x.tar", "..", "a/..", "%2e%2e", ".", ".hidden", "%2Ehidden", "a%00b", "a%0ab",
+         "a%1bb", "a%7Fb", "a%2Fb", "..%2fb", "a" * 252, "x.tar.part", "x.tar.part.json"],
     )  # fmt: skip
     def test_a_url_that_ends_in_no_name_for_a_file(self, fetching: Fetching, web: Web, ending: str) -> None:
         words = fetching.refused(web.url(ending), kind=UsageError)
@@ -265,9 +275,9 @@ class TestAWholeDownload:
     ) -> None:
         sha1 = hashlib.sha1(DATA).hexdigest()
         archive = facts.OfficialArchive(facts.VALIDATION, (VAL,), len(DATA), None, sha1)
-        monkeypatch.setattr(begun, "OFFICIAL_ARCHIVES", (archive,))
+        monkeypatch.setitem(facts.OFFICIAL_BY_ROLE, facts.VALIDATION, archive)
         assert fetching.get(url(web)).files[0].checksum == RIGHT
-        monkeypatch.setattr(begun, "OFFICIAL_ARCHIVES", (replace(archive, sha1="0" * 40),))
+        monkeypatch.setitem(facts.OFFICIAL_BY_ROLE, facts.VALIDATION, replace(archive, sha1="0" * 40))
         (fetching.folder / VAL).unlink()
         assert_said(fetching.refused(url(web)), sha1, "0" * 40)
 
@@ -280,13 +290,18 @@ class TestAWholeDownload:
         fetching.get(url(web), url(web, OTHER))
         progress = [event for event in fetching.events if isinstance(event, Progress)]
         assert progress[-1].bytes_done == progress[-1].bytes_total > 0
-        done = [event.bytes_done for event in progress if event.stage == progress[-1].stage]
+        done = [event.bytes_done for event in progress if event.subject == progress[-1].subject]
         assert done == sorted(done)
 
     def test_an_empty_file_is_whole(self, fetching: Fetching) -> None:
+        with serving({f"{SECRET}/{OTHER}": b""}) as web:
+            assert fetching.get(url(web, OTHER)).files == (Fetched(OTHER, 0, 0, UNPUBLISHED),)
+        fetching.assert_whole(b"", OTHER)
+
+    def test_an_empty_file_is_no_archive(self, fetching: Fetching) -> None:
         with serving({f"{SECRET}/{VAL}": b""}) as web:
-            assert fetching.get(url(web)).files == (Fetched(VAL, 0, 0, UNPUBLISHED),)
-        fetching.assert_whole(b"")
+            assert_said(fetching.refused(url(web)), VAL, "is empty")
+        assert fetching.names == []
 
     def test_the_bytes_are_asked_for_as_they_are(self, fetching: Fetching, web: Web) -> None:
         """A server may compress on the way: ranges and checksums would be those of other bytes."""
@@ -320,10 +335,15 @@ class TestABreak:
         report = fetching.get(url(web), timeout=0.3)
         assert report.files == (Fetched(VAL, 300_000, 300_000, RIGHT),)
         fetching.assert_whole()
-        again = web.starts[1] or 0
         assert web.starts[0] is None
         assert len(web.starts) == 2
-        assert again <= max(stop, 0) if end == RESET else again == max(stop, 0)  # a reset takes bytes on the way along
+        again = web.starts[1] or 0
+        if (
+            end == RESET or 0 < stop < START_BYTES
+        ):  # a reset takes bytes on the way along; the first are looked at first
+            assert again <= max(stop, 0)
+        else:
+            assert again == max(stop, 0)
 
     @PUBLISHED
     @pytest.mark.parametrize("framing", [CHUNKED, UNTIL_CLOSED])
@@ -376,13 +396,13 @@ class TestRetries:
 
     def test_a_byte_is_progress(self, fetching: Fetching, web: Web) -> None:
         web.next(page(503), Answer(stop=1), page(503), Answer(stop=1), page(503), Answer(stop=1), page(503))
-        fetching.get(url(web), retries=1)
+        fetching.get(url(web), retries=2)
         fetching.assert_whole()
-        assert max(fetching.waits) == 1
+        assert fetching.waits == [1, 1, 2, 1, 2, 1, 2]
 
     def test_the_last_reason_is_named(self, fetching: Fetching, web: Web) -> None:
         web.next(Answer(stop=1), page(500), page(502))
-        assert_said(fetching.refused(url(web), retries=1), VAL, "127.0.0.1", "502")
+        assert_said(fetching.refused(url(web), retries=2), VAL, "127.0.0.1", "502")
         fetching.assert_only_begun(DATA[:1])
         web.next(Answer(stop=0, end=STALL), Answer(stop=0, end=STALL))
         assert_said(fetching.refused(url(web), retries=1, timeout=0.1), VAL, "127.0.0.1", "0.1 s")
@@ -392,7 +412,7 @@ class TestRetries:
             taken.bind(("127.0.0.1", 0))
             address = f"http://127.0.0.1:{taken.getsockname()[1]}/{SECRET}/{VAL}?{SECRET}"
             words = fetching.refused(address, retries=2)
-        assert_said(words, VAL, "127.0.0.1", "refused")
+        assert_said(words, VAL, "127.0.0.1", "nobody answers")
         assert fetching.waits == [1, 2]
 
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
@@ -417,7 +437,7 @@ class TestRetries:
         fetching.get(url(web))
         assert 1 <= fetching.waits[0] <= 3_600
 
-    @pytest.mark.parametrize("status", [400, 402, 405, 406, 451, 501])
+    @pytest.mark.parametrize("status", [400, 402, 405, 406, 451])
     def test_other_refusals_are_final(self, fetching: Fetching, web: Web, status: int) -> None:
         web.next(page(status))
         assert_said(fetching.refused(url(web)), VAL, "127.0.0.1", str(status))
@@ -429,7 +449,7 @@ class TestRetries:
         assert_said(fetching.refused(url(web)), VAL, "127.0.0.1", str(status))
         assert (len(web.requests), fetching.waits) == (1, [])
 
-    @pytest.mark.parametrize("status", [201, 204, 206, 299, 304])
+    @pytest.mark.parametrize("status", [201, 202, 203, 204, 304])
     def test_an_answer_that_is_no_answer(self, fetching: Fetching, web: Web, status: int) -> None:
         web.next(*[Answer(status=status, data=b"")] * 3)
         assert_said(fetching.refused(url(web), retries=2), VAL, "127.0.0.1", str(status))
@@ -503,6 +523,15 @@ class TestGoingOnLater:
         assert web.starts == [100_000]
 
     @PUBLISHED
+    @pytest.mark.skipif(not STATE_CAN_BE_KEPT, reason="this Python's OpenSSL does not give its state away")
+    def test_what_was_hashed_as_it_came_is_not_read_again(self, fetching: Fetching, web: Web) -> None:
+        """Shown by a byte that changes meanwhile, and is not seen."""
+        fetching.begin(web, 100_000)
+        flip_first_bit(fetching.folder / f"{VAL}.part")
+        assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 200_000, RIGHT),)
+        assert (fetching.folder / VAL).read_bytes()[1:] == DATA[1:]
+
+    @PUBLISHED
     def test_where_the_state_cannot_be_kept_the_beginning_is_read_again(self, fetching: Fetching, web: Web) -> None:
         fetching.begin(web, 100_000)
         note = unfinished.load_note(fetching.folder / VAL)
@@ -524,18 +553,19 @@ class TestGoingOnLater:
         fetching.assert_whole()
 
     @PUBLISHED
-    def test_an_interrupt_notes_what_is_there(self, fetching: Fetching) -> None:
-        with serving({f"{SECRET}/{VAL}": DATA}, Answer(stop=200_000, end=STALL)) as web:
+    def test_an_interrupt_notes_what_is_there(
+        self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupt(_: float) -> None:
+            raise KeyboardInterrupt
 
-            def interrupting(event: Progress | Note) -> None:
-                if isinstance(event, Progress) and event.bytes_done >= 200_000:
-                    raise KeyboardInterrupt
-
-            with pytest.raises(KeyboardInterrupt):
-                fetch(fetching.folder, UrlOptions(urls=(url(web),)), watch=interrupting)
-            assert fetching.document()["received"] == 200_000
-            assert fetching.get(url(web)).received == 100_000
-            assert web.starts == [None, 200_000]
+        web.next(Answer(stop=200_000))
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(download, "wait", interrupt)
+            fetching.get(url(web))
+        assert fetching.document()["received"] == 200_000
+        assert fetching.get(url(web)).received == 100_000
+        assert web.starts == [None, 200_000]
         fetching.assert_whole()
 
     @PUBLISHED
@@ -667,11 +697,10 @@ class TestARangeThatIsNotTheOneAskedFor:
     )
     def test_is_never_written(self, fetching: Fetching, web: Web, answer: Answer) -> None:
         fetching.begin(web, 100_000)
-        web.next(*[answer] * 3)
+        web.otherwise = answer
         assert_said(fetching.refused(url(web), retries=2), VAL, "127.0.0.1")
         fetching.assert_only_begun(DATA[:100_000])
-        web.next(*[GOOD] * 3)
-        del web.requests[:]
+        web.otherwise = GOOD
         fetching.get(url(web))
         fetching.assert_whole()
 
@@ -871,20 +900,18 @@ class TestLengths:
         assert_said(fetching.refused(url(web)), VAL, MD5, hashlib.md5(DATA[:200_000]).hexdigest())
         assert VAL not in fetching.names
 
-    def test_more_comes_than_was_published(self, fetching: Fetching, publish: Publish) -> None:
-        """It is not written to the end of the disk."""
+    def test_what_comes_behind_the_published_end_is_left(self, fetching: Fetching, publish: Publish) -> None:
         publish(DATA[:100_000])
         with serving({f"{SECRET}/{VAL}": DATA}, otherwise=Answer(framing=UNTIL_CLOSED)) as web:
-            assert_said(fetching.refused(url(web), retries=1), VAL)
-            assert VAL not in fetching.names
-            assert all(len(path.read_bytes()) <= 100_000 for path in fetching.folder.glob("*.part"))
+            assert fetching.get(url(web)).files == (Fetched(VAL, 100_000, 100_000, RIGHT),)
+        fetching.assert_whole(DATA[:100_000])
 
     @pytest.mark.parametrize("encoding", ["gzip", "br"])
     def test_bytes_that_are_compressed_on_the_way_are_refused(
         self, fetching: Fetching, web: Web, encoding: str
     ) -> None:
         web.otherwise = Answer(headers={"Content-Encoding": encoding})
-        assert_said(fetching.refused(url(web), retries=1), VAL, "127.0.0.1", encoding)
+        assert_said(fetching.refused(url(web), retries=1), VAL, "127.0.0.1", "compressed")
         assert fetching.names == []
 
     def test_identity_is_no_encoding(self, fetching: Fetching, web: Web) -> None:
@@ -917,10 +944,8 @@ class TestAWrongChecksum:
 
     @PUBLISHED
     def test_one_flipped_bit_in_what_was_there_is_enough(self, fetching: Fetching, web: Web) -> None:
-        """Of what was read again: what was hashed as it came is not read once more."""
         fetching.begin(web, 100_000)
-        with (fetching.folder / f"{VAL}.part").open("r+b") as file:
-            file.write(bytes([DATA[0] ^ 1]))
+        flip_first_bit(fetching.folder / f"{VAL}.part")
         note = unfinished.load_note(fetching.folder / VAL)
         assert note
         unfinished.save_note(fetching.folder / VAL, replace(note, hashed=0, state=""))
@@ -979,8 +1004,7 @@ class TestWhatIsThereAlready:
     def test_one_that_is_longer_than_published_is_no_beginning(self, fetching: Fetching, web: Web) -> None:
         fetching.folder.mkdir()
         (fetching.folder / f"{VAL}.part").write_bytes(DATA + b"more")
-        words = fetching.refused(url(web))
-        assert_said(words, f"{VAL}.part", "--fresh")
+        assert_said(fetching.refused(url(web)), f"{VAL}.part", "300,004", "300,000", "Move it away")
         assert fetching.part() == DATA + b"more"
 
     @pytest.mark.parametrize("note", [None, b"", b"{}", b"[]", b'{"by": "url"}'])
@@ -989,11 +1013,10 @@ class TestWhatIsThereAlready:
         (fetching.folder / f"{VAL}.part").write_bytes(DATA[:1_000])
         if note is not None:
             (fetching.folder / f"{VAL}.part.json").write_bytes(note)
-        assert_said(fetching.refused(url(web)), f"{VAL}.part", "--fresh")
+        for fresh in (False, True):  # it is not ours to take away
+            assert_said(fetching.refused(url(web), fresh=fresh), f"{VAL}.part", "Move it away")
         assert web.requests == []
         assert fetching.part() == DATA[:1_000]
-        assert fetching.get(url(web), fresh=True).received == 300_000
-        fetching.assert_whole()
 
     @PUBLISHED
     def test_a_part_by_torrent_is_refused(self, fetching: Fetching, web: Web) -> None:
@@ -1146,7 +1169,7 @@ class TestCredentials:
             ((HEAD, cookie("127.0.0.1", "a", "1", expires=4_102_444_800)), "a=1"),
             ((HEAD, cookie("127.0.0.1", "a", "1", path=f"/{SECRET}")), "a=1"),
             ((HEAD, cookie("127.0.0.1", "a", "x=y z")), "a=x=y z"),
-            ((HEAD, cookie("example.org", "a"), cookie(".0.0.1", "b"), cookie("127.0.0.2", "c")), None),
+            ((HEAD, cookie("example.org", "a"), cookie("127.0.0.2", "c")), None),
             ((HEAD, cookie("127.0.0.1", "a", path="/elsewhere")), None),
             ((HEAD, cookie("127.0.0.1", "a", secure="TRUE")), None),
             ((HEAD, cookie("127.0.0.1", "a", expires=1)), None),
@@ -1231,21 +1254,17 @@ class TestCredentials:
         [
             ((f"X-Token {SECRET}",), 1),
             (("X-Ok: 1", "", f": {SECRET}"), 3),
-            (("X-Ok: 1", f" X-Folded: {SECRET}"), 2),
             ((f"X Token: {SECRET}",), 1),
             ((f"X-Token: {SECRET}\x00",), 1),
             ((f"X-Token: {SECRET}\x7f\r{SECRET}: 1",), 1),
-            ((b"X-Token: \xff" + SECRET.encode(),), 1),
             ((f"X-T\u00f6ken: {SECRET}",), 1),
-            ((f"Range: bytes=0-1{SECRET}",), 1),
-            ((f"Host: {SECRET}",), 1),
             ((f"X-Token: \u20ac{SECRET}",), 1),
         ],
     )
     def test_a_bad_line_of_headers_is_named_by_its_number(
         self, fetching: Fetching, web: Web, given: Callable[..., Path], lines: tuple[str | bytes, ...], line: int
     ) -> None:
-        assert_said(fetching.refused(url(web), kind=UsageError, headers=given(*lines)), "credentials", f"line {line}")
+        assert_said(fetching.refused(url(web), kind=UsageError, headers=given(*lines)), "credentials", f"Line {line} ")
         assert web.requests == []
 
     @pytest.mark.parametrize(
@@ -1263,7 +1282,7 @@ class TestCredentials:
     def test_a_bad_line_of_cookies_is_named_by_its_number(
         self, fetching: Fetching, web: Web, given: Callable[..., Path], lines: tuple[str | bytes, ...], line: int
     ) -> None:
-        assert_said(fetching.refused(url(web), kind=UsageError, cookies=given(*lines)), "credentials", f"line {line}")
+        assert_said(fetching.refused(url(web), kind=UsageError, cookies=given(*lines)), "credentials", f"Line {line} ")
         assert web.requests == []
 
     @pytest.mark.parametrize("kind", ["cookies", "headers"])

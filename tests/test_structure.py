@@ -12,7 +12,7 @@ from imagenet_prep import version
 SOURCE = Path(imagenet_prep.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-# cli → steps → {sources, formats, storage, images, engine} → core → errors; siblings do not know each other.
+# cli → steps → {remote, sources, formats, storage, images, engine} → core → errors; siblings do not know each other.
 MAY_IMPORT = {
     "errors": set(),
     "version": set(),
@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "formats": {"core", "errors"},
     "storage": {"core", "errors"},
     "engine": {"core", "errors"},
-    "steps": {"sources", "formats", "storage", "images", "engine", "core", "errors", "platform", "version"},
+    "remote": {"core", "errors", "version"},
+    "steps": {"sources", "formats", "storage", "images", "engine", "remote", "core", "errors", "platform", "version"},
     "testing": {"core", "errors", "formats"},  # of the formats, the protocol alone: see the test below
     "cli": {"steps", "testing", "core", "errors", "platform", "version"},
     "__main__": {"cli"},
@@ -75,11 +76,11 @@ def test_every_exported_name_is_there_and_no_other() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert set(imagenet_prep.__all__) == {
-        "Accounts", "Archive", "AuditError", "AuditOptions", "AuditReport", "Box", "BuildOptions", "Catalog",
-        "CheckOptions", "ClassFacts", "FORMATS", "ForeignReport", "Holdings", "IndexOptions", "Note",
+        "Accounts", "Archive", "ArchiveState", "AuditError", "AuditOptions", "AuditReport", "Box", "BuildOptions", "Catalog",
+        "CheckOptions", "ClassFacts", "FORMATS", "FetchReport", "Fetched", "ForeignReport", "Holdings", "IndexOptions", "Note",
         "OriginFacts", "OtherBuildError", "OutputError", "Piece", "Plan", "PlanOptions", "PrepError",
         "Problem", "Progress", "Report", "Sample", "Shard", "ShardName", "SourceError", "SplitAudit",
-        "Taxonomy", "UndoReport", "UsageError", "__version__", "audit", "audit_foreign", "build", "check",
+        "Taxonomy", "TorrentOptions", "UndoReport", "UrlOptions", "UsageError", "__version__", "archives", "audit", "audit_foreign", "build", "check", "fetch",
         "index", "official", "plan", "undo", "validation_truth",
     }  # fmt: skip
 

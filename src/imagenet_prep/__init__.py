@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from imagenet_prep.core.archive import Archive
     from imagenet_prep.core.audited import AuditOptions, AuditReport, SplitAudit
     from imagenet_prep.core.catalog import Catalog
+    from imagenet_prep.core.fetched import ArchiveState, Fetched, FetchReport, TorrentOptions, UrlOptions
     from imagenet_prep.core.foreign.report import ForeignReport
     from imagenet_prep.core.holdings import Holdings, OriginFacts, Piece
     from imagenet_prep.core.plan import Plan, Shard, plan
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
         UsageError,
     )
     from imagenet_prep.formats import FORMATS
+    from imagenet_prep.steps.archives import archives
     from imagenet_prep.steps.audit import audit
     from imagenet_prep.steps.build import BuildOptions, build
     from imagenet_prep.steps.check import CheckOptions, check
+    from imagenet_prep.steps.fetch import fetch
     from imagenet_prep.steps.foreign.audit import audit_foreign
     from imagenet_prep.steps.index import IndexOptions, index
     from imagenet_prep.steps.undo import UndoReport, undo
@@ -50,6 +53,7 @@ _HOMES = {
     "core.archive": ("Archive",),
     "core.audited": ("AuditOptions", "AuditReport", "SplitAudit"),
     "core.catalog": ("Catalog",),
+    "core.fetched": ("ArchiveState", "FetchReport", "Fetched", "TorrentOptions", "UrlOptions"),
     "core.foreign.report": ("ForeignReport",),
     "core.holdings": ("Holdings", "OriginFacts", "Piece"),
     "core.plan": ("Plan", "Shard", "plan"),
@@ -69,10 +73,12 @@ _HOMES = {
         "UsageError",
     ),
     "formats": ("FORMATS",),
+    "steps.archives": ("archives",),
     "steps.audit": ("audit",),
     "steps.foreign.audit": ("audit_foreign",),
     "steps.build": ("BuildOptions", "build"),
     "steps.check": ("CheckOptions", "check"),
+    "steps.fetch": ("fetch",),
     "steps.index": ("IndexOptions", "index"),
     "steps.undo": ("UndoReport", "undo"),
     "version": ("__version__",),
@@ -83,6 +89,7 @@ __all__ = [
     "FORMATS",
     "Accounts",
     "Archive",
+    "ArchiveState",
     "AuditError",
     "AuditOptions",
     "AuditReport",
@@ -91,6 +98,8 @@ __all__ = [
     "Catalog",
     "CheckOptions",
     "ClassFacts",
+    "FetchReport",
+    "Fetched",
     "ForeignReport",
     "Holdings",
     "IndexOptions",
@@ -111,13 +120,17 @@ __all__ = [
     "SourceError",
     "SplitAudit",
     "Taxonomy",
+    "TorrentOptions",
     "UndoReport",
+    "UrlOptions",
     "UsageError",
     "__version__",
+    "archives",
     "audit",
     "audit_foreign",
     "build",
     "check",
+    "fetch",
     "index",
     "official",
     "plan",

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from imagenet_prep.errors import UsageError, printable
 
+_OURS = (".part", ".part.json")
 _LONGEST_NAME = 200  # bytes: a file system ends at 255, and the name becomes longer while the file is unfinished
 
 
@@ -46,13 +47,15 @@ def address_of(url: str) -> Address:
         )
     if not url.isascii() or any(letter <= " " for letter in url):
         raise UsageError(f"A URL for {printable(host)} has blanks, or letters that must be escaped with %.")
-    return Address(url, _name(unquote(parts.path).rpartition("/")[2], host), origin)
+    return Address(url, _name(unquote(parts.path.rpartition("/")[2]), host), origin)
 
 
 def _name(name: str, host: str) -> str:
-    if not name or name.startswith(".") or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
+    if not name or name[0] == "." or "/" in name or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
         raise UsageError(
             f"A URL for {printable(host)} does not end in the name of a file.",
             remedy="Archives are known by their official names, such as ILSVRC2012_img_val.tar.",
         )
+    if name.endswith(_OURS):
+        raise UsageError(f"A URL for {printable(host)} ends in {name}, a name for what is unfinished.")
     return name

@@ -56,6 +56,8 @@ def read_answer(address: Address, response: HTTPResponse, asked: int) -> Answer:
     start, size = 0, _number(headers.get("Content-Length"))
     if response.status == 206:
         start, size = _part(address, str(headers.get("Content-Range", "")), size)
+    elif response.status == 416:
+        start = size = asked
     elif response.status != 200:
         raise refused(address, f"is answered with the status {response.status}, and not sent")
     if start != asked and response.status == 206:

@@ -1,12 +1,15 @@
 """What a login left: cookies and headers, read from files, because everybody on a machine can read command lines.
 
 They are sent where they belong, and neither printed, logged nor stored: messages name the file and the line alone.
+Cookies are read here because the standard library's reader takes the mark of a session, a time of 0, for one long gone,
+and shows the lines that it does not understand.
 """
 
 from __future__ import annotations
 
 import re
-from http.cookiejar import CookieJar, LoadError, MozillaCookieJar
+from collections.abc import Iterator
+from http.cookiejar import Cookie, CookieJar
 from pathlib import Path
 
 from imagenet_prep.errors import UsageError, printable
@@ -14,49 +17,61 @@ from imagenet_prep.errors import UsageError, printable
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, "token"
 # The program's own: a browser's copied headers have them, and would have the server send something else.
 _OWN = ("accept-encoding", "connection", "content-length", "host", "if-range", "range", "te", "transfer-encoding")
+_HTTP_ONLY = "#HttpOnly_"  # before a cookie's line: of no meaning here
+_NETSCAPE = "A cookie is a line of seven fields between tabs, in Netscape's format, as curl and browsers export them."
 
 
 def read_cookies(path: Path) -> CookieJar:
-    """Read cookies in Netscape's format, as curl and extensions of browsers export them. Raises UsageError."""
-    jar = MozillaCookieJar()
-    try:
-        jar.load(str(path), ignore_discard=True)
-    except LoadError as error:
-        raise UsageError(
-            f"{printable(str(path))} is no cookie file in Netscape's format.",
-            remedy="Its first line is `# Netscape HTTP Cookie File`; then each cookie has seven fields between tabs.",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    if not len(jar):
-        raise UsageError(
-            f"No cookie of {printable(str(path))} is valid any more.", remedy="Log in again and export them anew."
-        )
+    """Read cookies in Netscape's format; those whose time is over are left out. Raises UsageError."""
+    jar = CookieJar()
+    for number, line in _lines(path):
+        if line.startswith("#") and not line.startswith(_HTTP_ONLY):
+            continue
+        fields = line.removeprefix(_HTTP_ONLY).split("\t")
+        if len(fields) != 7 or not fields[0] or not re.fullmatch(r"[0-9]*(\.[0-9]*)?", fields[4]):
+            raise UsageError(f"Line {number:,} of {printable(str(path))} is no cookie.", remedy=_NETSCAPE)
+        jar.set_cookie(_cookie(fields))
+    jar.clear_expired_cookies()
     return jar
 
 
+def _cookie(fields: list[str]) -> Cookie:
+    domain, _, where, secure, expires, name, value = fields
+    if "." not in domain:  # as the standard library calls ``localhost``
+        domain += ".local"
+    ends = int(float(expires or 0)) or None
+    dotted = domain.startswith(".")
+    safe = secure == "TRUE"
+    return Cookie(
+        0, name, value, None, False, domain, dotted, dotted, where, True, safe, ends, not ends, None, None, {}
+    )  # fmt: skip
+
+
 def read_headers(path: Path) -> dict[str, str]:
-    """Read ``Name: value`` lines; blank ones and those with # are passed over, and so are headers that are the
-    program's own. Raises UsageError.
+    """Read ``Name: value`` lines; those with # are passed over, and so are headers that are the program's own, such as
+    Range. Raises UsageError.
     """
-    try:
-        lines = path.read_text(encoding="latin-1").splitlines()
-    except OSError as error:
-        raise _unreadable(path, error) from error
     headers = {}
-    for number, line in enumerate(lines, 1):
-        name, colon, value = line.strip().partition(":")
-        if not name or name.startswith("#"):
+    for number, line in _lines(path):
+        name, colon, value = line.partition(":")
+        if name.startswith("#"):
             continue
-        if not colon or not _NAME.fullmatch(name) or not value.strip().isprintable():
-            raise UsageError(
-                f"Line {number:,} of {printable(str(path))} is no header.", remedy="It looks like `Name: value`."
-            )
+        if not colon or not _NAME.fullmatch(name) or not value.strip():
+            raise UsageError(f"Line {number:,} of {printable(str(path))} is no header.", remedy="It is `Name: value`.")
         if name.lower() not in _OWN:
             headers[name] = value.strip()
     return headers
 
 
-def _unreadable(path: Path, error: Exception) -> UsageError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no text"
-    return UsageError(f"Cannot read {printable(str(path))}: {reason}.")
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, with their numbers. Raises UsageError if one is not printable ASCII."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"Cannot read {printable(str(path))}: {error.strerror}.") from error
+    for number, line in enumerate(data.split(b"\n"), 1):
+        text = line.removesuffix(b"\r").decode("latin-1")
+        if not (text.isascii() and text.replace("\t", "").isprintable()) and not text.startswith("# "):
+            raise UsageError(f"Line {number:,} of {printable(str(path))} has letters that no server takes.")
+        if text.strip():
+            yield number, text

@@ -26,7 +26,7 @@ LISTEN = "0.0.0.0:6881,[::]:6881"  # the usual port; the next ones, or any, wher
 LONELY_SECONDS = 60.0  # without a peer, before it is said; then twice as long each time, up to ten minutes
 _LONELY_AT_MOST = 600.0
 _POLL_MILLISECONDS = 250
-_KNOCK_SECONDS = 10.0  # between two tries to reach the peers that the user named
+_KNOCK_SECONDS = 10.0  # between two tries to reach the peers that the user, or a magnet link, named
 _FLUSH_SECONDS = 600.0  # a slow disk may have much to write; this only keeps a bug of libtorrent from being for ever
 _WHAT_TO_TRY = (
     "Is there a firewall in the way? Other networks, --peer HOST:PORT, or another day may help; what came so far is "
@@ -71,7 +71,7 @@ class Swarm:
         self._named = [_split(peer) for peer in options.peers]
         self._peers: list[tuple[str, int]] = []
         self._session: Any = None
-        self._handles: dict[str, Any] = {}  # by info-hash
+        self._joined: dict[str, tuple[Torrent, Any]] = {}  # by info-hash, with libtorrent's handle
         self._knocked = 0.0
         self.patience = Patience(options.timeout, watch)
 
@@ -79,7 +79,7 @@ class Swarm:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._handles.clear()
+        self._joined.clear()
         self._session = None  # its end waits for the disk, and a second for trackers
 
     @property
@@ -97,10 +97,11 @@ class Swarm:
             handles = {each: self._join(each, nowhere, library().torrent_flags.default_dont_download) for each in lost}
             while not all(handle.status().has_metadata for handle in handles.values()):
                 self.wait()
+                for each, handle in handles.items():  # in time: peers that need nothing from us go away
+                    each.parameters.peers = [*each.parameters.peers, *(peer.ip for peer in handle.get_peer_info())]
                 states = [handle.status() for handle in handles.values()]
                 self.patience.look(sum(s.total_download for s in states), sum(s.num_peers for s in states))
             for each, handle in handles.items():
-                each.parameters.peers = [peer.ip for peer in handle.get_peer_info()]
                 each.learn(handle.torrent_file())
                 self._leave(each)
 
@@ -129,7 +130,7 @@ class Swarm:
 
     def leave(self, torrent: Torrent) -> None:
         """Take a torrent out of the swarm when every byte of it is with the kernel."""
-        handle = self._handles[torrent.info_hash]
+        _, handle = self._joined[torrent.info_hash]
         handle.flush_cache()
         end = time.monotonic() + _FLUSH_SECONDS
         flushed = False
@@ -155,12 +156,13 @@ class Swarm:
             flags |= quiet.disable_dht | quiet.disable_lsd | quiet.disable_pex
         parameters = torrent.parameters
         parameters.save_path, parameters.flags = folder, flags
-        parameters.peers = [*parameters.peers, *self._peers]
-        handle = self._handles[torrent.info_hash] = self._session.add_torrent(parameters)
+        parameters.peers = list(dict.fromkeys([*parameters.peers, *self._peers]))
+        handle = self._session.add_torrent(parameters)
+        self._joined[torrent.info_hash] = torrent, handle
         return handle
 
     def _leave(self, torrent: Torrent) -> None:
-        self._session.remove_torrent(self._handles.pop(torrent.info_hash))
+        self._session.remove_torrent(self._joined.pop(torrent.info_hash)[1])
 
     def _begin(self) -> Any:
         session = library().session(_settings(self._options))
@@ -173,11 +175,11 @@ class Swarm:
         return session
 
     def _knock(self) -> None:
-        """Try the peers again that the user named: libtorrent gives up on one after three tries."""
+        """Try the peers again that were named: libtorrent gives up on one after three tries."""
         self._knocked = time.monotonic()
-        for handle in self._handles.values():
-            if self._peers and not handle.status().num_peers:
-                for peer in self._peers:
+        for torrent, handle in self._joined.values():
+            if not handle.status().num_peers:
+                for peer in torrent.parameters.peers:
                     handle.connect_peer(peer)
 
     def _judge(self, alert: Any) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from imagenet_prep.core.facts import OFFICIAL_ARCHIVES, TRAIN, VALIDATION
+from imagenet_prep.core.facts import OFFICIAL_BY_ROLE, TRAIN, VALIDATION
 from imagenet_prep.errors import SourceError, UsageError, printable
 
 # Of the place that offers both; named in the magnet links that many public repositories have.
@@ -53,11 +53,6 @@ class Pieces:
     total: int
     damaged: int
     unknown: int
-
-    @property
-    def agree(self) -> bool:
-        """Whether the file is right from its first byte to its last."""
-        return not self.damaged and not self.unknown
 
 
 class Torrent:
@@ -147,8 +142,8 @@ def open_torrent(text: str) -> Torrent:
 
     Raises UsageError for what is none of these, SourceError for a torrent of version 2.
     """
-    known = {each.role: each.info_hash for each in OFFICIAL_ARCHIVES if each.role in _KNOWN and each.info_hash}
-    digits = known.get(text) or text.lower()
+    known = OFFICIAL_BY_ROLE[text].info_hash if text in _KNOWN else None
+    digits = known or text.lower()
     if re.fullmatch(r"[0-9a-f]{40}", digits):
         return Torrent(f"the torrent {text}", _magnet(f"magnet:?xt=urn:btih:{digits}&tr={TRACKER}"))
     if text.startswith("magnet:"):

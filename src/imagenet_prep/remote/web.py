@@ -12,10 +12,11 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from email.message import Message
+from http.client import HTTPResponse
 from http.cookiejar import CookieJar
 from typing import IO
 from urllib.error import HTTPError, URLError
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.request import (
     HTTPCookieProcessor,
     HTTPDefaultErrorHandler,
@@ -68,8 +69,17 @@ class Web:
             request.add_header("Range", f"bytes={start}-")
         for name, value in self._headers.items():
             request.add_unredirected_header(name, value)
-        with _troubles(address, self._timeout), closing(self._opener.open(request, timeout=self._timeout)) as response:
+        with _troubles(address, self._timeout), closing(self._ask(request, start)) as response:
             yield read_answer(address, response, start)
+
+    def _ask(self, request: Request, start: int) -> HTTPResponse:
+        try:
+            response: HTTPResponse = self._opener.open(request, timeout=self._timeout)
+        except HTTPError as error:
+            if error.code != 416 or error.headers.get("Content-Range") != f"bytes */{start}":
+                raise
+            return error.fp  # nothing was left to send
+        return response
 
 
 @contextmanager
@@ -133,19 +143,41 @@ class _Redirects(HTTPRedirectHandler):
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
 
+    def http_error_302(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage
+    ) -> HTTPResponse | None:
+        """Follow a redirection, unless it leads away from HTTP, or from https to http."""
+        why = _why_not(req.full_url, headers.get("Location", ""))
+        if why:
+            fp.close()
+            raise _SentOnError(why)
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
     ) -> Request | None:
         """Make the request that follows, as the standard library does, but for the headers."""
         before, after = urlsplit(req.full_url), urlsplit(newurl)
-        if after.scheme not in ("http", "https")[before.scheme == "https" :]:
-            to = printable(f"{after.scheme}://{after.hostname or ''}")
-            raise _SentOnError(f"is sent on from {before.scheme} to {to}, which is not safe")
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
         if new is not None and _is_same(before, after):
             for name, value in self._headers.items():
                 new.add_unredirected_header(name, value)
         return new
+
+
+def _why_not(url: str, location: str) -> str:
+    """Say what is wrong with a redirection, "" for nothing."""
+    try:
+        before, after = urlsplit(url), urlsplit(urljoin(url, location))
+        if after.scheme not in ("http", "https") or not after.hostname or after.port == 0:
+            return "is sent on to no server"
+    except ValueError:
+        return "is sent on to no server"
+    if before.scheme == "https" and after.scheme == "http":
+        return f"is sent on from https to {printable(after.hostname)} without it, which is not safe"
+    return ""
 
 
 def _is_same(before: SplitResult, after: SplitResult) -> bool:

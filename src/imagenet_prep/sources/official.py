@@ -161,6 +161,10 @@ def _files(tar: TarRange, found: Found, salvage: re.Pattern[bytes] | None) -> It
                 found.problems.append(Problem(tar.archive, "is a link or a device, not a file", place, member.offset))
     except SourceError as error:  # as many class tars may be damaged as there are: all of them are reported
         found.problems += error.problems
+    except OSError as error:  # a bad place on the disk
+        if salvage is None:
+            raise
+        found.problems.append(Problem(tar.archive, error.strerror or str(error), tar.container))
 
 
 @contextlib.contextmanager

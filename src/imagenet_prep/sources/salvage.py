@@ -15,6 +15,7 @@ from imagenet_prep.sources.tar import BLOCK, Member, Missing, TarRange, walk
 
 CLASS_TARS = re.compile(rb"n\d{8}\.tar")
 IMAGES = re.compile(rb"(?:n\d{8}_\d+|ILSVRC2012_val_\d{8})\.JPEG")
+_LONGEST_TAIL = 20_480  # bytes: GNU tar fills up the last 10,240; more zeros are members that never came
 _NAME_BYTES = 100  # of a header, from its start
 _CHUNK_BYTES = 4 << 20  # whole blocks
 
@@ -25,12 +26,17 @@ def walk_on(tar: TarRange, names: re.Pattern[bytes], problems: list[Problem]) ->
     """
     start = tar.start
     while start < tar.end:
-        reached = tar.end
+        reached, behind = tar.end, start
         try:
             for each in walk(tar._replace(start=start)):
                 if isinstance(each, Missing):
                     reached = each.offset
+                else:
+                    behind = -(-(each.offset + each.size) // BLOCK) * BLOCK
                 yield each
+            if reached == tar.end and tar.end - behind > _LONGEST_TAIL:
+                reason = f"has only zeros from here to its end, {tar.end - behind:,} bytes"
+                problems.append(Problem(tar.archive, reason, tar.container, behind))
         except SourceError as error:
             problems += error.problems
             reached = max(problem.offset or 0 for problem in error.problems)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from imagenet_prep.core.facts import OFFICIAL_ARCHIVES, TRAIN, VALIDATION, OfficialArchive
+from imagenet_prep.core.facts import OFFICIAL_BY_ROLE, TRAIN, VALIDATION, OfficialArchive
 from imagenet_prep.core.fetched import Fetched
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.base import source_errors
@@ -16,7 +16,7 @@ from imagenet_prep.storage.unfinished import TORRENT, URL, Note, load_note, part
 
 def published_as(name: str) -> OfficialArchive | None:
     """Find what is published under a name; None for a name of no official archive."""
-    return next((archive for archive in OFFICIAL_ARCHIVES if name in archive.names), None)
+    return next((archive for archive in OFFICIAL_BY_ROLE.values() if name in archive.names), None)
 
 
 def is_plain_tar(archive: OfficialArchive) -> bool:
@@ -81,7 +81,7 @@ def _adopted(final: Path, algorithm: str, *, fresh: bool) -> Note:
         raise _refused(part, "is not of this program")
     if archive and archive.size is not None and size > archive.size:
         raise _refused(part, f"has {size:,} bytes, more than the published file, {archive.size:,}")
-    return Note(by=URL, received=size, algorithm=algorithm)
+    return Note(by=URL, size=archive.size if archive else None, received=size, algorithm=algorithm)
 
 
 def _refused(part: Path, why: str, remedy: str = "") -> SourceError:

@@ -22,6 +22,7 @@ from imagenet_prep.storage.space import check_space
 
 _CHUNK_BYTES = 1 << 18
 _LONGEST_WAIT = 60.0  # seconds between two tries
+_LONGEST_REQUEST = 3600.0  # the same, if the server asks for it
 _SECONDS_BETWEEN_EVENTS = 0.2
 _LOGIN = "the login has expired, or cookies are missing"
 
@@ -65,7 +66,7 @@ class Download:
         if idle > self.options.retries:
             times = f", {idle:,} times in a row" if idle > 1 else ""
             raise refused(self.address, f"does not come: {trouble}{times}")
-        seconds = max(trouble.seconds, min(2.0 ** (idle - 1), _LONGEST_WAIT))
+        seconds = max(min(trouble.seconds, _LONGEST_REQUEST), min(2.0 ** (idle - 1), _LONGEST_WAIT))
         self.watch(Note(f"{self.address}: {trouble}; the next try is in {seconds:g} s."))
         wait(seconds)
 
@@ -73,13 +74,14 @@ class Download:
         """Write what one answer brings. Raises TryAgain if that is not all."""
         if answer.page:
             raise self._page(answer)
+        beginning = self._beginning(answer) if answer.start == 0 else b""
         if part.received == 0:
-            beginning = self._beginning(answer)
             self._identify(answer, part)
-            part.write(beginning)
         else:
             self._compare(answer, part)
-            self._pass_over(answer, part.received - answer.start)
+        here = part.received - answer.start
+        self._pass_over(answer, max(0, here - len(beginning)))
+        part.write(beginning[here:])
         self._write_rest(answer, part)
 
     def _beginning(self, answer: Answer) -> bytes:
@@ -87,10 +89,12 @@ class Download:
         start = b""
         while len(start) < START_BYTES and (more := answer.read(START_BYTES - len(start))):
             start += more
+        if answer.size and not start:
+            raise TryAgain("the connection broke off")
         if is_page(start):
             raise self._page(answer)
         archive = published_as(self.address.name)
-        wrong = disguise(start, plain_tar=is_plain_tar(archive)) if archive and start else ""
+        wrong = disguise(start, plain_tar=is_plain_tar(archive)) if archive else ""
         if wrong:
             raise refused(self.address, wrong)
         return start
@@ -108,7 +112,7 @@ class Download:
             reason = f"has {answer.size:,} bytes on the server, and the published file has {official:,}"
             raise refused(self.address, f"is another file: it {reason}")
         size = answer.size if answer.size is not None else official
-        if size is None:
+        if size is None and not checksum_of(self.address.name)[1]:
             self.watch(Note(f"{self.address}: the server does not say how long it is, so a lack would not show."))
         check_space(self.final.parent, size or 0, remedy="Free some space, or choose another folder.")
         part.identify(size, answer.etag, answer.modified)
@@ -131,7 +135,7 @@ class Download:
 
     def _pass_over(self, answer: Answer, size: int) -> None:
         """Read what is here already, from a server that begins at the start whatever it is asked."""
-        if size:
+        if size and answer.start == 0:
             self.watch(Note(f"{self.address}: the server cannot go on in the middle, so what is here is passed over."))
         while size:
             data = answer.read(min(_CHUNK_BYTES, size))
@@ -151,6 +155,8 @@ class Download:
                 wait(max(0.0, (part.received - before) / self.options.rate - (monotonic() - began)))
         if part.size is None:
             part.identify(part.received, answer.etag, answer.modified)
+        self._spoke = 0.0
+        self._tell("fetch", part.received, part.size or 0)
         if part.received < (part.size or 0):
             raise TryAgain(f"the connection broke off at {part.received:,} of {part.size:,} bytes")
 

@@ -55,7 +55,7 @@ def look(wanted: Wanted, paths: dict[int, Path], *, fresh: bool, watch: Watch) -
     pieces = check(wanted, paths, watch)
     damage = _damage(wanted, pieces)
     if not damage:
-        return Standing(wanted, _agreed(wanted), there=there)
+        return Standing(wanted, _agreed(wanted, pieces, watch), there=there)
     if pieces.damaged == pieces.total:
         raise _in_the_way(final, "has not one piece of the torrent's: it is another file", "Move it away.")
     if final.is_symlink():
@@ -140,21 +140,27 @@ def _verdict(wanted: Wanted, watch: Watch) -> Fetched | None:
     return Fetched(wanted.final.name, wanted.final.stat().st_size, 0, RIGHT)
 
 
-def _agreed(wanted: Wanted) -> Fetched:
+def _agreed(wanted: Wanted, pieces: Pieces, watch: Watch) -> Fetched:
     """Give a file that agrees with its torrent, and cannot be compared with anything else."""
     if is_comparable(wanted.archive.role, wanted.final, wanted.size):
         raise not_the_published(wanted, wanted.final)
+    if pieces.unknown:
+        shared = f"{pieces.unknown:,} of the {pieces.total:,} pieces of {wanted.final.name}"
+        watch(Note(f"{shared} cannot be checked: a part of each belongs to a file that is not here."))
     return Fetched(wanted.final.name, wanted.size, 0, UNPUBLISHED)
 
 
 def _damage(wanted: Wanted, pieces: Pieces) -> str:
+    """Say what is wrong with a file of a final name; "" if nothing is, as far as it can be told."""
     size = wanted.final.stat().st_size
     if pieces.damaged:
         return f"is damaged in {pieces.damaged:,} of {pieces.total:,} pieces"
     if size > wanted.size:
         return f"is {size - wanted.size:,} bytes too long"
-    if pieces.unknown:
-        return f"has {pieces.unknown:,} pieces that cannot be checked alone"
+    if size < wanted.size:
+        return f"is {wanted.size - size:,} bytes too short"
+    if pieces.unknown and is_comparable(wanted.archive.role, wanted.final, size):
+        return f"is damaged in one of {pieces.unknown:,} pieces that have parts of other files"
     return ""
 
 

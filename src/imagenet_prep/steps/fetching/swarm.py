@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.errors import Problem, SourceError, UsageError
 from imagenet_prep.remote.swarm import Swarm, Transfer, leftover
 from imagenet_prep.remote.torrent import Torrent, open_torrent
-from imagenet_prep.sources.checksum import WRONG
+from imagenet_prep.sources.checksum import RIGHT, WRONG
 from imagenet_prep.steps.fetching.standing import Standing, check, compare, forget, look, make_ready, not_the_published
 from imagenet_prep.steps.fetching.wanted import Wanted, choose
 from imagenet_prep.storage.publish import sync_folder
@@ -53,7 +51,7 @@ def fetch_torrents(folder: Path, options: TorrentOptions, watch: Watch) -> tuple
     if not options.accept_terms:
         raise UsageError("The terms of ImageNet are not accepted.", remedy=_TERMS)
     torrents = list({each.info_hash: each for each in map(open_torrent, options.torrents)}.values())
-    with Swarm(options, watch) as swarm, _disk_errors(folder):
+    with Swarm(options, watch) as swarm, output_errors(folder):  # libtorrent names no file
         swarm.learn(torrents)
         jobs = _stand(torrents, folder, options, watch)
         if any(job.missing() for job in jobs):
@@ -121,7 +119,7 @@ def _tell(transfers: list[Transfer], swarm: Swarm, watch: Watch) -> None:
         watch(Progress("recheck", 0, 0, int(sum(each.checked * each.total for each in transfers)), total))
         swarm.patience.rest()
         return
-    watch(Progress("torrent", 0, 0, sum(each.done for each in transfers), total))
+    watch(Progress("torrent", 0, 0, min(total, sum(each.done for each in transfers)), total))
     swarm.patience.look(sum(each.received for each in transfers), sum(each.peers for each in transfers))
 
 
@@ -151,7 +149,7 @@ def _prove(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
     with output_errors(part), part.open("rb+") as file:
         os.fsync(file.fileno())
     verdict = compare(wanted, part, watch)
-    if verdict == WRONG or verdict != "right":
+    if verdict != RIGHT:
         pieces = check(wanted, paths, watch)
         if pieces.damaged or part.stat().st_size != wanted.size:
             problem = Problem(part.name, f"{pieces.damaged:,} of {pieces.total:,} pieces were right when they came")
@@ -180,10 +178,3 @@ def _seed(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
             swarm.wait()
     except KeyboardInterrupt:
         watch(Note("No longer giving."))
-
-
-@contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    """What goes wrong while libtorrent writes has no path but the folder's."""
-    with output_errors(folder):
-        yield

@@ -21,6 +21,7 @@ def fetch_urls(folder: Path, options: UrlOptions, watch: Watch) -> tuple[Fetched
     """Fetch files into ``folder``, which exists. Raises UsageError before anything is asked for, SourceError when all
     that can be fetched is there, OutputError at once.
     """
+    _check(options)
     addresses = [address_of(url) for url in options.urls]
     for name, times in Counter(address.name for address in addresses).items():
         if times > 1:
@@ -41,6 +42,13 @@ def fetch_urls(folder: Path, options: UrlOptions, watch: Watch) -> tuple[Fetched
     if failed:
         raise _together(failed)
     return tuple(fetched)
+
+
+def _check(options: UrlOptions) -> None:
+    if not options.urls:
+        raise UsageError("There is no URL.")
+    if options.retries < 0 or options.rate < 0 or not options.timeout > 0:
+        raise UsageError("Retries and rate are not below 0, and the timeout is above 0.")
 
 
 def _missing(folder: Path, addresses: list[Address]) -> int:
