@@ -13,7 +13,7 @@ from typing import Any, Self
 import libtorrent
 
 PIECE = 16_384
-QUIET = {
+QUIET: Any = {
     "listen_interfaces": "127.0.0.1:0",
     "enable_dht": False,
     "enable_lsd": False,
@@ -28,20 +28,21 @@ def torrent_of(files: Mapping[str, bytes], *, folder: str = "", piece: int = PIE
     """Write a torrent (version 1) of files by their paths: of one file, or of a folder with all of them."""
     data = b"".join(files.values())
     pieces = b"".join(hashlib.sha1(data[start : start + piece]).digest() for start in range(0, len(data), piece))
-    info: dict[bytes, Any] = {b"piece length": piece, b"pieces": pieces}
+    info: Any = {b"piece length": piece, b"pieces": pieces}
     if folder:
         listed = [{b"length": len(each), b"path": path.encode().split(b"/")} for path, each in files.items()]
         info |= {b"name": folder.encode(), b"files": listed}
     else:
         info |= {b"name": next(iter(files)).encode(), b"length": len(data)}
-    return bytes(libtorrent.bencode({b"info": info}))
+    document: Any = {b"info": info}
+    return bytes(libtorrent.bencode(document))
 
 
 class Seeder:
     """Has the files of a torrent and gives them. A context manager."""
 
-    def __init__(self, torrent: bytes, files: Mapping[str, bytes], store: Path, *, rate: int = 0) -> None:
-        self._session = libtorrent.session({**QUIET, "upload_rate_limit": 0})
+    def __init__(self, torrent: bytes, files: Mapping[str, bytes], store: Path) -> None:
+        self._session = libtorrent.session(QUIET)
         parameters = libtorrent.load_torrent_buffer(torrent)
         store.mkdir()
         names = {}
@@ -51,8 +52,6 @@ class Seeder:
         parameters.renamed_files, parameters.save_path = names, str(store)
         parameters.flags = libtorrent.torrent_flags.update_subscribe
         self._handle = self._session.add_torrent(parameters)
-        if rate:
-            self._handle.set_upload_limit(rate)
         self.info_hash = str(parameters.info_hashes.v1)
         while not self._handle.status().is_seeding:
             self._session.wait_for_alert(50)

@@ -15,10 +15,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from imagenet_prep.storage.follower import Follower
 from imagenet_prep.storage.running_digest import running_digest
 from imagenet_prep.storage.unfinished import Note, load_note, part_of
 from web import GOOD, STALL, Answer, Request, Web, serving
@@ -27,6 +29,7 @@ VAL, TRAIN, OTHER = "ILSVRC2012_img_val.tar", "ILSVRC2012_img_train.tar", "other
 FILES = {
     name: random.Random(name).randbytes(size) for name, size in ((VAL, 40 << 20), (TRAIN, 20 << 20), (OTHER, 9**8))
 }
+STATE_CAN_BE_KEPT = bool(getattr(running_digest("md5"), "state", str)())
 GOES_ON = "Interrupted. The same command again goes on where this one stopped."
 MINIATURES = """
 import sys
@@ -135,7 +138,7 @@ def test_fifty_kills_at_random_moments_cost_nothing_that_was_noted(command: Comm
     _assert_done(command)
     assert len(command.resumed) > 15
     assert len(set(command.resumed)) > 10
-    if running_digest("md5", "") and running_digest("md5").state():  # type: ignore[union-attr]
+    if STATE_CAN_BE_KEPT:
         far = [note for note in command.notes if note.algorithm and note.received > 4 << 20]
         assert far
         assert all(note.hashed > 0 and note.state for note in far)
@@ -155,6 +158,27 @@ def test_a_kill_while_the_server_takes_its_time_is_in_nobodys_way(command: Comma
     assert again.returncode == 0, said
     assert (command.folder / name).read_bytes() == FILES[name]
     assert [path.name for path in command.folder.iterdir()] == [name]
+
+
+@pytest.mark.skipif(not STATE_CAN_BE_KEPT, reason="this Python's OpenSSL does not give its state away")
+def test_a_state_that_is_noted_in_full_run_is_that_of_as_many_bytes_as_it_says(tmp_path: Path) -> None:
+    data = random.Random(7).randbytes(64 << 20)
+    (tmp_path / "file").write_bytes(data)
+    digest, states = running_digest("md5"), {}
+    assert digest
+    follower = Follower(tmp_path / "file", digest, 0)
+    follower.reach(len(data))
+    while follower.wait(0) is not None:
+        hashed, state = follower.snapshot()
+        states[hashed] = state
+    follower.close()
+    assert len(states) > 1
+    straight = hashlib.md5()
+    for before, hashed in pairwise([0, *sorted(states)]):
+        straight.update(data[before:hashed])
+        taken_up = running_digest("md5", states[hashed])
+        assert taken_up
+        assert (hashed, taken_up.hexdigest()) == (hashed, straight.hexdigest())
 
 
 def _assert_done(command: Command) -> None:

@@ -289,47 +289,53 @@ def test_a_part_of_a_file_of_another_size_is_refused(tmp_path: Path, folder: Pat
 
 
 CHILD = """
-import sys
+import os, signal, sys
 from pathlib import Path
 from imagenet_prep.core.fetched import TorrentOptions
-from imagenet_prep.core.progress import Progress
 from imagenet_prep.remote import swarm
 from imagenet_prep.steps.fetching.swarm import fetch_torrents
+
 swarm.LISTEN = "127.0.0.1:0"
-swarm._POLL_MILLISECONDS = 20
-folder, torrent, peer = sys.argv[1:]
+swarm._POLL_MILLISECONDS = 5
+folder, torrent, peer, enough = sys.argv[1:]
+
 def watch(event):
-    if isinstance(event, Progress) and event.stage == "torrent":
+    if event.stage == "torrent" and event.bytes_done >= int(enough):
         print(event.bytes_done, flush=True)
-options = TorrentOptions(torrents=(torrent,), accept_terms=True, peers=(peer,), discovery=False, timeout=20)
-fetch_torrents(Path(folder), options, watch)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fetch_torrents(
+    Path(folder),
+    TorrentOptions(torrents=(torrent,), accept_terms=True, peers=(peer,), discovery=False, timeout=20),
+    watch,
+)
 """
 
 
 def test_killed_again_and_again_it_goes_on_from_where_it_was(tmp_path: Path, folder: Path) -> None:
     chance = random.Random(5)
-    data = chance.randbytes(3_000_000)
-    torrent = torrent_of({BOXES: data})
+    data = chance.randbytes(60_000_000)
+    torrent = torrent_of({BOXES: data}, piece=1 << 18)
     (tmp_path / "it.torrent").write_bytes(torrent)
-    with Seeder(torrent, {BOXES: data}, tmp_path / "seeder", rate=2_000_000) as peer:
-        reached = 0
-        for _ in range(4):
-            reached = killed_at(reached + chance.randrange(1, 400_000), folder, tmp_path / "it.torrent", peer)
+    with Seeder(torrent, {BOXES: data}, tmp_path / "seeder") as peer:
+        reached = [0]
+        while reached[-1] < 40_000_000:
+            reached.append(killed(reached[-1] + chance.randrange(1, 9_000_000), folder, tmp_path / "it.torrent", peer))
             assert names_in(folder) == [f"{BOXES}.part", f"{BOXES}.part.json"]
         files = fetch_torrents(folder, options(tmp_path / "it.torrent", peer), Watcher())
+        assert peer.given < 1.5 * len(data)
+    assert len(reached) > 3
+    assert 0 < files[0].received < 30_000_000
     assert (folder / BOXES).read_bytes() == data
     assert names_in(folder) == [BOXES]
-    assert 0 < files[0].received < len(data) - 500_000
 
 
-def killed_at(reached: int, folder: Path, torrent: Path, peer: Seeder) -> int:
-    """Run a fetch in a process of its own and kill it when it has ``reached`` bytes; gives how many it had."""
-    command = [sys.executable, "-c", CHILD, str(folder), str(torrent), peer.peer]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout
-        done = next(int(line) for line in child.stdout if int(line) >= reached)
-        child.send_signal(signal.SIGKILL)
-    return done
+def killed(enough: int, folder: Path, torrent: Path, peer: Seeder) -> int:
+    """Run a fetch in a process of its own, which dies when it has ``enough`` bytes; gives how many it had."""
+    command = [sys.executable, "-c", CHILD, str(folder), str(torrent), peer.peer, str(enough)]
+    child = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    assert child.returncode == -signal.SIGKILL
+    return int(child.stdout)
 
 
 def test_an_interrupt_leaves_what_came(tmp_path: Path, folder: Path) -> None:
@@ -344,9 +350,9 @@ def test_an_interrupt_leaves_what_came(tmp_path: Path, folder: Path) -> None:
             done = event.bytes_done
             raise KeyboardInterrupt
 
-    with Seeder(torrent, {BOXES: data}, tmp_path / "seeder", rate=1_000_000) as peer:
+    with Seeder(torrent, {BOXES: data}, tmp_path / "seeder") as peer:
         with pytest.raises(KeyboardInterrupt):
-            fetch_torrents(folder, options(tmp_path / "it.torrent", peer), interrupt)
+            fetch_torrents(folder, options(tmp_path / "it.torrent", peer, rate=1_000_000), interrupt)
         assert names_in(folder) == [f"{BOXES}.part", f"{BOXES}.part.json"]
         assert unfinished.load_note(folder / BOXES) == unfinished.Note(by="torrent", size=len(data))
         part = (folder / f"{BOXES}.part").read_bytes()

@@ -7,13 +7,14 @@ checksum never holds up what comes from the network.
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 
 from imagenet_prep.errors import PrepError
 from imagenet_prep.storage.running_digest import RunningDigest
 from imagenet_prep.storage.temporary import output_errors
 
 _CHUNK_BYTES = 1 << 20
+_MOST_BEHIND = 64 << 20  # bytes: more may have left the page cache, and would be left to do after a kill
 
 
 class Follower:
@@ -24,32 +25,44 @@ class Follower:
         self._digest = digest
         self._hashed = hashed
         self._end = hashed
+        self._most_behind = 0
         self._closed = False
         self._error: PrepError | None = None
         self._changed = Condition()
+        self._whole = Lock()  # held while the digest takes something in, and its state is neither old nor new
         self._thread = Thread(target=self._run, name=f"checksum of {path.name}", daemon=True)
         self._thread.start()
 
     def reach(self, end: int) -> None:
-        """The file now has ``end`` bytes, none of which will change."""
+        """The file now has ``end`` bytes, none of which will change. Raises as ``wait`` does.
+
+        Waits if that is far ahead, and farther than it was at the first call: what was there before is read beside what
+        comes, never before it.
+        """
+        self._most_behind = self._most_behind or max(_MOST_BEHIND, end - self._hashed)
         with self._changed:
             self._end = end
             self._changed.notify_all()
+        while self._wait_for(end - self._most_behind, seconds=1.0) is not None:
+            pass
 
     def snapshot(self) -> tuple[int, str]:
         """Give the number of bytes taken in, and the state behind them."""
-        with self._changed:
+        with self._whole:
             return self._hashed, self._digest.state()
 
     def wait(self, seconds: float) -> int | None:
         """Wait at most so long for the rest; give the bytes taken in, None if that is all. Raises OutputError if the
         file cannot be read back.
         """
+        return self._wait_for(self._end, seconds)
+
+    def _wait_for(self, place: int, seconds: float) -> int | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._error or self._hashed >= self._end, seconds)
+            self._changed.wait_for(lambda: self._error or self._hashed >= place, seconds)
             if self._error:
                 raise self._error
-            if self._hashed >= self._end:
+            if self._hashed >= place:
                 return None
         if not self._thread.is_alive():
             raise PrepError(f"The checksum of {self._path} stopped.")
@@ -86,8 +99,8 @@ class Follower:
     def _take(self, data: memoryview) -> None:
         if not data:
             raise OSError("it has become shorter")
-        self._digest.update(data)
-        with self._changed:
+        with self._whole:
+            self._digest.update(data)
             self._hashed += len(data)
-            if self._hashed >= self._end:
-                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()

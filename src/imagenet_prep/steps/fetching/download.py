@@ -89,7 +89,7 @@ class Download:
         start = b""
         while len(start) < START_BYTES and (more := answer.read(START_BYTES - len(start))):
             start += more
-        if answer.size and not start:
+        if answer.size != 0 and not start:
             raise TryAgain("the connection broke off")
         if is_page(start):
             raise self._page(answer)
