@@ -497,7 +497,7 @@ class TestGoingOnLater:
         """A power cut may leave a length without its bytes."""
         fetching.begin(web, 100_000)
         with (fetching.folder / f"{VAL}.part").open("ab") as file:
-            file.write(bytes(50_000))
+            file.write(bytes(250_000))  # more than the file will have
         fetching.get(url(web))
         assert web.starts == [100_000]
         fetching.assert_whole()
@@ -741,6 +741,7 @@ class TestAPageInPlaceOfTheFile:
         Answer(status=200, data=b"\xef\xbb\xbf \n<HTML>", headers={"Content-Type": "application/octet-stream"}),
         Answer(status=200, data=LOGIN_PAGE, framing=CHUNKED, headers={"Content-Type": "application/xhtml+xml"}),
         Answer(status=200, data=LOGIN_PAGE, framing=UNTIL_CLOSED),
+        Answer(status=200, data=b"Please log in." * 100, headers={"Content-Type": "text/html"}),
         Answer(status=200, data=b"<!-- a --><html>", headers={"Content-Type": "text/html"}),
         page(401, WWW_Authenticate="Basic realm=x"),
         page(401),
