@@ -243,6 +243,12 @@ class TestWhatIsAskedFor:
         assert_said(fetching.refused(url(web, host=f"{SECRET}@127.0.0.1"), kind=UsageError), "headers")
         assert web.requests == []
 
+    @pytest.mark.parametrize(
+        "address", [f"me:{SECRET}@127.0.0.1/x.tar", f"{SECRET}@127.0.0.1/x.tar", f"/{SECRET}/x.tar"]
+    )
+    def test_nor_is_what_may_be_one(self, fetching: Fetching, address: str) -> None:
+        fetching.refused(address, kind=UsageError)
+
     def test_one_name_twice(self, fetching: Fetching, web: Web) -> None:
         words = fetching.refused(url(web), web.url(f"mirror/{VAL}"), kind=UsageError)
         assert_said(words, VAL)

@@ -9,6 +9,7 @@ import contextlib
 import http.server
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -113,11 +114,15 @@ class Web:
 
 
 @contextlib.contextmanager
-def serving(files: Mapping[str, bytes], *answers: Answer, otherwise: Answer | Rule = GOOD) -> Iterator[Web]:
+def serving(
+    files: Mapping[str, bytes], *answers: Answer, otherwise: Answer | Rule = GOOD, tls: ssl.SSLContext | None = None
+) -> Iterator[Web]:
     """Serve ``files``, whose names are paths without the first slash, until the context ends."""
     web = Web(files, answers, otherwise)
     with _Listener(("127.0.0.1", 0), _Handler) as listener:
         listener.web = web
+        if tls:
+            listener.socket = tls.wrap_socket(listener.socket, server_side=True)
         web.port = listener.server_address[1]
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

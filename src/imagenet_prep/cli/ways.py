@@ -36,8 +36,7 @@ How to get it
 2. From others who have it, by torrent. This needs: pip install 'imagenet-prep[torrent]'
        imagenet-prep fetch {folder} --torrent --accept-terms
    The others see your address, and get from you what you have, until yours is complete (--max-upload bounds it).
-   The torrents are those of Academic Torrents; nobody has given their authors' word for them, so the published
-   checksums are compared at the end.
+   The torrents are those of Academic Torrents, not of image-net.org: the published checksums are compared at the end.
 
 3. You have it already, as archives, as folders, or as Kaggle's tree:
        imagenet-prep check WHERE-IT-IS
@@ -138,11 +137,10 @@ def fetched(report: FetchReport, states: Sequence[ArchiveState], folder: Path) -
     ]
     speed = f", {show.size(report.received / report.seconds)}/s" if report.received and report.seconds else ""
     lines = [f"In {folder}:", show.table(rows, flush_right=False), f"{show.duration(report.seconds)}{speed}."]
-    strangers = [
-        file.name for file in report.files if not any(file.name in of.names for of in OFFICIAL_BY_ROLE.values())
-    ]
+    known = {name for archive in OFFICIAL_BY_ROLE.values() for name in archive.names}
+    strangers = [printable(file.name) for file in report.files if file.name not in known]
     if strangers:
-        lines.append(f"No official name, by which archives are known: {', '.join(map(printable, strangers))}.")
+        lines.append(f"Archives are known by their official names, and this is none: {', '.join(strangers)}.")
     return "\n".join([*lines, _next(states, folder)])
 
 

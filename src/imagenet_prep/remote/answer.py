@@ -12,7 +12,7 @@ from imagenet_prep.remote.address import Address
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _PAGES = ("text/html", "application/xhtml+xml")
-_KEPT = "What came so far is kept."
+_KEPT = "The same command tries again, and goes on from what came so far."
 _FRESH = "--fresh takes what came so far away and begins anew."
 
 

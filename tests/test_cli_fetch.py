@@ -1,0 +1,289 @@
+"""``imagenet-prep fetch`` as a user meets it: the front door, what it says at the end, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import random
+import ssl
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+
+from imagenet_prep.cli import ways
+from imagenet_prep.cli.options import rate
+from imagenet_prep.core.facts import OFFICIAL_ARCHIVES, TRAIN, TRAIN_BOXES, VALIDATION
+from imagenet_prep.core.fetched import ArchiveState, Fetched, FetchReport
+from imagenet_prep.errors import Problem, UsageError
+from imagenet_prep.storage.unfinished import URL, Note, part_of, save_note
+from web import page, serving
+
+BOXES = "ILSVRC2012_bbox_val_v3.tgz"
+DATA = b"\x1f\x8b" + random.Random(1).randbytes(50_000)
+ABSENT = tuple(
+    ArchiveState(of.role, of.names[0], official_size=of.size, md5=of.md5, sha1=of.sha1) for of in OFFICIAL_ARCHIVES
+)
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "imagenet_prep", "fetch", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "no_proxy": "*", **environment},
+    )
+
+
+def with_states(**changed: ArchiveState) -> tuple[ArchiveState, ...]:
+    return tuple(changed.get(state.role, state) for state in ABSENT)
+
+
+def there(role: str, **facts: object) -> ArchiveState:
+    state = next(state for state in ABSENT if state.role == role)
+    return replace(state, **{"size": state.official_size, **facts})  # type: ignore[arg-type]
+
+
+class TestTheFrontDoor:
+    def test_tells_a_newcomer_all_there_is_to_know(self, tmp_path: Path) -> None:
+        shown = run(tmp_path / "new").stdout
+        for words in (
+            "non-commercial research and education",
+            "https://image-net.org/download.php",
+            f"imagenet-prep fetch {tmp_path}/new --url-file LINKS --cookies COOKIES",
+            f"imagenet-prep fetch {tmp_path}/new --torrent --accept-terms",
+            f"imagenet-prep fetch {tmp_path}/new --check",
+            "pip install 'imagenet-prep[torrent]'",
+        ):
+            assert words in shown
+        for archive in OFFICIAL_ARCHIVES:
+            for fact in (archive.names[0], archive.md5, archive.sha1, archive.size and f"{archive.size:,}"):
+                assert not fact or fact in shown
+        assert shown.count("unverified: none is published that can be trusted") == 3
+
+    def test_makes_nothing(self, tmp_path: Path) -> None:
+        assert run(tmp_path / "new").returncode == 0
+        assert list(tmp_path.iterdir()) == []
+
+    def test_says_what_is_there(self, tmp_path: Path) -> None:
+        (tmp_path / "ILSVRC2012_img_val.tar").write_bytes(b"<!DOCTYPE html><html>")
+        (tmp_path / BOXES).write_bytes(DATA)
+        part_of(tmp_path / "ILSVRC2012_img_train.tar").write_bytes(bytes(2_000_000))
+        save_note(tmp_path / "ILSVRC2012_img_train.tar", Note(URL, received=1_500_000))
+        shown = run(tmp_path).stdout
+        lines = [line for line in shown.splitlines() if line.startswith("  ILSVRC")]
+        assert lines[0].endswith("unfinished: 1.5 MB so far")
+        assert lines[1].endswith("damaged or another file")
+        assert lines[4].endswith("yes, 50.0 kB")
+        assert lines[5].endswith("no")
+        assert "ILSVRC2012_img_val.tar: is a web page, not an archive" in shown
+
+    def test_tells_programs_the_same(self, tmp_path: Path) -> None:
+        archives = json.loads(run(tmp_path, "--json").stdout)["archives"]
+        assert [archive["name"] for archive in archives] == [archive.names[0] for archive in OFFICIAL_ARCHIVES]
+        assert archives[0]["official_size"] == 147_897_477_120
+        assert archives[0]["size"] is None
+
+    def test_can_be_pasted_with_a_folder_that_needs_quotes(self, tmp_path: Path) -> None:
+        assert f"imagenet-prep fetch '{tmp_path}/my data' --check" in run(tmp_path / "my data").stdout
+
+
+class TestWhatComesNext:
+    def test_with_both_archives_is_the_build(self) -> None:
+        states = with_states(train=there(TRAIN), validation=there(VALIDATION))
+        assert ways.compared(states, Path("a b")).endswith("\nNext: imagenet-prep build 'a b' DATA")
+
+    def test_with_one_is_the_other(self) -> None:
+        states = with_states(validation=there(VALIDATION))
+        assert ways.compared(states, Path("a")).endswith(
+            "\nNext: get ILSVRC2012_img_train.tar; or, without it, imagenet-prep build a DATA --split validation"
+        )
+
+    def test_with_a_damaged_one_is_its_repair(self) -> None:
+        damaged = there(VALIDATION, problems=(Problem("ILSVRC2012_img_val.tar", "is damaged"),))
+        states = with_states(train=there(TRAIN), validation=damaged)
+        assert "\nNext: imagenet-prep fetch a --torrent validation" in ways.compared(states, Path("a"))
+
+    def test_with_nothing_is_to_get_them(self) -> None:
+        assert ways.compared(ABSENT, Path("a")).endswith(
+            "\nNext: get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar; `imagenet-prep fetch a` says how."
+        )
+
+
+class TestWhatIsSaid:
+    def test_of_a_fetch(self) -> None:
+        report = FetchReport((Fetched(BOXES, 2_000_000, 500_000, "none is published"), Fetched("x.tar", 5, 0, "")), 0.5)
+        assert ways.fetched(report, ABSENT, Path("a")).splitlines()[:5] == [
+            "In a:",
+            f"  {BOXES}  2.0 MB   500.0 kB came now  checksum: unverified: none is published",
+            "  x.tar                       5 bytes  was there          checksum: not compared",
+            "0.5 s, 1.0 MB/s.",
+            "Archives are known by their official names, and this is none: x.tar.",
+        ]
+
+    def test_of_a_comparison(self) -> None:
+        states = with_states(
+            train=there(TRAIN, size=5, checksum="wrong", clean=2, containers=1_000),
+            validation=there(VALIDATION, checksum="right"),
+            **{TRAIN_BOXES: there(TRAIN_BOXES, size=7, checksum="none is published")},
+        )
+        assert ways.compared(states, Path("a")).splitlines()[:5] == [
+            "  file                             bytes          size   checksum",
+            "  ILSVRC2012_img_train.tar         5              wrong  wrong",
+            "  ILSVRC2012_img_val.tar           6,744,924,160  right  right",
+            "  ILSVRC2012_bbox_train_v2.tar.gz  7                     unverified: none is published",
+            "ILSVRC2012_img_train.tar: 2 of 1,000 class tars read cleanly.",
+        ]
+
+
+class TestFromAServer:
+    def test_files_come_and_the_next_command_is_said(self, tmp_path: Path) -> None:
+        with serving({BOXES: DATA, "x.tar": DATA}) as web:
+            result = run(tmp_path / "new", "--url", web.url(BOXES), web.url("x.tar"), "--quiet")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert (tmp_path / "new" / BOXES).read_bytes() == DATA
+        assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted([BOXES, "x.tar"])
+        assert (
+            f"\nNext: get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar; `imagenet-prep fetch {tmp_path}/new`"
+            in (result.stdout)
+        )
+
+    def test_urls_may_be_in_a_file(self, tmp_path: Path) -> None:
+        links = tmp_path / "links"
+        with serving({BOXES: DATA, "x.tar": DATA}) as web:
+            links.write_text(f"# from the page\n\n{web.url(BOXES)}\r\n  {web.url('x.tar')}  \n")
+            assert run(tmp_path / "new", "--url-file", links).returncode == 0
+        assert len(list((tmp_path / "new").iterdir())) == 2
+
+    def test_a_program_gets_json(self, tmp_path: Path) -> None:
+        with serving({BOXES: DATA}) as web:
+            result = run(tmp_path, "--url", web.url(BOXES), "--json")
+        report = json.loads(result.stdout)
+        assert report["files"] == [{"name": BOXES, "size": 50_002, "received": 50_002, "checksum": "none is published"}]
+        events = [json.loads(line) for line in result.stderr.splitlines()]
+        assert events[-1] == {
+            "event": "progress", "stage": "fetch", "done": 0, "total": 0, "bytes_done": 50_002, "bytes_total": 50_002,
+            "subject": BOXES,
+        }  # fmt: skip
+
+    def test_what_does_not_come_is_code_4(self, tmp_path: Path) -> None:
+        with serving({}, otherwise=page(403)) as web:
+            result = run(tmp_path, "--url", web.url(f"secret/{BOXES}?token=secret"))
+        assert result.returncode == 4
+        assert "secret" not in result.stdout + result.stderr
+        login = "the login has expired, or cookies are missing"
+        assert result.stderr.splitlines()[1:] == [
+            f"  {BOXES}: is not given to us (403): {login} (from 127.0.0.1:{web.port})",
+            "The same command tries again, and goes on from what came so far.",
+        ]
+
+    def test_over_tls_the_certificate_is_verified(self, tmp_path: Path) -> None:
+        certificate = Path(__file__).with_name("localhost.pem")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        with serving({BOXES: DATA}, tls=context) as web:
+            address = web.url(BOXES, "localhost").replace("http:", "https:")
+            refused = run(tmp_path / "new", "--url", address)
+            trusted = run(tmp_path / "new", "--url", address, SSL_CERT_FILE=str(certificate))
+        assert refused.returncode == 4
+        assert f"{BOXES}: cannot be fetched safely: self-signed certificate" in refused.stderr
+        assert trusted.returncode == 0
+        assert (tmp_path / "new" / BOXES).read_bytes() == DATA
+
+
+class TestWhatMakesNoSense:
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("https://example.org/x.tar",), "Error: 'https://example.org/x.tar' is one argument too many."),
+            (("--url", "https://example.org/x.tar", "--check"), "Error: --url and --check are two things."),
+            (("--torrent", "--check"), "Error: --torrent and --check are two things."),
+            (("--accept-terms",), "Error: --accept-terms has no meaning alone."),
+            (("--check", "--fresh"), "Error: --fresh has no meaning with --check."),
+            (("--torrent", "train", "--cookies", "/dev/null"), "Error: --cookies has no meaning with --torrent."),
+            (("--url", "https://example.org/x.tar", "--seed"), "Error: --seed has no meaning with --url."),
+            (("--url", "https://me:secret@example.org/x"), "Error: A URL for example.org holds a name or password"),
+            (("--url-file", "/dev/null"), "Error: There is no URL in /dev/null."),
+            (("--url", "https://example.org/x.tar", "--max-rate", "fast"), "Error: fast is no rate, such as 20MB"),
+            (("--torrent", "train"), "Error: The terms of ImageNet are not accepted."),
+        ],
+    )
+    def test_is_code_2_with_a_sentence(self, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+        result = run(tmp_path, *arguments)
+        assert result.returncode == 2
+        assert result.stderr.startswith(said)
+        assert "secret" not in result.stderr
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("text", "number"),
+        [
+            (None, 0),
+            ("1000", 1_000),
+            ("20MB", 20_000_000),
+            ("1.5 MB/s", 1_500_000),
+            ("500k", 500_000),
+            ("2GB", 2 * 10**9),
+        ],
+    )
+    def test_rates(self, text: str | None, number: int) -> None:
+        assert rate(click.Context(click.Command("x")), click.Option(["--x"]), text) == number
+
+    @pytest.mark.parametrize("text", ["", "0", "-1", "1e9", "20 MiB", "MB", "0.1", "9" * 40])
+    def test_what_is_no_rate(self, text: str) -> None:
+        with pytest.raises(UsageError, match="is no rate"):
+            rate(click.Context(click.Command("x")), click.Option(["--x"]), text)
+
+
+class TestCheck:
+    def test_of_an_empty_folder_is_an_error(self, tmp_path: Path) -> None:
+        result = run(tmp_path, "--check")
+        assert result.returncode == 4
+        assert result.stderr.startswith(f"Error: There is no archive of ILSVRC2012 in {tmp_path}.")
+
+    def test_of_what_cannot_be_verified_is_no_error(self, tmp_path: Path) -> None:
+        (tmp_path / BOXES).write_bytes(DATA)
+        result = run(tmp_path, "--check")
+        assert result.returncode == 0
+        assert f"  {BOXES}  50,002        unverified: none is published" in result.stdout
+
+    def test_of_what_is_wrong_is_code_4(self, tmp_path: Path) -> None:
+        (tmp_path / "ILSVRC2012_img_val.tar").write_bytes(b"<html>")
+        result = run(tmp_path, "--check", "--quiet")
+        assert result.returncode == 4
+        assert "1 problem:\n  ILSVRC2012_img_val.tar: is a web page, not an archive" in result.stdout
+
+
+class TestTheTerms:
+    def answer(self, folder: Path, text: bytes) -> tuple[int, str]:
+        """Answer the question on a terminal; the torrent that was asked for does not exist."""
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "imagenet_prep", "fetch", str(folder), "--torrent", str(folder / "no.torrent")]
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+                if b"[y/N]" in chunk:
+                    os.write(ours, text)
+        except OSError:  # Linux's way to say that the other end was closed
+            pass
+        os.close(ours)
+        return process.wait(), shown.decode()
+
+    def test_are_shown_and_asked_about_on_a_terminal(self, tmp_path: Path) -> None:
+        code, shown = self.answer(tmp_path, b"n\n")
+        assert "non-commercial research and education" in shown
+        assert "Have you accepted these terms, and do you have the right to the data? [y/N]" in shown
+        assert (code, "The terms of ImageNet are not accepted." in shown) == (2, True)
+
+    def test_open_the_door_when_accepted(self, tmp_path: Path) -> None:
+        code, shown = self.answer(tmp_path, b"y\n")
+        assert (code, "Cannot read the torrent" in shown) == (2, True)
