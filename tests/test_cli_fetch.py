@@ -201,7 +201,7 @@ class TestWhatMakesNoSense:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (("https://example.org/x.tar",), "Error: 'https://example.org/x.tar' is one argument too many."),
+            (("https://example.org/x.tar?secret",), "Error: There is more than a folder.\nURLs stand behind --url."),
             (("--url", "https://example.org/x.tar", "--check"), "Error: --url and --check are two things."),
             (("--torrent", "--check"), "Error: --torrent and --check are two things."),
             (("--accept-terms",), "Error: --accept-terms has no meaning alone."),

@@ -247,7 +247,7 @@ def test_a_part_of_somebody_else_is_refused(tmp_path: Path, folder: Path, seeder
     (folder / f"{BOXES}.part").write_bytes(b"theirs")
     with pytest.raises(SourceError, match=rf"{BOXES}.part: is not of this program") as caught:
         fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
-    assert caught.value.remedy == "Move it away, or take it away with --fresh."
+    assert caught.value.remedy == f"Move it away, or to {BOXES}, to have it repaired; --fresh takes it away."
     assert (folder / f"{BOXES}.part").read_bytes() == b"theirs"
     assert names_in(folder) == [f"{BOXES}.part"]
 
@@ -467,6 +467,11 @@ def test_the_terms_come_first(folder: Path, seeder: Seeder, monkeypatch: pytest.
     assert error.remedy.endswith("say so with --accept-terms.")
 
 
+def test_a_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refused(tmp_path / "\udcff", options("validation"), monkeypatch)
+    assert error.summary.endswith("its name is not UTF-8.")
+
+
 def test_a_missing_libtorrent_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "libtorrent", None)
     error = refused(folder, options("validation"), monkeypatch)
@@ -513,7 +518,8 @@ def test_without_a_peer_it_says_so_and_gives_up_in_time(folder: Path, monkeypatc
         fetch_torrents(folder, options("validation", timeout=0.6), watch)
     assert "--peer HOST:PORT" in caught.value.remedy
     assert watch.notes[0] == "Asking the swarm what the torrent validation holds."
-    assert watch.notes[1].startswith("No peer so far")
+    assert "No peer at the moment (127.0.0.1: Connection refused); waiting" in watch.notes[-1]
+    assert not any("announce" in note for note in watch.notes)
     assert names_in(folder) == []
 
 

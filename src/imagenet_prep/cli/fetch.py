@@ -84,7 +84,7 @@ def fetch(
     something damaged, or that does not come, the exit code is 4.
     """
     if more_urls and not urls:
-        raise UsageError(f"{more_urls[0]!r} is one argument too many.", remedy="URLs stand behind --url.")
+        raise UsageError("There is more than a folder.", remedy="URLs stand behind --url.")  # a URL may be a secret
     urls = (*urls, *more_urls, *_listed(url_files))
     way = _way(context, urls, torrents, check=check)
     if way in ("", "--check"):

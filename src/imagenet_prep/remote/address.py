@@ -37,7 +37,7 @@ def address_of(url: str) -> Address:
         raise UsageError("A URL cannot be read.", remedy="It looks like https://HOST/PATH/FILE.") from error
     if parts.scheme not in ("http", "https") or not host:
         raise UsageError(
-            f"{printable(url[:20])}… is no http:// or https:// URL." if url else "A URL is empty.",
+            "What should be a URL is none of http:// or https://.",
             remedy="It looks like https://HOST/PATH/FILE; torrents are fetched with --torrent.",
         )
     if parts.username is not None:

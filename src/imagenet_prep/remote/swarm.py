@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from imagenet_prep.core.fetched import TorrentOptions
 from imagenet_prep.core.progress import Note, Watch
@@ -193,9 +194,10 @@ class Swarm:
             system = alert.error.category().name() in ("system", "generic")
             raise OSError(alert.error.value() if system else 0, printable(alert.error.message()))
         if isinstance(alert, lt.torrent_error_alert):
-            raise SourceError(f"A torrent cannot go on: {printable(alert.message())}.", remedy=_WHAT_TO_TRY)
+            raise SourceError(f"A torrent cannot go on: {printable(alert.error.message())}.", remedy=_WHAT_TO_TRY)
         if isinstance(alert, lt.tracker_error_alert):
-            self.patience.reason = printable(alert.message())
+            host = urlsplit(alert.tracker_url()).hostname or "a tracker"  # no more of the address: it may hold a key
+            self.patience.reason = printable(f"{host}: {alert.error.message()}")
         if isinstance(alert, lt.metadata_failed_alert):
             self._watch(Note("What a peer said about a torrent was wrong; others are asked."))
 
@@ -224,7 +226,7 @@ class Patience:
             self._last_peer, self._pause = now, LONELY_SECONDS
         elif now - self._last_peer > self._pause:
             because = f" ({self.reason})" if self.reason else ""
-            self._watch(Note(f"No peer so far{because}; waiting for one. A firewall may be in the way."))
+            self._watch(Note(f"No peer at the moment{because}; waiting for one. A firewall may be in the way."))
             self._last_peer, self._pause = now, min(2 * self._pause, _LONELY_AT_MOST)
         if self._timeout and now - self._last_byte > self._timeout:
             why = "no byte came" if peers else "no peer was found"

@@ -13,7 +13,7 @@ from imagenet_prep.core.progress import Watch, unwatched
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source
 from imagenet_prep.storage.lock import held
-from imagenet_prep.storage.temporary import output_errors
+from imagenet_prep.storage.temporary import output_errors, sweep
 
 
 def fetch(folder: Source, options: UrlOptions | TorrentOptions, *, watch: Watch = unwatched) -> FetchReport:
@@ -28,6 +28,7 @@ def fetch(folder: Source, options: UrlOptions | TorrentOptions, *, watch: Watch 
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with held(folder, folder, alone=True):
+        sweep(folder, shallow=".")  # of bookmarks that a kill left half written; there may be a million images below
         if isinstance(options, UrlOptions):
             from imagenet_prep.steps.fetching.urls import fetch_urls
 

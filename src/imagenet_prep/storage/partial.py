@@ -84,6 +84,11 @@ class Partial:
         if self._error:
             raise self._error
 
+    def has(self, data: bytes, place: int) -> bool:
+        """Whether the file has these bytes at ``place``. Raises OutputError."""
+        with output_errors(self._path, "read"):
+            return os.pread(self._descriptor, len(data), place) == data
+
     def save(self) -> None:
         """Note how far the file is, durably. Raises OutputError."""
         with self._saving:

@@ -63,7 +63,7 @@ def begun(final: Path, *, fresh: bool) -> Note:
     part, note = part_of(final), load_note(final)
     if note and fresh:
         remove_part(final)
-    if not part.exists():
+    if not part.exists() or (note is None and part.stat().st_size == 0):  # a kill before the first byte
         return Note(by=URL, algorithm=algorithm)
     if note is None:
         return _adopted(final, algorithm, fresh=fresh)

@@ -79,9 +79,10 @@ class Download:
             self._identify(answer, part)
         else:
             self._compare(answer, part)
-        here = part.received - answer.start
-        self._pass_over(answer, max(0, here - len(beginning)))
-        part.write(beginning[here:])
+        if answer.start == 0 and part.received:
+            self._pass_over(answer, part, beginning)
+        else:
+            part.write(beginning)
         self._write_rest(answer, part)
 
     def _beginning(self, answer: Answer) -> bytes:
@@ -133,15 +134,18 @@ class Download:
         if part.size is None:
             self._identify(answer, part)
 
-    def _pass_over(self, answer: Answer, size: int) -> None:
-        """Read what is here already, from a server that begins at the start whatever it is asked."""
-        if size and answer.start == 0:
-            self.watch(Note(f"{self.address}: the server cannot go on in the middle, so what is here is passed over."))
-        while size:
-            data = answer.read(min(_CHUNK_BYTES, size))
+    def _pass_over(self, answer: Answer, part: Partial, beginning: bytes) -> None:
+        """Read what is here already, from a server that begins at the start whatever it is asked, and compare it."""
+        self.watch(Note(f"{self.address}: the server cannot go on in the middle, so what is here is passed over."))
+        data, place, here = beginning, 0, part.received
+        while place < here:
             if not data:
                 raise TryAgain("the connection broke off")
-            size -= len(data)
+            if not part.has(data[: here - place], place):
+                raise refused(self.address, "has changed on the server: its first bytes are others", fresh=True)
+            place += len(data)
+            data = answer.read(min(_CHUNK_BYTES, here - place)) if place < here else b""
+        part.write(beginning[here:])
 
     def _write_rest(self, answer: Answer, part: Partial) -> None:
         began, before = monotonic(), part.received

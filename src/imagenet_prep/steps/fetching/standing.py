@@ -124,7 +124,8 @@ def _look_at_part(wanted: Wanted, part: Path) -> int:
         raise _in_the_way(part, "is not a file", "Move it away.")
     note = load_note(wanted.final)
     if note is None:
-        raise _in_the_way(part, "is not of this program", "Move it away, or take it away with --fresh.")
+        remedy = f"Move it away, or to {wanted.final.name}, to have it repaired; --fresh takes it away."
+        raise _in_the_way(part, "is not of this program", remedy)
     if note.size not in (None, wanted.size):
         why = f"was begun of a file of {note.size:,} bytes, and the torrent's has {wanted.size:,}"
         raise _in_the_way(part, why, "Go on with what it was begun with, or begin anew with --fresh.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imagenet_prep.core.fetched import Fetched, TorrentOptions
 from imagenet_prep.core.progress import Note, Progress, Watch
-from imagenet_prep.errors import Problem, SourceError, UsageError
+from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.remote.swarm import Swarm, Transfer, leftover
 from imagenet_prep.remote.torrent import Torrent, open_torrent
 from imagenet_prep.sources.checksum import RIGHT, WRONG
@@ -50,6 +50,8 @@ def fetch_torrents(folder: Path, options: TorrentOptions, watch: Watch) -> tuple
     """
     if not options.accept_terms:
         raise UsageError("The terms of ImageNet are not accepted.", remedy=_TERMS)
+    if not _is_utf8(folder.absolute()):
+        raise UsageError(f"libtorrent cannot write into {printable(str(folder))}: its name is not UTF-8.")
     torrents = list({each.info_hash: each for each in map(open_torrent, options.torrents)}.values())
     with Swarm(options, watch) as swarm, output_errors(folder):  # libtorrent names no file
         swarm.learn(torrents)
@@ -178,3 +180,11 @@ def _seed(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
             swarm.wait()
     except KeyboardInterrupt:
         watch(Note("No longer giving."))
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
