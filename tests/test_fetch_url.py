@@ -635,6 +635,7 @@ class TestAFileThatChanges:
             Answer(headers={"ETag": '"other"'}),
             Answer(headers={"ETag": '"other"'}, conditions=False),
             Answer(headers={"ETag": '"other"', "Last-Modified": OTHER_TIME}, conditions=False),
+            Answer(data=CHANGED_DATA, ranges=False, headers={"ETag": None, "Last-Modified": None}),
             Answer(data=DATA[:50_000], conditions=False),  # which is shorter than what is here: 416
             Answer(data=DATA[:50_000], ranges=False),
             Answer(data=DATA + b"more", ranges=False, headers={"ETag": None, "Last-Modified": None}),

@@ -76,12 +76,13 @@ def test_every_exported_name_is_there_and_no_other() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert set(imagenet_prep.__all__) == {
-        "Accounts", "Archive", "ArchiveState", "AuditError", "AuditOptions", "AuditReport", "Box", "BuildOptions", "Catalog",
-        "CheckOptions", "ClassFacts", "FORMATS", "FetchReport", "Fetched", "ForeignReport", "Holdings", "IndexOptions", "Note",
-        "OriginFacts", "OtherBuildError", "OutputError", "Piece", "Plan", "PlanOptions", "PrepError",
-        "Problem", "Progress", "Report", "Sample", "Shard", "ShardName", "SourceError", "SplitAudit",
-        "Taxonomy", "TorrentOptions", "UndoReport", "UrlOptions", "UsageError", "__version__", "archives", "audit", "audit_foreign", "build", "check", "fetch",
-        "index", "official", "plan", "undo", "validation_truth",
+        "Accounts", "Archive", "ArchiveState", "AuditError", "AuditOptions", "AuditReport", "Box",
+        "BuildOptions", "Catalog", "CheckOptions", "ClassFacts", "FORMATS", "FetchReport", "Fetched",
+        "ForeignReport", "Holdings", "IndexOptions", "Note", "OriginFacts", "OtherBuildError", "OutputError",
+        "Piece", "Plan", "PlanOptions", "PrepError", "Problem", "Progress", "Report", "Sample", "Shard",
+        "ShardName", "SourceError", "SplitAudit", "Taxonomy", "TorrentOptions", "UndoReport", "UrlOptions",
+        "UsageError", "__version__", "archives", "audit", "audit_foreign", "build", "check", "fetch", "index",
+        "official", "plan", "undo", "validation_truth",
     }  # fmt: skip
 
 

@@ -74,11 +74,12 @@ class Web:
 
     def _ask(self, request: Request, start: int) -> HTTPResponse:
         try:
-            response: HTTPResponse = self._opener.open(request, timeout=self._timeout)
+            response = self._opener.open(request, timeout=self._timeout)
         except HTTPError as error:
             if error.code != 416 or error.headers.get("Content-Range") != f"bytes */{start}":
                 raise
-            return error.fp  # nothing was left to send
+            response = error.fp  # nothing was left to send
+        assert isinstance(response, HTTPResponse)  # no handler here gives anything else
         return response
 
 
