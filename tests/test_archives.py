@@ -22,8 +22,7 @@ from imagenet_prep.core.fetched import ArchiveState
 from imagenet_prep.core.progress import Note, Progress
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.steps.archives import archives
-from imagenet_prep.storage.unfinished import TORRENT, URL, save_note
-from imagenet_prep.storage.unfinished import Note as PartNote
+from imagenet_prep.storage.unfinished import TORRENT, URL, Bookmark, save_bookmark
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import write_flat_archive, write_train_archive
 from imagenet_prep.testing.faults import cut_on_boundary, flip_byte, gunzip, html_instead
@@ -236,7 +235,7 @@ class TestAtAGlance:
 class TestWhatWasBegun:
     def test_the_bytes_that_came_from_a_server_are_those_of_the_note(self, tmp_path: Path) -> None:
         (tmp_path / f"{TRAIN}.part").write_bytes(bytes(5000))
-        save_note(tmp_path / TRAIN, PartNote(URL, received=4096))
+        save_bookmark(tmp_path / TRAIN, Bookmark(URL, received=4096))
 
         first = archives(tmp_path)[0]
 
@@ -244,7 +243,7 @@ class TestWhatWasBegun:
 
     def test_no_more_came_than_is_there(self, tmp_path: Path) -> None:
         (tmp_path / f"{TRAIN}.part").write_bytes(bytes(1000))
-        save_note(tmp_path / TRAIN, PartNote(URL, received=4096))
+        save_bookmark(tmp_path / TRAIN, Bookmark(URL, received=4096))
 
         assert archives(tmp_path)[0].unfinished == 1000
 
@@ -252,7 +251,7 @@ class TestWhatWasBegun:
         with (tmp_path / f"{TRAIN}.part").open("wb") as file:
             file.seek(64 << 20)
             file.write(os.urandom(1 << 20))
-        save_note(tmp_path / TRAIN, PartNote(TORRENT))
+        save_bookmark(tmp_path / TRAIN, Bookmark(TORRENT))
 
         unfinished = archives(tmp_path)[0].unfinished
 

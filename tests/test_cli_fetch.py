@@ -20,7 +20,7 @@ from imagenet_prep.cli.options import rate
 from imagenet_prep.core.facts import OFFICIAL_ARCHIVES, TRAIN, TRAIN_BOXES, VALIDATION
 from imagenet_prep.core.fetched import ArchiveState, Fetched, FetchReport
 from imagenet_prep.errors import Problem, UsageError
-from imagenet_prep.storage.unfinished import URL, Note, part_of, save_note
+from imagenet_prep.storage.unfinished import URL, Bookmark, save_bookmark, unfinished_path
 from web import page, serving
 
 BOXES = "ILSVRC2012_bbox_val_v3.tgz"
@@ -74,8 +74,8 @@ class TestTheFrontDoor:
     def test_says_what_is_there(self, tmp_path: Path) -> None:
         (tmp_path / "ILSVRC2012_img_val.tar").write_bytes(b"<!DOCTYPE html><html>")
         (tmp_path / BOXES).write_bytes(DATA)
-        part_of(tmp_path / "ILSVRC2012_img_train.tar").write_bytes(bytes(2_000_000))
-        save_note(tmp_path / "ILSVRC2012_img_train.tar", Note(URL, received=1_500_000))
+        unfinished_path(tmp_path / "ILSVRC2012_img_train.tar").write_bytes(bytes(2_000_000))
+        save_bookmark(tmp_path / "ILSVRC2012_img_train.tar", Bookmark(URL, received=1_500_000))
         shown = run(tmp_path).stdout
         lines = [line for line in shown.splitlines() if line.startswith("  ILSVRC")]
         assert lines[0].endswith("unfinished: 1.5 MB so far")

@@ -46,7 +46,7 @@ from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
 TRAIN = "ILSVRC2012_img_train.tar"
-NO_SPACE = "Free some space. Then run the same command again: finished shards are kept."
+NO_SPACE = "Free some space. Then run the same command again: what is finished is kept."
 UNREADABLE = "Error: There are shards whose images cannot be read; all others are finished:"
 PUT_RIGHT = (
     "Put it right, and run the same command again. A build in another folder can do without images that are lost: "

@@ -22,7 +22,7 @@ import pytest
 
 from imagenet_prep.storage.follower import Follower
 from imagenet_prep.storage.running_digest import running_digest
-from imagenet_prep.storage.unfinished import Note, load_note, part_of
+from imagenet_prep.storage.unfinished import Bookmark, load_bookmark, unfinished_path
 from web import GOOD, STALL, Answer, Request, Web, serving
 
 VAL, TRAIN, OTHER = "ILSVRC2012_img_val.tar", "ILSVRC2012_img_train.tar", "other.tar"
@@ -55,7 +55,7 @@ class Command:
     folder: Path
     web: Web
     resumed: list[int] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
+    bookmarks: list[Bookmark] = field(default_factory=list)
 
     def start(self, *names: str) -> subprocess.Popen[str]:
         urls = [self.web.url(name) for name in names or FILES]
@@ -87,8 +87,8 @@ class Command:
         return command.returncode
 
     def noted(self, name: str) -> int:
-        note = load_note(self.folder / name)
-        return note.received if note else 0
+        bookmark = load_bookmark(self.folder / name)
+        return bookmark.received if bookmark else 0
 
     @staticmethod
     def _assert_ended(code: int, said: str, kill: int) -> None:
@@ -98,7 +98,7 @@ class Command:
             assert said.splitlines()[-1] == GOES_ON
 
     def _assert_frugal(self, requests: list[Request], noted: dict[str, int], done: set[str]) -> None:
-        """Nobody broke off, so each file was asked for once, from where the note said."""
+        """Nobody broke off, so each file was asked for once, from where the bookmark said."""
         assert len({request.path for request in requests}) == len(requests)
         for request in requests:
             assert request.path not in done
@@ -110,11 +110,11 @@ class Command:
             final = self.folder / name
             if final.exists():
                 assert final.read_bytes() == data
-            elif (note := load_note(final)) is not None:
-                there = part_of(final).read_bytes()
-                assert note.hashed <= note.received <= len(there)
+            elif (bookmark := load_bookmark(final)) is not None:
+                there = unfinished_path(final).read_bytes()
+                assert bookmark.hashed <= bookmark.received <= len(there)
                 assert there == data[: len(there)]
-                self.notes.append(note)
+                self.bookmarks.append(bookmark)
 
 
 @pytest.fixture
@@ -139,9 +139,9 @@ def test_fifty_kills_at_random_moments_cost_nothing_that_was_noted(command: Comm
     assert len(command.resumed) > 15
     assert len(set(command.resumed)) > 10
     if STATE_CAN_BE_KEPT:
-        far = [note for note in command.notes if note.algorithm and note.received > 4 << 20]
+        far = [bookmark for bookmark in command.bookmarks if bookmark.algorithm and bookmark.received > 4 << 20]
         assert far
-        assert all(note.hashed > 0 and note.state for note in far)
+        assert all(bookmark.hashed > 0 and bookmark.state for bookmark in far)
 
 
 @pytest.mark.parametrize("name", [VAL, OTHER])

@@ -245,16 +245,24 @@ def test_a_folder_under_the_name_is_in_the_way(tmp_path: Path, folder: Path, see
 
 def test_a_part_of_somebody_else_is_refused(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
     (folder / f"{BOXES}.part").write_bytes(b"theirs")
-    with pytest.raises(SourceError, match=rf"{BOXES}.part: is not of this program") as caught:
-        fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
-    assert caught.value.remedy == f"Move it away, or to {BOXES}, to have it repaired; --fresh takes it away."
+    for fresh in (False, True):
+        with pytest.raises(SourceError, match=rf"{BOXES}.part: is not of this program") as caught:
+            fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder, fresh=fresh), Watcher())
+    assert caught.value.remedy == f"Move it away, or to {BOXES}, to have it repaired."
     assert (folder / f"{BOXES}.part").read_bytes() == b"theirs"
     assert names_in(folder) == [f"{BOXES}.part"]
 
 
+def test_an_empty_part_is_nothing(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
+    """It may be ours: a kill can come before the bookmark."""
+    (folder / f"{BOXES}.part").touch()
+    fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
+    assert (folder / BOXES).read_bytes() == DATA
+
+
 def test_fresh_takes_away_what_was_begun(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
     (folder / f"{BOXES}.part").write_bytes(DATA[: 9 * PIECE])
-    unfinished.save_note(folder / BOXES, unfinished.Note(by=unfinished.TORRENT, size=len(DATA)))
+    unfinished.save_bookmark(folder / BOXES, unfinished.Bookmark(by=unfinished.TORRENT, size=len(DATA)))
     files = fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder, fresh=True), Watcher())
     assert files[0].received == seeder.given == len(DATA)
     assert (folder / BOXES).read_bytes() == DATA
@@ -264,17 +272,19 @@ def test_a_download_by_url_goes_on_by_torrent(
     tmp_path: Path, folder: Path, seeder: Seeder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / f"{BOXES}.part").write_bytes(DATA[: 9 * PIECE + 3])
-    unfinished.save_note(folder / BOXES, unfinished.Note(by=unfinished.URL, size=len(DATA), received=9 * PIECE + 3))
+    unfinished.save_bookmark(
+        folder / BOXES, unfinished.Bookmark(by=unfinished.URL, size=len(DATA), received=9 * PIECE + 3)
+    )
     notes = []
     join = Swarm.fetch
 
     def noting(*given: object) -> object:
-        notes.append(unfinished.load_note(folder / BOXES))
+        notes.append(unfinished.load_bookmark(folder / BOXES))
         return join(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Swarm, "fetch", noting)
     files = fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
-    assert notes == [unfinished.Note(by=unfinished.TORRENT, size=len(DATA))]
+    assert notes == [unfinished.Bookmark(by=unfinished.TORRENT, size=len(DATA))]
     assert files[0].received == seeder.given == 11 * PIECE + 777
     assert (folder / BOXES).read_bytes() == DATA
     assert names_in(folder) == [BOXES]
@@ -282,7 +292,7 @@ def test_a_download_by_url_goes_on_by_torrent(
 
 def test_a_part_of_a_file_of_another_size_is_refused(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
     (folder / f"{BOXES}.part").write_bytes(DATA[:PIECE])
-    unfinished.save_note(folder / BOXES, unfinished.Note(by=unfinished.URL, size=4_000_000))
+    unfinished.save_bookmark(folder / BOXES, unfinished.Bookmark(by=unfinished.URL, size=4_000_000))
     with pytest.raises(SourceError, match="was begun of a file of 4,000,000 bytes, and the torrent's has 328,457"):
         fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
     assert (folder / f"{BOXES}.part").read_bytes() == DATA[:PIECE]
@@ -354,7 +364,7 @@ def test_an_interrupt_leaves_what_came(tmp_path: Path, folder: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             fetch_torrents(folder, options(tmp_path / "it.torrent", peer, rate=1_000_000), interrupt)
         assert names_in(folder) == [f"{BOXES}.part", f"{BOXES}.part.json"]
-        assert unfinished.load_note(folder / BOXES) == unfinished.Note(by="torrent", size=len(data))
+        assert unfinished.load_bookmark(folder / BOXES) == unfinished.Bookmark(by="torrent", size=len(data))
         part = (folder / f"{BOXES}.part").read_bytes()
         whole = sum(part[at : at + PIECE] == data[at : at + PIECE] for at in range(0, len(data), PIECE))
         files = fetch_torrents(folder, options(tmp_path / "it.torrent", peer), Watcher())

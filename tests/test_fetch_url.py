@@ -522,9 +522,9 @@ class TestGoingOnLater:
         self, fetching: Fetching, web: Web, algorithm: str
     ) -> None:
         fetching.begin(web, 100_000)
-        note = unfinished.load_note(fetching.folder / VAL)
+        note = unfinished.load_bookmark(fetching.folder / VAL)
         assert note
-        unfinished.save_note(fetching.folder / VAL, replace(note, algorithm=algorithm, state="00"))
+        unfinished.save_bookmark(fetching.folder / VAL, replace(note, algorithm=algorithm, state="00"))
         assert fetching.get(url(web)).files[0].checksum == RIGHT
         assert web.starts == [100_000]
 
@@ -540,9 +540,9 @@ class TestGoingOnLater:
     @PUBLISHED
     def test_where_the_state_cannot_be_kept_the_beginning_is_read_again(self, fetching: Fetching, web: Web) -> None:
         fetching.begin(web, 100_000)
-        note = unfinished.load_note(fetching.folder / VAL)
+        note = unfinished.load_bookmark(fetching.folder / VAL)
         assert note
-        unfinished.save_note(fetching.folder / VAL, replace(note, hashed=0, state=""))
+        unfinished.save_bookmark(fetching.folder / VAL, replace(note, hashed=0, state=""))
         assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 200_000, RIGHT),)
         assert web.starts == [100_000]
 
@@ -551,9 +551,9 @@ class TestGoingOnLater:
         fetching.begin(web, 299_999)
         with (fetching.folder / f"{VAL}.part").open("ab") as file:
             file.write(DATA[-1:])
-        note = unfinished.load_note(fetching.folder / VAL)
+        note = unfinished.load_bookmark(fetching.folder / VAL)
         assert note
-        unfinished.save_note(fetching.folder / VAL, replace(note, received=300_000))
+        unfinished.save_bookmark(fetching.folder / VAL, replace(note, received=300_000))
         assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 0, RIGHT),)
         assert web.requests == []
         fetching.assert_whole()
@@ -955,9 +955,9 @@ class TestAWrongChecksum:
     def test_one_flipped_bit_in_what_was_there_is_enough(self, fetching: Fetching, web: Web) -> None:
         fetching.begin(web, 100_000)
         flip_first_bit(fetching.folder / f"{VAL}.part")
-        note = unfinished.load_note(fetching.folder / VAL)
+        note = unfinished.load_bookmark(fetching.folder / VAL)
         assert note
-        unfinished.save_note(fetching.folder / VAL, replace(note, hashed=0, state=""))
+        unfinished.save_bookmark(fetching.folder / VAL, replace(note, hashed=0, state=""))
         assert_said(fetching.refused(url(web)), VAL, MD5)
         assert VAL not in fetching.names
 
@@ -1031,7 +1031,7 @@ class TestWhatIsThereAlready:
     def test_a_part_by_torrent_is_refused(self, fetching: Fetching, web: Web) -> None:
         fetching.folder.mkdir()
         (fetching.folder / f"{VAL}.part").write_bytes(bytes(300_000))
-        unfinished.save_note(fetching.folder / VAL, unfinished.Note(unfinished.TORRENT, 300_000))
+        unfinished.save_bookmark(fetching.folder / VAL, unfinished.Bookmark(unfinished.TORRENT, 300_000))
         assert_said(fetching.refused(url(web)), VAL, "--torrent", "--fresh")
         assert (web.requests, fetching.part()) == ([], bytes(300_000))
 

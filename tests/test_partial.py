@@ -1,4 +1,4 @@
-"""A file whose bytes come in order: what the note says, what a kill leaves, and a checksum that follows the writer."""
+"""An unfinished file: what its bookmark says, what a kill leaves, and a checksum that follows the writer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from imagenet_prep.errors import OutputError
 from imagenet_prep.storage import follower, running_digest
 from imagenet_prep.storage.follower import Follower
 from imagenet_prep.storage.partial import Partial
-from imagenet_prep.storage.unfinished import TORRENT, URL, Note, load_note, note_of, part_of, remove_part, save_note
+from imagenet_prep.storage.unfinished import (
+    TORRENT,
+    URL,
+    Bookmark,
+    bookmark_path,
+    load_bookmark,
+    remove_unfinished,
+    save_bookmark,
+    unfinished_path,
+)
 
 DATA = random.Random(5).randbytes(300_000)
 SUMS = {"md5": hashlib.md5(DATA).hexdigest(), "sha1": hashlib.sha1(DATA).hexdigest()}
@@ -131,7 +140,7 @@ class TestAFollower:
 class TestAPart:
     def test_becomes_the_file(self, tmp_path: Path) -> None:
         final = tmp_path / "x.tar"
-        with Partial(final, Note(URL, algorithm="sha1")) as part:
+        with Partial(final, Bookmark(URL, algorithm="sha1")) as part:
             part.identify(300_000, '"1"', "")
             part.write(DATA)
             assert wait_for_the_checksum(part) == SUMS["sha1"]
@@ -142,37 +151,37 @@ class TestAPart:
     @pytest.mark.parametrize("algorithm", ["md5", ""])
     def test_notes_how_far_it_is_when_it_is_left(self, tmp_path: Path, algorithm: str) -> None:
         final = tmp_path / "x.tar"
-        with Partial(final, Note(URL, algorithm=algorithm)) as part:
+        with Partial(final, Bookmark(URL, algorithm=algorithm)) as part:
             part.identify(300_000, '"1"', "Wed, 01 Aug 2012 12:00:00 GMT")
             part.write(DATA[:1_000])
             wait_for_the_checksum(part)
-        note = load_note(final)
-        assert note
-        assert (note.by, note.size, note.etag, note.received, note.algorithm) == (URL, 300_000, '"1"', 1_000, algorithm)
-        assert note.hashed == (1_000 if algorithm else 0)
-        with Partial(final, note) as part:
+        bookmark = load_bookmark(final)
+        assert bookmark
+        hashed, modified = 1_000 if algorithm else 0, "Wed, 01 Aug 2012 12:00:00 GMT"
+        assert bookmark == Bookmark(URL, 300_000, '"1"', modified, 1_000, algorithm, hashed, bookmark.state)
+        with Partial(final, bookmark) as part:
             part.write(DATA[1_000:])
             assert wait_for_the_checksum(part) == (SUMS["md5"] if algorithm else "")
 
     def test_is_cut_back_to_what_the_note_is_sure_of(self, tmp_path: Path) -> None:
         """Behind it a power cut may have left anything."""
         final = tmp_path / "x.tar"
-        part_of(final).write_bytes(DATA[:1_000] + b"garbage")
-        with Partial(final, Note(URL, 300_000, received=1_000, algorithm="md5")) as part:
+        unfinished_path(final).write_bytes(DATA[:1_000] + b"garbage")
+        with Partial(final, Bookmark(URL, 300_000, received=1_000, algorithm="md5")) as part:
             assert part.received == 1_000
             part.write(DATA[1_000:])
             assert wait_for_the_checksum(part) == SUMS["md5"]
-        assert part_of(final).read_bytes() == DATA
+        assert unfinished_path(final).read_bytes() == DATA
 
     def test_that_became_shorter_is_hashed_again(self, tmp_path: Path) -> None:
         final = tmp_path / "x.tar"
-        with Partial(final, Note(URL, algorithm="md5")) as part:
+        with Partial(final, Bookmark(URL, algorithm="md5")) as part:
             part.write(DATA[:5_000])
             wait_for_the_checksum(part)
-        note = load_note(final)
-        assert note
-        os.truncate(part_of(final), 2_000)
-        with Partial(final, note) as part:
+        bookmark = load_bookmark(final)
+        assert bookmark
+        os.truncate(unfinished_path(final), 2_000)
+        with Partial(final, bookmark) as part:
             assert part.received == 2_000
             part.write(DATA[2_000:])
             assert wait_for_the_checksum(part) == SUMS["md5"]
@@ -180,52 +189,55 @@ class TestAPart:
     def test_is_not_read_again_where_there_is_a_state(self, tmp_path: Path) -> None:
         """Seen by changing what was hashed already: nobody notices."""
         final = tmp_path / "x.tar"
-        with Partial(final, Note(URL, algorithm="md5")) as part:
+        with Partial(final, Bookmark(URL, algorithm="md5")) as part:
             part.write(DATA[:5_000])
             wait_for_the_checksum(part)
-        note = load_note(final)
-        assert note
-        with part_of(final).open("r+b") as file:
+        bookmark = load_bookmark(final)
+        assert bookmark
+        with unfinished_path(final).open("r+b") as file:
             file.write(b"changed")
-        with Partial(final, note) as part:
+        with Partial(final, bookmark) as part:
             part.write(DATA[5_000:])
             assert wait_for_the_checksum(part) == SUMS["md5"]
 
     @pytest.mark.usefixtures("no_openssl")
     def test_is_read_again_where_there_is_none(self, tmp_path: Path) -> None:
         final = tmp_path / "x.tar"
-        with Partial(final, Note(URL, algorithm="md5")) as part:
+        with Partial(final, Bookmark(URL, algorithm="md5")) as part:
             part.write(DATA[:5_000])
             wait_for_the_checksum(part)
-        note = load_note(final)
-        assert note
-        assert (note.received, note.hashed, note.state) == (5_000, 0, "")
-        with Partial(final, note) as part:
+        bookmark = load_bookmark(final)
+        assert bookmark
+        assert (bookmark.received, bookmark.hashed, bookmark.state) == (5_000, 0, "")
+        with Partial(final, bookmark) as part:
             part.write(DATA[5_000:])
             assert wait_for_the_checksum(part) == SUMS["md5"]
 
     def test_without_a_byte_leaves_nothing(self, tmp_path: Path) -> None:
-        with Partial(tmp_path / "x.tar", Note(URL, algorithm="md5")):
+        with Partial(tmp_path / "x.tar", Bookmark(URL, algorithm="md5")):
             pass
         assert names(tmp_path) == []
 
     def test_never_replaces_a_file(self, tmp_path: Path) -> None:
         final = tmp_path / "x.tar"
-        with Partial(final, Note(URL)) as part:
+        with Partial(final, Bookmark(URL)) as part:
             part.write(DATA)
             final.write_bytes(b"mine")
             with pytest.raises(OutputError, match="has come from elsewhere"):
                 part.publish()
         assert final.read_bytes() == b"mine"
-        assert part_of(final).read_bytes() == DATA
+        assert unfinished_path(final).read_bytes() == DATA
 
     def test_tells_at_the_next_write_that_notes_cannot_be_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         final = tmp_path / "x.tar"
         monkeypatch.setattr("imagenet_prep.storage.partial._SECONDS_BETWEEN_NOTES", 0.001)
-        note_of(final).mkdir()
-        with pytest.raises(OutputError, match=r"Cannot write .*x\.tar\.part\.json"), Partial(final, Note(URL)) as part:
+        bookmark_path(final).mkdir()
+        with (
+            pytest.raises(OutputError, match=r"Cannot write .*x\.tar\.part\.json"),
+            Partial(final, Bookmark(URL)) as part,
+        ):
             write_for_ever(part)
 
 
@@ -233,30 +245,30 @@ class TestANote:
     @pytest.mark.parametrize("by", [URL, TORRENT])
     def test_comes_back_as_it_was(self, tmp_path: Path, by: str) -> None:
         final = tmp_path / "x.tar"
-        part_of(final).touch()
-        note = Note(by, 5, '"e"', "m", 3, "md5", 2, "openssl-little:00")
-        save_note(final, note)
-        assert load_note(final) == note
+        unfinished_path(final).touch()
+        bookmark = Bookmark(by, 5, '"e"', "m", 3, "md5", 2, "openssl-little:00")
+        save_bookmark(final, bookmark)
+        assert load_bookmark(final) == bookmark
 
     def test_that_is_damaged_is_none(self, tmp_path: Path) -> None:
         final = tmp_path / "x.tar"
-        part_of(final).touch()
-        save_note(final, Note(URL, 5, received=3))
-        sound = note_of(final).read_bytes()
+        unfinished_path(final).touch()
+        save_bookmark(final, Bookmark(URL, 5, received=3))
+        sound = bookmark_path(final).read_bytes()
         for place in range(len(sound)):
-            note_of(final).write_bytes(sound[:place] + bytes([sound[place] ^ 1]) + sound[place + 1 :])
-            assert load_note(final) is None
-        note_of(final).write_bytes(sound)
-        assert load_note(final)
+            bookmark_path(final).write_bytes(sound[:place] + bytes([sound[place] ^ 1]) + sound[place + 1 :])
+            assert load_bookmark(final) is None
+        bookmark_path(final).write_bytes(sound)
+        assert load_bookmark(final)
 
     def test_without_a_part_is_none(self, tmp_path: Path) -> None:
-        save_note(tmp_path / "x.tar", Note(URL))
-        assert load_note(tmp_path / "x.tar") is None
+        save_bookmark(tmp_path / "x.tar", Bookmark(URL))
+        assert load_bookmark(tmp_path / "x.tar") is None
 
     def test_goes_with_its_part(self, tmp_path: Path) -> None:
         final = tmp_path / "x.tar"
-        part_of(final).touch()
-        save_note(final, Note(URL))
-        remove_part(final)
-        remove_part(final)
+        unfinished_path(final).touch()
+        save_bookmark(final, Bookmark(URL))
+        remove_unfinished(final)
+        remove_unfinished(final)
         assert names(tmp_path) == []

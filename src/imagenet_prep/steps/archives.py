@@ -26,7 +26,7 @@ from imagenet_prep.sources.disguise import disguise_at, is_gzip
 from imagenet_prep.sources.layout import FoundArchive, Source
 from imagenet_prep.steps.checksums import DIFFERS, comparer
 from imagenet_prep.steps.fetching.damage import WALKED, damage_in
-from imagenet_prep.storage.unfinished import TORRENT, URL, load_note, part_of
+from imagenet_prep.storage.unfinished import TORRENT, URL, load_bookmark, unfinished_path
 
 _SECTOR = 512  # bytes: what ``st_blocks`` counts, whatever the file system's blocks are
 
@@ -58,7 +58,7 @@ def _at_a_glance(archive: OfficialArchive, folder: Path, there: set[str], watch:
     names = [name for name in archive.names if name in there]
     for other in names[1:]:
         watch(Note(f"{names[0]} and {other} are the same archive under two names: the first is looked at."))
-    begun = [name for name in archive.names if part_of(folder / name).name in there]
+    begun = [name for name in archive.names if unfinished_path(folder / name).name in there]
     name = next(iter([*names, *begun, *archive.names]))
     state = ArchiveState(
         archive.role,
@@ -92,13 +92,13 @@ def _size(path: Path) -> int | None:
 
 def _received(final: Path) -> int | None:
     """Give the bytes of a part that have come, as far as is known; None if there is no such file."""
-    size, note = _size(part_of(final)), load_note(final)
-    if size is None or note is None:
+    size, bookmark = _size(unfinished_path(final)), load_bookmark(final)
+    if size is None or bookmark is None:
         return size
-    if note.by == URL:
-        return min(size, note.received)
+    if bookmark.by == URL:
+        return min(size, bookmark.received)
     # A torrent's pieces come in any order: between them are holes, which have no blocks on the disk.
-    return min(size, part_of(final).stat().st_blocks * _SECTOR) if note.by == TORRENT else size
+    return min(size, unfinished_path(final).stat().st_blocks * _SECTOR) if bookmark.by == TORRENT else size
 
 
 def _in_full(folder: Path, states: list[ArchiveState], jobs: int, watch: Watch) -> list[ArchiveState]:

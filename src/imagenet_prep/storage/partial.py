@@ -1,6 +1,6 @@
-"""A part whose bytes come in order, so that a kill at any moment costs at most what came in the last half second.
+"""An unfinished file whose bytes come in order: a kill at any moment costs at most what came in the last half second.
 
-A thread of its own syncs what was written and then notes how much that is: what the note says is on the disk, is.
+A thread of its own syncs what was written and then notes how much that is: what the bookmark says is on the disk, is.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from imagenet_prep.storage.follower import Follower
 from imagenet_prep.storage.publish import sync_folder
 from imagenet_prep.storage.running_digest import running_digest
 from imagenet_prep.storage.temporary import output_errors
-from imagenet_prep.storage.unfinished import Note, note_of, part_of, remove_part, save_note
+from imagenet_prep.storage.unfinished import Bookmark, bookmark_path, remove_unfinished, save_bookmark, unfinished_path
 
 _SECONDS_BETWEEN_NOTES = 0.5
 _SHARE_OF_NOTES = 10  # on a slow disk notes become rarer: at most a tenth of the time is spent on them
 
 
 class Partial:
-    """The part of the file ``final``, taken up as ``note`` says. A context manager, whose end notes how far it is."""
+    """The part of the file ``final``, taken up as ``bookmark`` says. A context manager: its end notes how far it is."""
 
-    def __init__(self, final: Path, note: Note) -> None:
+    def __init__(self, final: Path, bookmark: Bookmark) -> None:
         self._final = final
-        self._path = part_of(final)
-        self.note = note
+        self._path = unfinished_path(final)
+        self.bookmark = bookmark
         self.received = 0
         self._follower: Follower | None = None
         self._ended = Event()
@@ -42,7 +42,7 @@ class Partial:
         with output_errors(self._path):
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             there = os.fstat(self._descriptor).st_size
-            self.received = min(self.note.received, there)
+            self.received = min(self.bookmark.received, there)
             os.ftruncate(self._descriptor, self.received)
             os.lseek(self._descriptor, self.received, os.SEEK_SET)
         self._follow()
@@ -50,13 +50,13 @@ class Partial:
         return self
 
     def _follow(self) -> None:
-        """Go on with the checksum where the note says, or from the start."""
-        if not self.note.algorithm:
+        """Go on with the checksum where the bookmark says, or from the start."""
+        if not self.bookmark.algorithm:
             return
-        hashed = self.note.hashed if self.note.hashed <= self.received else 0
-        digest = running_digest(self.note.algorithm, self.note.state) if hashed else None
+        hashed = self.bookmark.hashed if self.bookmark.hashed <= self.received else 0
+        digest = running_digest(self.bookmark.algorithm, self.bookmark.state) if hashed else None
         if digest is None:
-            hashed, digest = 0, running_digest(self.note.algorithm)
+            hashed, digest = 0, running_digest(self.bookmark.algorithm)
             assert digest is not None  # without a state there is nothing that could be missing
         self._follower = Follower(self._path, digest, hashed)
         self._follower.reach(self.received)
@@ -64,11 +64,11 @@ class Partial:
     @property
     def size(self) -> int | None:
         """The size of the whole file in bytes, None as long as nobody said it."""
-        return self.note.size
+        return self.bookmark.size
 
     def identify(self, size: int | None, etag: str, modified: str) -> None:
         """Note of which file of the server these bytes are, before the first of them is written."""
-        self.note = replace(self.note, size=size, etag=etag, modified=modified)
+        self.bookmark = replace(self.bookmark, size=size, etag=etag, modified=modified)
         self.save()
 
     def write(self, data: bytes) -> None:
@@ -97,8 +97,8 @@ class Partial:
             self._noted = received, hashed
             with output_errors(self._path):
                 os.fsync(self._descriptor)
-            self.note = replace(self.note, received=received, hashed=hashed if state else 0, state=state)
-            save_note(self._final, self.note)
+            self.bookmark = replace(self.bookmark, received=received, hashed=hashed if state else 0, state=state)
+            save_bookmark(self._final, self.bookmark)
 
     def hashing(self, seconds: float) -> int | None:
         """Wait at most so long for the checksum of all that came; give the bytes it covers, None if that is all."""
@@ -109,7 +109,7 @@ class Partial:
         return self._follower.hexdigest() if self._follower else ""
 
     def publish(self) -> None:
-        """Give the file its name, durably, and forget the note. Raises OutputError, also if another has it by now."""
+        """Give the file its name, durably, without the bookmark. Raises OutputError, also if another has it by now."""
         self._stop()
         if self._final.exists():
             raise OutputError(f"{self._final} has come from elsewhere meanwhile.", remedy="Move one of the two away.")
@@ -117,13 +117,13 @@ class Partial:
             os.fsync(self._descriptor)
             self._path.replace(self._final)
             sync_folder(self._final.parent)
-            note_of(self._final).unlink(missing_ok=True)
+            bookmark_path(self._final).unlink(missing_ok=True)
 
     def __exit__(self, *_: object) -> None:
         self._stop()
         try:
             if self._path.exists() and self.received == 0:
-                remove_part(self._final)  # nothing worth a file, and nothing to go on from
+                remove_unfinished(self._final)  # nothing worth a file, and nothing to go on from
             elif self._path.exists() and self._is_ahead():
                 self.save()
         finally:
@@ -136,7 +136,7 @@ class Partial:
         self._keeper.join()
 
     def _is_ahead(self) -> bool:
-        """Whether there is more than the note says."""
+        """Whether there is more than the bookmark says."""
         hashed = self._follower.snapshot()[0] if self._follower else 0
         return (self.received, hashed) != self._noted
 

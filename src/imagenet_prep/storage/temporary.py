@@ -18,7 +18,7 @@ _HOST = re.sub(
     r"[^\w-]", "_", socket.gethostname()
 )  # a process number means nothing on another machine of a shared disk
 _OF_THIS_HOST = re.compile(rf"\..+\.{_HOST}\.(\d+)\.part")
-_AGAIN = "Then run the same command again: finished shards are kept."
+_AGAIN = "Then run the same command again: what is finished is kept."
 _REMEDIES = {
     errno.ENOSPC: f"Free some space. {_AGAIN}",
     errno.EDQUOT: f"Your quota is used up: free some space. {_AGAIN}",

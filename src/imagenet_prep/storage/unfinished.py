@@ -1,7 +1,7 @@
 """What was begun and is not all there: ``NAME.part``, and beside it ``NAME.part.json``, which says how far it is.
 
-The note lets a fetch go on after a kill: which bytes are on the disk for certain, of which file of the server they
-are, and the state of the checksum there. It holds no URL and no credential. A part without a note is not ours.
+The bookmark lets a fetch go on after a kill: which bytes are on the disk for certain, of which file of the server they
+are, and the state of the checksum there. It holds no URL and no credential. A part without a bookmark is not ours.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from imagenet_prep.storage.temporary import output_errors
 
 URL = "url"
 TORRENT = "torrent"
-NOTE_VERSION = 1
+BOOKMARK_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Bookmark:
     """What is known of a part. ``by`` is URL, whose bytes come in order, or TORRENT, whose pieces lie anywhere.
 
     ``size`` is that of the whole file in bytes, None as long as nobody said it; ``etag`` and ``modified`` are the
@@ -38,34 +38,34 @@ class Note:
     state: str = ""
 
 
-def part_of(final: Path) -> Path:
+def unfinished_path(final: Path) -> Path:
     """Give the name of a file until it is complete and right."""
     return final.with_name(f"{final.name}.part")
 
 
-def note_of(final: Path) -> Path:
-    """Give the name of the note on the part."""
+def bookmark_path(final: Path) -> Path:
+    """Give the name of the bookmark on the part."""
     return final.with_name(f"{final.name}.part.json")
 
 
-def save_note(final: Path, note: Note) -> None:
-    """Write the note durably. Raises OutputError."""
-    publish_bytes(note_of(final), seal({"version": NOTE_VERSION, **asdict(note)}))
+def save_bookmark(final: Path, bookmark: Bookmark) -> None:
+    """Write the bookmark durably. Raises OutputError."""
+    publish_bytes(bookmark_path(final), seal({"version": BOOKMARK_VERSION, **asdict(bookmark)}))
 
 
-def load_note(final: Path) -> Note | None:
-    """Read the note; None without a part, or if the note is missing, damaged, or of another version."""
+def load_bookmark(final: Path) -> Bookmark | None:
+    """Read the bookmark; None without a part, or if the bookmark is missing, damaged, or of another version."""
     try:
-        document = unseal(note_of(final).read_bytes())
-        if document.pop("version") != NOTE_VERSION or not part_of(final).exists():
+        document = unseal(bookmark_path(final).read_bytes())
+        if document.pop("version") != BOOKMARK_VERSION or not unfinished_path(final).exists():
             return None
-        return Note(**document)
+        return Bookmark(**document)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def remove_part(final: Path) -> None:
-    """Take part and note away: the part first, because without a note it would not be ours. Raises OutputError."""
-    for path in (part_of(final), note_of(final)):
+def remove_unfinished(final: Path) -> None:
+    """Take both away: the part first, because without a bookmark it would not be ours. Raises OutputError."""
+    for path in (unfinished_path(final), bookmark_path(final)):
         with output_errors(path, "remove"), contextlib.suppress(FileNotFoundError):
             path.unlink()

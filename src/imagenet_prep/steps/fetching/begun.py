@@ -11,7 +11,7 @@ from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.disguise import disguise_at
 from imagenet_prep.storage.temporary import output_errors
-from imagenet_prep.storage.unfinished import TORRENT, URL, Note, load_note, part_of, remove_part
+from imagenet_prep.storage.unfinished import TORRENT, URL, Bookmark, load_bookmark, remove_unfinished, unfinished_path
 
 
 def published_as(name: str) -> OfficialArchive | None:
@@ -55,33 +55,33 @@ def there_already(final: Path) -> Fetched:
     return Fetched(final.name, size, 0, "")
 
 
-def begun(final: Path, *, fresh: bool) -> Note:
+def begun(final: Path, *, fresh: bool) -> Bookmark:
     """Say from where to go on with ``final``, which is not there. Raises SourceError if its part is not ours to go on
     with; with ``fresh`` a part of ours is taken away.
     """
     algorithm, _ = checksum_of(final.name)
-    part, note = part_of(final), load_note(final)
-    if note and fresh:
-        remove_part(final)
-    if not part.exists() or (note is None and part.stat().st_size == 0):  # a kill before the first byte
-        return Note(by=URL, algorithm=algorithm)
-    if note is None:
+    part, bookmark = unfinished_path(final), load_bookmark(final)
+    if bookmark and fresh:
+        remove_unfinished(final)
+    if not part.exists() or (bookmark is None and part.stat().st_size == 0):  # a kill before the first byte
+        return Bookmark(by=URL, algorithm=algorithm)
+    if bookmark is None:
         return _adopted(final, algorithm, fresh=fresh)
-    if note.by == TORRENT:
+    if bookmark.by == TORRENT:
         raise _refused(part, "was begun from a torrent, whose pieces come in any order", "Go on with --torrent, or ")
-    return note if note.algorithm == algorithm else replace(note, algorithm=algorithm, hashed=0, state="")
+    return bookmark if bookmark.algorithm == algorithm else replace(bookmark, algorithm=algorithm, hashed=0, state="")
 
 
-def _adopted(final: Path, algorithm: str, *, fresh: bool) -> Note:
+def _adopted(final: Path, algorithm: str, *, fresh: bool) -> Bookmark:
     """Go on with a part that another program, or the user, has put there: the checksum will show what it was."""
-    part, archive = part_of(final), published_as(final.name)
+    part, archive = unfinished_path(final), published_as(final.name)
     with output_errors(part, "read"):
         size = part.stat().st_size
     if fresh or not algorithm:
         raise _refused(part, "is not of this program")
     if archive and archive.size is not None and size > archive.size:
         raise _refused(part, f"has {size:,} bytes, more than the published file, {archive.size:,}")
-    return Note(by=URL, size=archive.size if archive else None, received=size, algorithm=algorithm)
+    return Bookmark(by=URL, size=archive.size if archive else None, received=size, algorithm=algorithm)
 
 
 def _refused(part: Path, why: str, remedy: str = "") -> SourceError:

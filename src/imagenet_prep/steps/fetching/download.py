@@ -120,11 +120,11 @@ class Download:
 
     def _compare(self, answer: Answer, part: Partial) -> None:
         """Make sure that the server still has the file that was begun."""
-        note = part.note
+        bookmark = part.bookmark
         for what, before, now in (
-            ("size", note.size, answer.size),
-            ("ETag", note.etag, answer.etag),
-            ("time", note.modified, answer.modified),
+            ("size", bookmark.size, answer.size),
+            ("ETag", bookmark.etag, answer.etag),
+            ("time", bookmark.modified, answer.modified),
         ):
             if before and now and before != now:
                 shown = [f"{each:,}" if isinstance(each, int) else printable(each) for each in (before, now)]

@@ -21,8 +21,15 @@ from imagenet_prep.sources.checksum import RIGHT, UNPUBLISHED, compare_checksum,
 from imagenet_prep.steps.fetching.wanted import Wanted
 from imagenet_prep.storage.publish import sync_folder
 from imagenet_prep.storage.temporary import output_errors
-from imagenet_prep.storage.unfinished import TORRENT, load_note, note_of, part_of, remove_part, save_note
-from imagenet_prep.storage.unfinished import Note as PartNote
+from imagenet_prep.storage.unfinished import (
+    TORRENT,
+    Bookmark,
+    bookmark_path,
+    load_bookmark,
+    remove_unfinished,
+    save_bookmark,
+    unfinished_path,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +46,10 @@ class Standing:
 
 def look(wanted: Wanted, paths: dict[int, Path], *, fresh: bool, watch: Watch) -> Standing:
     """Say how a file stands. ``paths`` are the files of its torrent that have final names, by index. Raises SourceError
-    for what is in the way. With ``fresh``, a part is not.
+    for what is in the way. With ``fresh``, a part of ours is not.
     """
-    final, part = wanted.final, part_of(wanted.final)
-    begun = os.path.lexists(part) and not fresh
+    final, part = wanted.final, unfinished_path(wanted.final)
+    begun = os.path.lexists(part) and not (fresh and load_bookmark(final))
     if not os.path.lexists(final):
         return Standing(wanted, there=_look_at_part(wanted, part) if begun else 0)
     with source_errors(final):
@@ -103,12 +110,12 @@ def not_the_published(wanted: Wanted, path: Path) -> SourceError:
 
 def make_ready(standing: Standing, *, fresh: bool, watch: Watch) -> None:
     """Make what is there a part that pieces can be written into. Raises OutputError."""
-    final, part = standing.wanted.final, part_of(standing.wanted.final)
-    if fresh:
-        remove_part(final)
-    # The note first: a part without one would be nobody's after a kill. It replaces that of a download by URL, whose
-    # bytes came in order: behind the first piece that a torrent writes, that download would trust bytes it never saw.
-    save_note(final, PartNote(by=TORRENT, size=standing.wanted.size))
+    final, part = standing.wanted.final, unfinished_path(standing.wanted.final)
+    if fresh and load_bookmark(final):
+        remove_unfinished(final)
+    # The bookmark first: a part without one would be nobody's after a kill. It replaces that of a download by URL,
+    # whose bytes came in order: behind the first piece of a torrent, that would trust bytes it never saw.
+    save_bookmark(final, Bookmark(by=TORRENT, size=standing.wanted.size))
     if standing.damage:
         watch(Note(f"{final.name} {standing.damage}; until it is right it is called {part.name}."))
         with output_errors(final, "rename"):
@@ -122,12 +129,14 @@ def make_ready(standing: Standing, *, fresh: bool, watch: Watch) -> None:
 def _look_at_part(wanted: Wanted, part: Path) -> int:
     if not stat.S_ISREG(part.lstat().st_mode):
         raise _in_the_way(part, "is not a file", "Move it away.")
-    note = load_note(wanted.final)
-    if note is None:
-        remedy = f"Move it away, or to {wanted.final.name}, to have it repaired; --fresh takes it away."
+    bookmark = load_bookmark(wanted.final)
+    if bookmark is None:
+        if part.stat().st_size == 0:  # a kill before the first byte
+            return 0
+        remedy = f"Move it away, or to {wanted.final.name}, to have it repaired."
         raise _in_the_way(part, "is not of this program", remedy)
-    if note.size not in (None, wanted.size):
-        why = f"was begun of a file of {note.size:,} bytes, and the torrent's has {wanted.size:,}"
+    if bookmark.size not in (None, wanted.size):
+        why = f"was begun of a file of {bookmark.size:,} bytes, and the torrent's has {wanted.size:,}"
         raise _in_the_way(part, why, "Go on with what it was begun with, or begin anew with --fresh.")
     return _on_disk(part)
 
@@ -175,6 +184,6 @@ def _in_the_way(path: Path, why: str, remedy: str) -> SourceError:
 
 
 def forget(final: Path) -> None:
-    """Take the note away when there is no part any more."""
-    with output_errors(note_of(final), "remove"):
-        note_of(final).unlink(missing_ok=True)
+    """Take the bookmark away when there is no part any more."""
+    with output_errors(bookmark_path(final), "remove"):
+        bookmark_path(final).unlink(missing_ok=True)

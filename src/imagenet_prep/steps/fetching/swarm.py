@@ -17,7 +17,7 @@ from imagenet_prep.steps.fetching.wanted import Wanted, choose
 from imagenet_prep.storage.publish import sync_folder
 from imagenet_prep.storage.space import check_space
 from imagenet_prep.storage.temporary import output_errors
-from imagenet_prep.storage.unfinished import part_of
+from imagenet_prep.storage.unfinished import unfinished_path
 
 _TERMS = (
     "ImageNet is for non-commercial research and education, and has terms that one must accept with it. "
@@ -83,7 +83,7 @@ def _start(jobs: list[_Job], folder: Path, swarm: Swarm, options: TorrentOptions
     for each in todo:
         make_ready(each, fresh=options.fresh, watch=watch)
     for job in jobs:
-        if names := {each.index: part_of(each.final).name for each in job.missing()}:
+        if names := {each.index: unfinished_path(each.final).name for each in job.missing()}:
             job.transfer = swarm.fetch(job.torrent, folder, names)
 
 
@@ -128,7 +128,7 @@ def _tell(transfers: list[Transfer], swarm: Swarm, watch: Watch) -> None:
 def _finish(job: _Job, folder: Path, watch: Watch) -> list[SourceError]:
     """Give the files of a torrent their names; gives what is wrong with those that keep their part."""
     failed = []
-    paths = {each.index: part_of(each.final) for each in job.missing()}
+    paths = {each.index: unfinished_path(each.final) for each in job.missing()}
     for wanted in job.missing():
         try:
             verdict = _prove(wanted, paths, watch)
@@ -147,7 +147,7 @@ def _prove(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
     """Read a complete part once more, from the disk's file and not from what libtorrent remembers: the verdict on its
     published checksum. Raises SourceError if it is not the published file, or not what came.
     """
-    part = part_of(wanted.final)
+    part = unfinished_path(wanted.final)
     with output_errors(part), part.open("rb+") as file:
         os.fsync(file.fileno())
     verdict = compare(wanted, part, watch)
@@ -165,7 +165,7 @@ def _publish(final: Path) -> None:
     if os.path.lexists(final):
         raise SourceError("A file has appeared meanwhile:", (Problem(final.name, "was not there before"),))
     with output_errors(final):
-        part_of(final).rename(final)
+        unfinished_path(final).rename(final)
     sync_folder(final.parent)
     forget(final)
 

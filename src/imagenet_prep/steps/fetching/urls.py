@@ -14,7 +14,7 @@ from imagenet_prep.remote.web import Web
 from imagenet_prep.steps.fetching.begun import published_as
 from imagenet_prep.steps.fetching.download import Download
 from imagenet_prep.storage.space import check_space
-from imagenet_prep.storage.unfinished import part_of
+from imagenet_prep.storage.unfinished import unfinished_path
 
 
 def fetch_urls(folder: Path, options: UrlOptions, watch: Watch) -> tuple[Fetched, ...]:
@@ -57,7 +57,7 @@ def _missing(folder: Path, addresses: list[Address]) -> int:
     for address in addresses:
         archive, final = published_as(address.name), folder / address.name
         if archive and archive.size and not final.exists():
-            part = part_of(final)
+            part = unfinished_path(final)
             sizes += max(0, archive.size - (part.stat().st_size if part.exists() else 0))
     return sizes
 
