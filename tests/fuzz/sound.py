@@ -10,6 +10,7 @@ import tarfile
 import tempfile
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from PIL import Image
@@ -22,6 +23,7 @@ from imagenet_prep.formats import FORMATS
 from imagenet_prep.storage.documents import seal
 from imagenet_prep.storage.receipts import receipt_path, save_receipt
 from imagenet_prep.storage.undo_log import Moves, save_undo_log
+from imagenet_prep.storage.unfinished import BOOKMARK_VERSION, Bookmark
 from imagenet_prep.testing.annotations import annotation_xml
 from imagenet_prep.testing.archives import GROUND_TRUTH, tar_of
 from imagenet_prep.testing.pictures import PixelBox, draw, encode
@@ -172,6 +174,34 @@ def documents() -> list[bytes]:
     return [seal({"version": 1, "split": ["train"]})]
 
 
+def urls() -> list[bytes]:
+    return [b"https://example.org/a/b/x.tar?token=1#part", b"http://[::1]:8080/%C3%A9.tar", b"http://localhost/x%20y"]
+
+
+def cookies() -> list[bytes]:
+    line = b"\t".join([b".example.org", b"TRUE", b"/", b"TRUE", b"0", b"session", b"secret"])
+    return [b"# Netscape HTTP Cookie File\n\n#HttpOnly_" + line + b"\r\n" + line.replace(b"\t0\t", b"\t4102444800\t")]
+
+
+def headers() -> list[bytes]:
+    return [b"Authorization: Bearer secret\r\n# a remark\nX-Token:1\n"]
+
+
+def answers() -> list[bytes]:
+    usual = b'Content-Type: application/x-tar\r\nETag: W/"1"\r\nLast-Modified: Wed, 01 Aug 2012 12:00:00 GMT\r\n'
+    return [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n" + usual + b"\r\n12345678",
+        b"HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nContent-Range: bytes 5-7/8\r\n" + usual + b"\r\n678",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + usual + b"\r\n3\r\n123\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\n12345678",
+    ]
+
+
+def bookmarks() -> list[bytes]:
+    bookmark = Bookmark("url", 10, '"1"', "now", 5, "md5", 3, "openssl-little:" + "00" * 92)
+    return [seal({"version": BOOKMARK_VERSION, **asdict(bookmark)})]
+
+
 # --- Words ------------------------------------------------------------------------------------------------------------
 
 TAR_WORDS = (
@@ -210,3 +240,37 @@ LIST_WORDS = (
     b"\0", b"\r", b"\xed\xa0\x80",
 )  # fmt: skip
 JSON_WORDS = (b"[", b"{", b'"version"', b'"xxh3_128"', b"null", b"-1e999", b"NaN", b"\\ud800", b"9" * 20)
+URL_WORDS = (
+    b"http://",
+    b"https://",
+    b"ftp://",
+    b"@",
+    b":",
+    b"[::1]",
+    b"%2f",
+    b"%00",
+    b"..",
+    b"/",
+    b"?",
+    b"#",
+    b"xn--",
+    b".part",
+)
+CREDENTIAL_WORDS = (
+    b"\t",
+    b"#HttpOnly_",
+    b"TRUE",
+    b"1e999",
+    b"9" * 30,
+    b"Range: ",
+    b"Cookie: ",
+    b": ",
+    b"\r\n",
+    b"\xff",
+)
+HTTP_WORDS = (
+    b"HTTP/1.1 ", b"206", b"416", b"302", b"\r\n", b"Content-Length: ", b"Content-Range: bytes ", b"5-7/8",
+    b"bytes */5", b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: gzip\r\n", b"Content-Type: text/html\r\n",
+    b"Retry-After: 9\r\n", b"9" * 30, b"-1", b"ffffffffffffffff\r\n",
+)  # fmt: skip
+BOOKMARK_WORDS = (b'"received"', b'"hashed"', b'"state"', b'"by"', b'"torrent"', b'"size"', b"-1", b"1e9", b"true")

@@ -5,12 +5,15 @@ may raise. Whatever else it raises, or does not end, or allocates because a head
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
+import json
 import struct
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from http.client import HTTPResponse
 from pathlib import Path
 
 import xxhash
@@ -24,14 +27,19 @@ from imagenet_prep.errors import AuditError, OutputError, PrepError, SourceError
 from imagenet_prep.formats import FORMATS
 from imagenet_prep.formats.example import parse
 from imagenet_prep.images import MOST_PIXELS, Kind, NotAnImageError, decode, inspect, repair
+from imagenet_prep.remote.address import Address, address_of
+from imagenet_prep.remote.answer import TryAgain, read_answer
+from imagenet_prep.remote.credentials import read_cookies, read_headers
+from imagenet_prep.remote.web import troubles
 from imagenet_prep.sources.boxes import read_box_folder, read_boxes
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import classes_by_name
 from imagenet_prep.sources.tar import Member, TarRange, walk
-from imagenet_prep.storage.documents import unseal
+from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
 from imagenet_prep.storage.undo_log import load_undo_log
+from imagenet_prep.storage.unfinished import bookmark_path, load_bookmark, unfinished_path
 
 SMALL_PIXELS = 1 << 14  # what is larger is looked at, but not decoded: a fuzzer wants to be quick
 
@@ -167,6 +175,52 @@ def read_undo_log(data: bytes) -> None:
         read_file(load_undo_log, bytes, data)
 
 
+# --- What comes from elsewhere ----------------------------------------------------------------------------------------
+
+
+def read_url(data: bytes) -> None:
+    """The name must be one for a file in the folder, and nothing else of the URL may be shown."""
+    address = address_of(data.decode("utf-8", "surrogateescape"))
+    assert address.name not in ("", ".", "..")
+    assert not set(address.name) & {"/", "\0"}
+    assert address.url not in repr(address)
+
+
+class _Wire:
+    """What ``http.client`` wants of a socket that has these bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, _mode: str) -> io.BytesIO:
+        return io.BytesIO(self._data)
+
+
+def read_server(data: bytes) -> None:
+    """Bytes that a server sends, whatever they are: no byte may come of a part that was not asked for."""
+    address = Address("http://example.org/x.tar", "x.tar", "example.org")
+    response = HTTPResponse(_Wire(data))  # type: ignore[arg-type]
+    with contextlib.suppress(TryAgain), troubles(address, 1.0), contextlib.closing(response):
+        response.begin()
+        response.url = address.url
+        answer = read_answer(address, response, 5)
+        assert answer.start in (0, 5)
+        while answer.read(1 << 16):
+            pass
+
+
+def read_bookmark(data: bytes) -> None:
+    """A bookmark that proves itself, whoever made it, is one, or none."""
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(data)
+        data = seal(document) if isinstance(document, dict) else data
+    with tempfile.TemporaryDirectory() as folder:
+        final = Path(folder, "x")
+        unfinished_path(final).touch()
+        bookmark_path(final).write_bytes(data)
+        load_bookmark(final)
+
+
 def _file(read: Callable[[Path], object], prepared: Callable[[bytes], bytes] = bytes) -> Callable[[bytes], object]:
     return partial(read_file, read, prepared)
 
@@ -198,5 +252,10 @@ TARGETS = {
     "name": Target(read_name, sound.names, sound.LIST_WORDS),
     "receipt": Target(read_receipt, sound.receipts, sound.JSON_WORDS),
     "undo-log": Target(read_undo_log, sound.undo_logs, sound.JSON_WORDS, OutputError),
+    "url": Target(read_url, sound.urls, sound.URL_WORDS, UsageError),
+    "cookies": Target(_file(read_cookies), sound.cookies, sound.CREDENTIAL_WORDS, UsageError),
+    "headers": Target(_file(read_headers), sound.headers, sound.CREDENTIAL_WORDS, UsageError),
+    "server": Target(read_server, sound.answers, sound.HTTP_WORDS, SourceError),
+    "bookmark": Target(read_bookmark, sound.bookmarks, sound.JSON_WORDS + sound.BOOKMARK_WORDS),
     "document": Target(unseal, sound.documents, sound.JSON_WORDS, ValueError),
 }

@@ -28,7 +28,7 @@ def read_cookies(path: Path) -> CookieJar:
         if line.startswith("#") and not line.startswith(_HTTP_ONLY):
             continue
         fields = line.removeprefix(_HTTP_ONLY).split("\t")
-        if len(fields) != 7 or not fields[0] or not re.fullmatch(r"[0-9]*(\.[0-9]*)?", fields[4]):
+        if len(fields) != 7 or not fields[0] or not re.fullmatch(r"([0-9]{1,15}(\.[0-9]*)?)?", fields[4]):
             raise UsageError(f"Line {number:,} of {printable(str(path))} is no cookie.", remedy=_NETSCAPE)
         jar.set_cookie(_cookie(fields))
     jar.clear_expired_cookies()

@@ -69,7 +69,7 @@ class Web:
             request.add_header("Range", f"bytes={start}-")
         for name, value in self._headers.items():
             request.add_unredirected_header(name, value)
-        with _troubles(address, self._timeout), closing(self._ask(request, start)) as response:
+        with troubles(address, self._timeout), closing(self._ask(request, start)) as response:
             yield read_answer(address, response, start)
 
     def _ask(self, request: Request, start: int) -> HTTPResponse:
@@ -84,7 +84,7 @@ class Web:
 
 
 @contextmanager
-def _troubles(address: Address, timeout: float) -> Iterator[None]:
+def troubles(address: Address, timeout: float) -> Iterator[None]:
     """Say in a sentence what keeps a file from coming."""
     try:
         yield
