@@ -12,6 +12,8 @@ import os
 import random
 import shutil
 import socket
+import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -21,14 +23,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from imagenet_prep.core import facts
+from imagenet_prep.core.facts import RIGHT, UNPUBLISHED
 from imagenet_prep.core.fetched import Fetched, FetchReport, UrlOptions
 from imagenet_prep.core.progress import Note, Progress
 from imagenet_prep.errors import OtherBuildError, OutputError, PrepError, SourceError, UsageError
-from imagenet_prep.sources.checksum import RIGHT, UNPUBLISHED
+from imagenet_prep.remote import credentials
 from imagenet_prep.sources.disguise import START_BYTES
 from imagenet_prep.steps.fetch import fetch
 from imagenet_prep.steps.fetching import download
-from imagenet_prep.storage import unfinished
+from imagenet_prep.storage import documents, unfinished
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.running_digest import running_digest
 from web import (
@@ -52,8 +55,15 @@ pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 VAL = "ILSVRC2012_img_val.tar"
 OTHER = "other.tar"
 SECRET = "kept-secret"
-DATA = random.Random(0).randbytes(300_000)
-CHANGED_DATA = random.Random(1).randbytes(300_000)
+
+
+def tar_like(seed: int) -> bytes:
+    """Random bytes with the mark of a tar at its place."""
+    data = random.Random(seed).randbytes(300_000)
+    return data[:257] + b"ustar" + data[262:]
+
+
+DATA, CHANGED_DATA = tar_like(0), tar_like(1)
 MD5 = hashlib.md5(DATA).hexdigest()
 GZIP = b"\x1f\x8b\x08" + DATA
 
@@ -750,11 +760,20 @@ class TestAPageInPlaceOfTheFile:
         Answer(status=200, data=LOGIN_PAGE, framing=UNTIL_CLOSED),
         Answer(status=200, data=b"Please log in." * 100, headers={"Content-Type": "text/html"}),
         Answer(status=200, data=b"<!-- a --><html>", headers={"Content-Type": "text/html"}),
-        page(401, WWW_Authenticate="Basic realm=x"),
         page(401),
+        page(401, WWW_Authenticate="Bearer"),
         page(403),
-        page(407),
     )
+
+    def test_a_server_that_wants_a_password_does_not_want_cookies(self, fetching: Fetching, web: Web) -> None:
+        web.next(page(401, WWW_Authenticate='Basic realm="x"'))
+        words = fetching.refused(url(web))
+        assert_said(words, VAL, "a name and a password", "--headers")
+        assert "cookie" not in words
+
+    def test_a_proxy_that_wants_a_login(self, fetching: Fetching, web: Web) -> None:
+        web.next(page(407))
+        assert_said(fetching.refused(url(web)), VAL, "the proxy wants a login")
 
     @pytest.mark.parametrize("answer", PAGES)
     @pytest.mark.parametrize("begun", [0, 100_000])
@@ -998,7 +1017,7 @@ class TestWhatIsThereAlready:
     def test_and_found_wrong_by_it(self, fetching: Fetching, web: Web) -> None:
         fetching.folder.mkdir()
         (fetching.folder / f"{VAL}.part").write_bytes(CHANGED_DATA[:123_456])
-        assert_said(fetching.refused(url(web)), VAL, MD5, "--fresh")
+        assert_said(fetching.refused(url(web)), VAL, MD5, "move it away")
         assert VAL not in fetching.names
 
     @PUBLISHED
@@ -1337,3 +1356,228 @@ class TestTheRate:
     def test_without_one_nobody_waits(self, fetching: Fetching, web: Web) -> None:
         fetching.get(url(web))
         assert fetching.waits == []
+
+
+class TestFilesOfUrls:
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+    def test_may_have_remarks_blank_lines_and_an_url_twice(
+        self, fetching: Fetching, web: Web, tmp_path: Path, encoding: str
+    ) -> None:
+        links = tmp_path / "links"
+        links.write_text(f"# mine\r\n\r\n  {url(web)}  # val\n{url(web)}\n{url(web, OTHER)}", encoding)
+        assert [file.name for file in fetching.get(url(web), url_files=(links,)).files] == [VAL, OTHER]
+        assert len(web.requests) == 2
+
+    @pytest.mark.parametrize(
+        "line", [f"ftp://{SECRET}/x", f"http://me:{SECRET}@example.org/x", "x.tar", "http://a b/x"]
+    )
+    def test_name_a_bad_line_by_its_number(self, fetching: Fetching, web: Web, tmp_path: Path, line: str) -> None:
+        links = tmp_path / "links"
+        links.write_text(f"{url(web)}\n\n{line}\n")
+        assert_said(fetching.refused(kind=UsageError, url_files=(links,)), "Line 3 of", "links")
+        assert web.requests == []
+
+    @pytest.mark.parametrize("text", ["", "# none\n\n"])
+    def test_without_one_are_refused(self, fetching: Fetching, tmp_path: Path, text: str) -> None:
+        links = tmp_path / "links"
+        links.write_text(text)
+        assert_said(fetching.refused(kind=UsageError, url_files=(links,)), "There is no URL in", "links")
+        assert not fetching.folder.exists()
+
+
+class TestWhoGetsWhat:
+    """Behind one redirection to a stranger, everything is strange."""
+
+    def headers(self, tmp_path: Path, *lines: str) -> Path:
+        path = tmp_path / "headers"
+        path.write_text("\n".join(lines))
+        return path
+
+    def test_a_stranger_who_sends_on_to_itself_gets_no_headers(
+        self, fetching: Fetching, web: Web, tmp_path: Path
+    ) -> None:
+        with serving({f"{SECRET}/{VAL}": DATA}) as other:
+            other.next(redirect(f"/{SECRET}/{VAL}"))
+            web.next(redirect(url(other)))
+            fetching.get(url(web), headers=self.headers(tmp_path, f"X-Token: {SECRET}"))
+            assert len(other.requests) == 2
+            assert not any("X-Token" in request.headers for request in other.requests)
+
+    def test_a_redirection_by_a_header_that_nobody_uses_is_none(self, fetching: Fetching, web: Web) -> None:
+        """The standard library would follow ``URI``, past every check of ``Location``."""
+        web.next(page(302, URI=f"{url(web)}&more"))
+        assert_said(fetching.refused(url(web)), VAL, "sent on to no server")
+        assert len(web.requests) == 1
+
+    def test_headers_may_be_copied_from_a_browser(self, fetching: Fetching, web: Web, tmp_path: Path) -> None:
+        copied = (f"GET /{SECRET} HTTP/2", ":authority: image-net.org", "Host: image-net.org", "Range: bytes=5-")
+        fetching.get(url(web), headers=self.headers(tmp_path, *copied, f"X-Token: {SECRET}"))
+        assert web.requests[0].headers["X-Token"] == SECRET
+        assert web.requests[0].headers["Host"] == f"127.0.0.1:{web.port}"
+        assert web.starts == [None]
+
+    @pytest.mark.parametrize(
+        ("line", "sent"),
+        [
+            ("localhost\tFALSE\t/\tFALSE\t0\ta\t1", "a=1"),
+            ("LOCALHOST\tFALSE\t/\tFALSE\t0\ta\t1", "a=1"),
+            ("localhost\tFALSE\t/\ttrue\t0\ta\t1", None),
+            (".local\tFALSE\t/\tFALSE\t0\ta\t1", None),
+        ],
+    )
+    def test_cookies_of_one_host_are_for_that_host(
+        self, fetching: Fetching, web: Web, tmp_path: Path, line: str, sent: str | None
+    ) -> None:
+        (tmp_path / "cookies").write_text(line)
+        fetching.get(url(web, host="localhost"), cookies=tmp_path / "cookies")
+        assert web.requests[0].headers.get("Cookie") == sent
+
+    @pytest.mark.parametrize(("below", "sent"), [("TRUE", True), ("FALSE", False)])
+    def test_cookies_go_below_their_host_only_where_they_say_so(self, tmp_path: Path, below: str, sent: bool) -> None:
+        (tmp_path / "cookies").write_text(f"example.org\t{below}\t/\tFALSE\t0\ta\t1")
+        request = urllib.request.Request("http://users.example.org/x")
+        credentials.read_cookies(tmp_path / "cookies").add_cookie_header(request)
+        assert (request.get_header("Cookie") == "a=1") is sent
+
+    def test_a_header_in_place_of_a_file_is_not_shown(self, fetching: Fetching, web: Web) -> None:
+        words = fetching.refused(url(web), kind=UsageError, headers=Path(f"Authorization: Bearer {SECRET}"))
+        assert_said(words, "Cannot read")
+
+    def test_a_proxy_that_makes_no_sense_is_not_shown(
+        self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("http_proxy", f"http:/me:{SECRET}@proxy")
+        monkeypatch.setenv("no_proxy", "")
+        assert_said(fetching.refused(url(web)), VAL, "proxy")
+        assert web.requests == []
+
+
+class TestWhatIsOurs:
+    @PUBLISHED
+    def test_fresh_takes_nothing_away_before_the_server_gives_something(self, fetching: Fetching, web: Web) -> None:
+        fetching.begin(web, 100_000)
+        web.next(page(404))
+        fetching.refused(url(web), fresh=True)
+        fetching.assert_only_begun(DATA[:100_000])
+        assert fetching.get(url(web)).received == 200_000
+
+    @PUBLISHED
+    def test_fresh_leaves_what_was_only_taken_up(self, fetching: Fetching, web: Web) -> None:
+        fetching.folder.mkdir()
+        (fetching.folder / f"{VAL}.part").write_bytes(DATA[:1_000])
+        web.next(page(404))
+        fetching.refused(url(web))
+        assert_said(fetching.refused(url(web), fresh=True), "was not begun by this program", "Move it away")
+        assert fetching.part() == DATA[:1_000]
+
+    @PUBLISHED
+    @pytest.mark.parametrize(
+        "start", [b"<html>" + DATA, DATA[:257] + b"other" + DATA[262:], bytes(5_000), b"\x1f\x8b" + DATA]
+    )
+    def test_what_is_no_tar_is_not_taken_up(self, fetching: Fetching, web: Web, start: bytes) -> None:
+        fetching.folder.mkdir()
+        (fetching.folder / f"{VAL}.part").write_bytes(start[:100_000])
+        assert_said(fetching.refused(url(web)), f"{VAL}.part", "Move it away")
+        assert (web.requests, fetching.part()) == ([], start[:100_000])
+
+    @PUBLISHED
+    def test_a_bookmark_goes_with_its_part(self, fetching: Fetching, web: Web) -> None:
+        """Left behind by a kill, it would make a stranger's part ours."""
+        fetching.begin(web, 100_000)
+        (fetching.folder / f"{VAL}.part").rename(fetching.folder / VAL)
+        with (fetching.folder / VAL).open("ab") as file:
+            file.write(DATA[100_000:])
+        fetching.get(url(web))
+        assert fetching.names == [VAL]
+
+    @PUBLISHED
+    def test_the_advice_to_go_on_is_given_where_it_helps(self, fetching: Fetching, web: Web) -> None:
+        fetching.folder.mkdir()
+        (fetching.folder / VAL).write_bytes(DATA[:1_000])
+        command = f"mv -n {fetching.folder / VAL} {fetching.folder / VAL}.part"
+        assert_said(fetching.refused(url(web)), command)
+        subprocess.run(command, shell=True, check=True)
+        fetching.get(url(web))
+        fetching.assert_whole()
+
+    @PUBLISHED
+    @pytest.mark.parametrize("data", [b"<html>", DATA + b"more", b"no tar"])
+    def test_and_not_where_it_does_not(self, fetching: Fetching, web: Web, data: bytes) -> None:
+        fetching.folder.mkdir()
+        (fetching.folder / VAL).write_bytes(data)
+        assert "mv" not in fetching.refused(url(web))
+
+    @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nowhere")])
+    def test_what_is_no_file_is_in_the_way(self, fetching: Fetching, web: Web, make: Callable[[Path], None]) -> None:
+        for name in (VAL, f"{OTHER}.part"):
+            (fetching.folder / name).parent.mkdir(exist_ok=True)
+            make(fetching.folder / name)
+        assert_said(fetching.refused(url(web), url(web, OTHER)), VAL, f"{OTHER}.part")
+        assert web.requests == []
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"received": "x"}, {"received": None}, {"received": 1.5}, {"received": True}, {"received": -1},
+            {"hashed": 10**9}, {"state": 7}, {"by": "mail"}, {"size": -1}, {"adopted": "yes"}, {"etag": None},
+        ],
+    )  # fmt: skip
+    def test_a_bookmark_with_something_else_in_it_is_none(
+        self, fetching: Fetching, web: Web, changes: dict[str, object]
+    ) -> None:
+        fetching.begin(web, 100_000, VAL)
+        path = fetching.folder / f"{VAL}.part.json"
+        document = fetching.document() | changes
+        del document["digest"]
+        path.write_bytes(documents.seal(document))
+        assert unfinished.load_bookmark(fetching.folder / VAL) is None
+
+    @PUBLISHED
+    def test_a_state_that_counts_beyond_its_buffer_is_not_believed(self, fetching: Fetching, web: Web) -> None:
+        """OpenSSL would write where it says."""
+        fetching.begin(web, 100_000)
+        bookmark = unfinished.load_bookmark(fetching.folder / VAL)
+        assert bookmark
+        if not bookmark.state:
+            return
+        state = bookmark.state[:-8] + "ffffff7f"
+        unfinished.save_bookmark(fetching.folder / VAL, replace(bookmark, state=state))
+        fetching.get(url(web))
+        fetching.assert_whole()
+
+
+class TestLittleByLittle:
+    def test_a_server_that_never_says_how_long_a_file_is(self, fetching: Fetching, web: Web) -> None:
+        """A range of an unknown whole is over when the server says that there is no more."""
+        unknown = {"Content-Range": "bytes 100000-299999/*"}
+        fetching.begin(web, 100_000)
+        bookmark = unfinished.load_bookmark(fetching.folder / VAL)
+        assert bookmark
+        unfinished.save_bookmark(fetching.folder / VAL, replace(bookmark, size=None))
+        web.next(Answer(headers=unknown, stop=50_000))
+        assert fetching.get(url(web)).received == 200_000
+        assert web.starts == [100_000, 150_000]
+        fetching.assert_whole()
+
+    def test_a_server_that_sends_only_a_little_at_a_time(self, fetching: Fetching, web: Web) -> None:
+        """And says so: that is no break, and nobody waits."""
+        fetching.begin(web, 100_000)
+        web.next(
+            Answer(headers={"Content-Range": "bytes 100000-149999/300000", "Content-Length": "50000"}, stop=50_000)
+        )
+        fetching.get(url(web))
+        assert (web.starts, fetching.waits) == ([100_000, 150_000], [])
+        fetching.assert_whole()
+
+    def test_what_a_watcher_raises_is_no_trouble_of_the_server(self, fetching: Fetching, web: Web) -> None:
+        def watch(event: Progress | Note) -> None:
+            raise OSError(28, "No space left on device")
+
+        with pytest.raises(OSError, match="No space left"):
+            fetch(fetching.folder, UrlOptions(urls=(url(web, OTHER),)), watch=watch)
+        assert len(web.requests) <= 1
+
+    def test_any_number_of_tries(self, fetching: Fetching, web: Web) -> None:
+        web.otherwise = page(503)
+        fetching.refused(url(web), retries=1_100)
+        assert fetching.waits[-1] == 60.0

@@ -67,7 +67,7 @@ class TestARunningDigest:
         first = running_digest.running_digest(algorithm)
         assert first
         first.update(whole(DATA[:cut]))
-        second = running_digest.running_digest(algorithm, first.state())
+        second = running_digest.running_digest(algorithm, first.state(), cut)
         assert second
         second.update(whole(DATA[cut:]))
         assert second.hexdigest() == SUMS[algorithm]
@@ -109,7 +109,7 @@ class TestAFollower:
         following.close()
         assert len(states) > 3
         for hashed, state in states.items():
-            again = running_digest.running_digest("md5", state)
+            again = running_digest.running_digest("md5", state, hashed)
             assert again
             assert again.hexdigest() == hashlib.md5((DATA * 200)[:hashed]).hexdigest()
 

@@ -28,9 +28,9 @@ from imagenet_prep.formats import FORMATS
 from imagenet_prep.formats.example import parse
 from imagenet_prep.images import MOST_PIXELS, Kind, NotAnImageError, decode, inspect, repair
 from imagenet_prep.remote.address import Address, address_of
-from imagenet_prep.remote.answer import TryAgain, read_answer
+from imagenet_prep.remote.answer import read_answer
 from imagenet_prep.remote.credentials import read_cookies, read_headers
-from imagenet_prep.remote.web import troubles
+from imagenet_prep.remote.troubles import TryAgain, troubles
 from imagenet_prep.sources.boxes import read_box_folder, read_boxes
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.kaggle import read_validation_classes
@@ -203,7 +203,7 @@ def read_server(data: bytes) -> None:
     with contextlib.suppress(TryAgain), troubles(address, 1.0), contextlib.closing(response):
         response.begin()
         response.url = address.url
-        answer = read_answer(address, response, 5)
+        answer = read_answer(address, response, 5, 1.0)
         assert answer.start in (0, 5)
         while answer.read(1 << 16):
             pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,17 +18,20 @@ from imagenet_prep.core.fetched import RETRIES, TIMEOUT, TorrentOptions, UrlOpti
 from imagenet_prep.errors import SourceError, UsageError
 
 _BOTH = "both"  # what --torrent without a value means
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(path_type=Path)  # that it exists is looked at later: a header in its place must not be shown
 _OF_URLS = ("cookies", "headers", "retries")
 _OF_TORRENTS = ("accept_terms", "upload_rate", "peers", "no_discovery", "seed")
 _OF_BOTH = ("rate", "timeout", "fresh")
+_GO_WITH = {"--url": _OF_URLS + _OF_BOTH, "--torrent": _OF_TORRENTS + _OF_BOTH, "--check": ("jobs",)}
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("more_urls", nargs=-1, metavar="")
-@click.option("--url", "urls", multiple=True, metavar="URL…", help="Get these files, whose names the URLs end with.")
-@click.option("--url-file", "url_files", multiple=True, type=_FILE, help="The same, from a file with a URL on a line.")
+@click.option("--url", "urls", multiple=True, metavar="URL…", help="Download these; a file is called as its URL ends.")
+@click.option(
+    "--url-file", "url_files", multiple=True, type=_FILE, help="The same, from a file with a URL on each line."
+)
 @click.option("--cookies", type=_FILE, help="Cookies to send, as browsers and curl export them (Netscape's format).")
 @click.option("--headers", type=_FILE, help="Headers to send, a file with `Name: value` on each line.")
 @click.option(
@@ -37,30 +41,36 @@ _OF_BOTH = ("rate", "timeout", "fresh")
     is_flag=False,
     flag_value=_BOTH,
     metavar="[TORRENT]",
-    help="Get archives from a swarm: train, validation, a .torrent file, a magnet link; with no value train and "
-    "validation. What is there is looked at, and only what is missing or damaged is fetched.",
+    help="Download by torrent: train, validation, a .torrent file, or a magnet link; without a value, train and "
+    "validation. Only what is missing or damaged is fetched.",
 )
-@click.option("--accept-terms", is_flag=True, help="With --torrent: you have the right to the data; see `fetch DIR`.")
-@click.option("--check", is_flag=True, help="Compare sizes and checksums of what is there, and find what is damaged.")
-@click.option("--fresh", is_flag=True, help="Take away what was begun of these files, and begin anew.")
-@click.option("--max-rate", "rate", metavar="RATE", callback=rate, help="At most so many bytes a second, as 20MB.")
-@click.option("--max-upload", "upload_rate", metavar="RATE", callback=rate, help="The same, of what others get of you.")
+@click.option("--accept-terms", is_flag=True, help="With --torrent: you have accepted ImageNet's terms.")
+@click.option(
+    "--check", is_flag=True, help="Compare sizes and checksums of the archives in DIR, and find what is damaged."
+)
+@click.option("--fresh", is_flag=True, help="Begin these files anew, in place of what was begun.")
+@click.option(
+    "--max-rate", "rate", metavar="RATE", callback=rate, help="Download at most so many bytes a second: 500kB, 20MB."
+)
+@click.option(
+    "--max-upload", "upload_rate", metavar="RATE", callback=rate, help="With --torrent: upload at most so many."
+)
 @click.option(
     "--retries",
     type=click.IntRange(min=0),
     default=RETRIES,
     show_default=True,
-    help="Tries in a row that may bring nothing; the waits between them double up to a minute.",
+    help="Give a file up after so many more tries in a row that brought nothing.",
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=float,
     metavar="SECONDS",
-    help=f"So long without a byte is a stall: {TIMEOUT:g} of a server; of a swarm none, if you do not say.",
+    help=f"Give a try up after so many seconds without data (servers: {TIMEOUT:g}; torrents: never).",
 )
-@click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="With --torrent: ask this one, too.")
-@click.option("--no-discovery", is_flag=True, help="With --torrent: ask no strangers, but peers and trackers named.")
-@click.option("--seed", is_flag=True, help="With --torrent: go on giving to others at the end, until Ctrl-C.")
+@click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="With --torrent: ask this peer, too.")
+@click.option("--no-discovery", is_flag=True, help="With --torrent: ask only the peers and trackers named.")
+@click.option("--seed", is_flag=True, help="With --torrent: go on uploading at the end, until Ctrl-C.")
 @jobs_option
 @output_options
 @click.pass_context
@@ -78,19 +88,20 @@ def fetch(
     quiet: bool,
     **options: object,
 ) -> None:
-    """Get the archives of ILSVRC2012 into DIR; without an option, say how, and what is there.
+    """Download the archives of ILSVRC2012 into DIR. Without options: explain how, and list what is in DIR.
 
-    The same command goes on where it was stopped. Until size and checksum are right, a file is called NAME.part. With
-    something damaged, or that does not come, the exit code is 4.
+    The same command goes on where it was stopped. Until size and checksum are right, a file is called NAME.part. Exit
+    code 4: a file is damaged, or could not be downloaded.
     """
     if more_urls and not urls:
         raise UsageError("There is more than a folder.", remedy="URLs stand behind --url.")  # a URL may be a secret
-    urls = (*urls, *more_urls, *_listed(url_files))
-    way = _way(context, urls, torrents, check=check)
+    way = _way(context, (*urls, *url_files), torrents, check=check)
     if way in ("", "--check"):
         _look(context, folder, full=check, jobs=jobs, as_json=as_json, quiet=quiet)
         return
-    asked = _url_options(urls, options) if way == "--url" else _torrent_options(torrents, options)
+    asked = (
+        _url_options((*urls, *more_urls), url_files, options) if way == "--url" else _torrent_options(torrents, options)
+    )
     from imagenet_prep.steps.archives import archives
     from imagenet_prep.steps.fetch import fetch as fetch_step
 
@@ -99,34 +110,26 @@ def fetch(
     click.echo(json.dumps(asdict(report)) if as_json else ways.fetched(report, archives(folder), folder))
 
 
-def _listed(files: tuple[Path, ...]) -> list[str]:
-    """Read URLs from files: one on a line; blank lines and those with # are passed over."""
-    lines = [line.strip() for file in files for line in file.read_text(errors="replace").splitlines()]
-    urls = [line for line in lines if line and not line.startswith("#")]
-    if files and not urls:
-        raise UsageError(f"There is no URL in {files[0]}.", remedy="It has one on each line.")
-    return urls
-
-
-def _way(context: click.Context, urls: tuple[str, ...], torrents: tuple[str, ...], *, check: bool) -> str:
+def _way(context: click.Context, urls: tuple[str | Path, ...], torrents: tuple[str, ...], *, check: bool) -> str:
     """Say which of the ways it is to be, "" for none. Raises UsageError for two, and for options of another."""
     ways_named = [way for way, given in (("--url", urls), ("--torrent", torrents), ("--check", check)) if given]
     if len(ways_named) > 1:
         raise UsageError(f"{' and '.join(ways_named)} are two things.", remedy="Do one after the other.")
     way = ways_named[0] if ways_named else ""
-    fitting = {"--url": _OF_URLS + _OF_BOTH, "--torrent": _OF_TORRENTS + _OF_BOTH}.get(way, ())
+    fitting = _GO_WITH.get(way, ())
     for option in context.command.params:
         name = option.name or ""
         given = context.get_parameter_source(name) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
-        if given and name in _OF_URLS + _OF_TORRENTS + _OF_BOTH and name not in fitting:
-            raise UsageError(f"{option.opts[0]} has no meaning {f'with {way}' if way else 'alone'}.")
+        if given and name not in fitting and any(name in names for names in _GO_WITH.values()):
+            goes_with = [each for each, names in _GO_WITH.items() if name in names]
+            raise UsageError(f"{option.opts[0]} goes with {' or '.join(goes_with)}.")
     return way
 
 
-def _url_options(urls: tuple[str, ...], options: dict[str, object]) -> UrlOptions:
-    timeout = options["timeout"] or TIMEOUT
+def _url_options(urls: tuple[str, ...], files: tuple[Path, ...], options: dict[str, object]) -> UrlOptions:
+    timeout = TIMEOUT if options["timeout"] is None else options["timeout"]
     chosen = {name: options[name] for name in (*_OF_URLS, "rate", "fresh")}
-    return UrlOptions(urls=urls, timeout=timeout, **chosen)  # type: ignore[arg-type]  # click has looked
+    return UrlOptions(urls=urls, url_files=files, timeout=timeout, **chosen)  # type: ignore[arg-type]  # click has looked
 
 
 def _torrent_options(torrents: tuple[str, ...], options: dict[str, object]) -> TorrentOptions:
@@ -158,8 +161,9 @@ def _look(context: click.Context, folder: Path, *, full: bool, jobs: int, as_jso
 
     with watching(as_json=as_json, quiet=quiet) as watch:
         states = archives(folder, full=full, jobs=jobs, watch=watch)
-    if full and not any(state.size is not None for state in states):
-        raise SourceError(f"There is no archive of ILSVRC2012 in {folder}.", remedy=f"imagenet-prep fetch {folder}")
+    if full and all(state.size is None and state.unfinished is None and not state.problems for state in states):
+        remedy = f"imagenet-prep fetch {shlex.quote(str(folder))} says how to get them."
+        raise SourceError(f"There is no archive of ILSVRC2012 in {folder}.", remedy=remedy)
     if as_json:
         click.echo(json.dumps({"archives": [asdict(state) for state in states]}))
     else:

@@ -48,8 +48,8 @@ def rate(_context: click.Context, _option: click.Parameter, text: str | None) ->
     """Read bytes a second, such as ``20MB``, ``500 kB`` or ``1000``; 0 without a text. Raises UsageError."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(?:([kMG])B?(?:/s)?)?", text or "0")
     number = float(found[1]) * _UNITS[found[2]] if found else 0
-    if not found or (text is not None and not 1 <= number < 1e15):
-        raise UsageError(f"{text} is no rate, such as 20MB: bytes a second.")
+    if not found or (text is not None and not 1_000 <= number < 1e15):
+        raise UsageError(f"{text} is no rate, such as 500kB, 20MB or 1GB (a second).")
     return round(number)
 
 

@@ -7,44 +7,36 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imagenet_prep.cli import show
-from imagenet_prep.core.facts import (
-    DEVKIT,
-    OFFICIAL_BY_ROLE,
-    TRAIN,
-    TRAIN_BOXES,
-    UNLABELLED,
-    VALIDATION,
-    VALIDATION_BOXES,
-)
+from imagenet_prep.core.facts import DEVKIT, TRAIN, TRAIN_BOXES, UNLABELLED, UNPUBLISHED, VALIDATION, VALIDATION_BOXES
 from imagenet_prep.core.fetched import ArchiveState, FetchReport
 from imagenet_prep.errors import printable
 
 TERMS = """\
-ImageNet is for non-commercial research and education. Who uses it has accepted the terms of image-net.org
-(https://image-net.org/download.php); colleagues may have it once they have accepted them, too; whoever works for a
-company binds it as well. What you make of the images is under the same terms."""
+ImageNet is for non-commercial research and education. Everyone who uses it must accept the terms at
+https://image-net.org/download.php first; if you work for a company, you accept them for it, too. You may give the
+data to colleagues who have accepted the terms. What you make of the images is under the same terms."""
 
 _WAYS = """\
 How to get it
 
 1. From image-net.org, the official way.
    Make an account, ask for access to ILSVRC2012 (approval takes days), log in, open the page of the 2012 challenge.
-   Put the links of the files below into a file, one on a line, and:
+   Put the links of the files below into a file LINKS, one on a line, and:
        imagenet-prep fetch {folder} --url-file LINKS --cookies COOKIES
-   COOKIES is what a browser extension exports as cookies.txt; leave it out if the links work without a login.
+   COOKIES is the file cookies.txt that a browser extension exports; leave it out if the links work without a login.
 
-2. From others who have it, by torrent. This needs: pip install 'imagenet-prep[torrent]'
+2. From others who have it, by torrent. This needs: pip install libtorrent
        imagenet-prep fetch {folder} --torrent --accept-terms
-   The others see your address, and get from you what you have, until yours is complete (--max-upload bounds it).
+   The others see your address, and you upload to them what you have until yours is complete (limit: --max-upload).
    The torrents are those of Academic Torrents, not of image-net.org: the published checksums are compared at the end.
 
 3. You have it already, as archives, as folders, or as Kaggle's tree:
        imagenet-prep check WHERE-IT-IS
-   says what it is and what can be made of it. Archives that came some other way are looked at with
+   says what it is and what can be made of it. To compare archives with the published checksums:
        imagenet-prep fetch {folder} --check
-   and a damaged one is mended by --torrent, which fetches its bad pieces alone.
+   A damaged train or validation archive is repaired by --torrent, which fetches only its bad pieces.
 
-Every one of these goes on where it was stopped, with the same command."""
+You may stop any of these at any time: the same command goes on from there."""
 
 _FOR = {
     TRAIN: "needed",
@@ -61,26 +53,14 @@ _UNVERIFIED = "unverified: none is published that can be trusted"
 def offered(states: Sequence[ArchiveState], folder: Path) -> str:
     """Tell a newcomer the terms, the ways, the files, and what is there."""
     rows = [("file", "", "bytes", "here")]
-    rows += [
-        (
-            state.name,
-            _FOR[state.role],
-            f"{state.official_size:,}" if state.official_size else _ABOUT[state.role],
-            _here(state),
-        )
-        for state in states
-    ]
+    rows += [(state.name, _FOR[state.role], _bytes(state), _here(state)) for state in states]
     sums = [(state.name, name, value) for state in states for name, value in _sums(state)]
     lines = [TERMS, "", _WAYS.format(folder=shlex.quote(str(folder))), "", f"The files, and what is in {folder}", ""]
-    lines += [
-        show.table(rows, flush_right=False),
-        "",
-        "Their published checksums",
-        "",
-        show.table(sums, flush_right=False),
-    ]
-    problems = [problem for state in states for problem in state.problems]
-    return "\n".join([*lines, *show.listed(problems, "problem", "problems"), "", _next(states, folder)])
+    lines += [show.table(rows, flush_right=False), "", "Their published checksums", ""]
+    lines += [show.table(sums, flush_right=False), *_problems(states), ""]
+    there = [state for state in states if state.size is not None and not state.problems]
+    checked = f"\nNot compared here: the checksums. imagenet-prep fetch {shlex.quote(str(folder))} --check does that."
+    return "\n".join([*lines, _next(states, folder, how="1 or 2 above") + (checked if there else "")])
 
 
 def _bytes(state: ArchiveState) -> str:
@@ -93,11 +73,15 @@ def _sums(state: ArchiveState) -> list[tuple[str, str]]:
 
 
 def _here(state: ArchiveState) -> str:
+    if state.problems:
+        return "something is wrong: see below"
     if state.size is None:
         return f"unfinished: {show.size(state.unfinished)} so far" if state.unfinished is not None else "no"
-    if state.problems:
-        return "damaged or another file"
     return "yes, of the published size" if state.official_size else f"yes, {show.size(state.size)}"
+
+
+def _problems(states: Sequence[ArchiveState]) -> list[str]:
+    return show.listed([problem for state in states for problem in state.problems], "problem", "problems")
 
 
 def compared(states: Sequence[ArchiveState], folder: Path) -> str:
@@ -109,19 +93,18 @@ def compared(states: Sequence[ArchiveState], folder: Path) -> str:
         if state.containers:
             what = "class tars" if state.role == TRAIN else "images"
             lines.append(f"{state.name}: {state.clean:,} of {state.containers:,} {what} read cleanly.")
-    problems = [problem for state in states for problem in state.problems]
-    return "\n".join([*lines, *show.listed(problems, "problem", "problems"), "", _next(states, folder)])
+    return "\n".join([*lines, *_problems(states), "", _next(states, folder)])
 
 
 def _compared(state: ArchiveState) -> tuple[str, str, str, str]:
     if state.size is None:
-        return f"{state.name}.part", f"{state.unfinished:,}", "unfinished", ""
+        return f"{state.name}.part", f"{state.unfinished:,}", "unfinished", state.checksum
     size = "" if state.official_size is None else "right" if state.size == state.official_size else "wrong"
     return state.name, f"{state.size:,}", size, _verdict(state.checksum)
 
 
 def _verdict(checksum: str) -> str:
-    return "unverified: none is published" if checksum == "none is published" else checksum
+    return f"unverified: {checksum}" if checksum == UNPUBLISHED else checksum
 
 
 def fetched(report: FetchReport, states: Sequence[ArchiveState], folder: Path) -> str:
@@ -137,24 +120,28 @@ def fetched(report: FetchReport, states: Sequence[ArchiveState], folder: Path) -
     ]
     speed = f", {show.size(report.received / report.seconds)}/s" if report.received and report.seconds else ""
     lines = [f"In {folder}:", show.table(rows, flush_right=False), f"{show.duration(report.seconds)}{speed}."]
-    known = {name for archive in OFFICIAL_BY_ROLE.values() for name in archive.names}
-    strangers = [printable(file.name) for file in report.files if file.name not in known]
-    if strangers:
-        lines.append(f"Archives are known by their official names, and this is none: {', '.join(strangers)}.")
+    if not all(file.checksum for file in report.files):
+        check = f"imagenet-prep fetch {shlex.quote(str(folder))} --check"
+        return "\n".join([*lines, f"Next: {check}   (compares the checksum of what was there)"])
     return "\n".join([*lines, _next(states, folder)])
 
 
-def _next(states: Sequence[ArchiveState], folder: Path) -> str:
+def _next(states: Sequence[ArchiveState], folder: Path, how: str = "") -> str:
     """The command to go on with."""
-    by_role = {state.role: state for state in states}
-    bad = [state for state in states if state.problems and state.role in (TRAIN, VALIDATION)]
-    good = [role for role in (TRAIN, VALIDATION) if by_role[role].size is not None and not by_role[role].problems]
-    shown = shlex.quote(str(folder))
-    if bad:
-        return f"Next: imagenet-prep fetch {shown} --torrent {bad[0].role}   (fetches the damaged pieces alone)"
-    if len(good) == 2:
+    shown, wanted = shlex.quote(str(folder)), [state for state in states if state.role in (TRAIN, VALIDATION)]
+    how = how or f"`imagenet-prep fetch {shown}` says how"
+    for state in wanted:
+        if state.disguised:
+            return f"Next: move {shlex.quote(str(folder / state.name))} away, and get {state.name} anew: {how}."
+    if bad := [state.role for state in wanted if state.problems]:
+        torrents = " ".join(f"--torrent {role}" for role in bad)
+        return f"Next: imagenet-prep fetch {shown} {torrents}   (fetches only the damaged pieces)"
+    missing = " and ".join(state.name for state in wanted if state.size is None)
+    good = [state.role for state in wanted if state.size is not None]
+    if not missing:
         return f"Next: imagenet-prep build {shown} DATA"
-    missing = " and ".join(by_role[role].name for role in (TRAIN, VALIDATION) if role not in good)
+    if any(state.unfinished is not None for state in wanted):
+        return f"Next: get {missing}; the command that began it goes on."
     if good:
         return f"Next: get {missing}; or, without it, imagenet-prep build {shown} DATA --split {good[0]}"
-    return f"Next: get {missing}; `imagenet-prep fetch {shown}` says how."
+    return f"Next: get {missing}: {how}."

@@ -41,6 +41,17 @@ class OfficialArchive:
     sha1: str | None = None
     info_hash: str | None = None
 
+    @property
+    def plain_tar(self) -> bool:
+        """Whether it is published as a tar that nothing compresses."""
+        return self.names[0].endswith(".tar")
+
+
+# How a checksum compares with the published one.
+RIGHT = "right"
+WRONG = "wrong"
+UNPUBLISHED = "none is published"
+OTHER = "not the published file"  # of another size, or compressed in another way
 
 OFFICIAL_ARCHIVES = (
     OfficialArchive(

@@ -15,12 +15,14 @@ TIMEOUT = 60.0
 class UrlOptions:
     """Get files from servers. A file is called as its URL ends; credentials are in files, never in these values.
 
-    ``cookies`` is a file in Netscape's format, ``headers`` one with ``Name: value`` on each line. ``retries`` are those
-    in a row that bring no byte; ``timeout`` is in seconds without a byte; ``rate`` in bytes a second, 0 for as fast as
-    it goes. ``fresh``: take away what was begun of these files, and begin anew.
+    ``url_files`` have more of them, one on a line. ``cookies`` is a file in Netscape's format, ``headers`` one with
+    ``Name: value`` on each line. ``retries`` are those in a row that bring no byte; ``timeout`` is in seconds without a
+    byte; ``rate`` in bytes a second, 0 for as fast as it goes. ``fresh``: begin these files anew, in place of what was
+    begun of them.
     """
 
-    urls: tuple[str, ...]
+    urls: tuple[str, ...] = ()
+    url_files: tuple[Path, ...] = ()
     cookies: Path | None = None
     headers: Path | None = None
     retries: int = RETRIES
@@ -79,7 +81,8 @@ class FetchReport:
 @dataclass(frozen=True, slots=True)
 class ArchiveState:
     """One official archive in a folder. ``size`` is in bytes, None where it is not there; ``unfinished`` are the bytes
-    of a download that was begun, None without one. ``checksum`` is "" where nothing was read. Of a damaged archive,
+    of a download that was begun, None without one. ``disguised``: it is something else under this name, such as a web
+    page, or no file. ``checksum`` is "" where nothing was read. Of a damaged archive,
     ``clean`` of ``containers`` class tars (for other archives: of images) read cleanly, and ``problems`` says
     where the others do not.
     """
@@ -91,6 +94,7 @@ class ArchiveState:
     md5: str | None = None
     sha1: str | None = None
     unfinished: int | None = None
+    disguised: bool = False
     checksum: str = ""
     problems: tuple[Problem, ...] = ()
     clean: int = 0

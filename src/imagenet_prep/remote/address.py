@@ -4,13 +4,15 @@ and file name.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from imagenet_prep.errors import UsageError, printable
 
 _OURS = (".part", ".part.json")
-_LONGEST_NAME = 200  # bytes: a file system ends at 255, and the name becomes longer while the file is unfinished
+_LONGEST_NAME = 150  # bytes: a file system ends at 255, and a temporary bookmark has the machine's name in it, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,8 @@ def address_of(url: str) -> Address:
         host = parts.hostname or ""
         host.encode("idna")
         origin = host if parts.port is None else f"{host}:{parts.port}"
-    except ValueError as error:  # a bad port, bad brackets, a bad host name
-        raise UsageError("A URL cannot be read.", remedy="It looks like https://HOST/PATH/FILE.") from error
+    except ValueError:  # a bad port, bad brackets, a bad host name; its words may have all of the URL in them
+        raise UsageError("A URL cannot be read.", remedy="It looks like https://HOST/PATH/FILE.") from None
     if parts.scheme not in ("http", "https") or not host:
         raise UsageError(
             "What should be a URL is none of http:// or https://.",
@@ -48,6 +50,28 @@ def address_of(url: str) -> Address:
     if not url.isascii() or any(letter <= " " for letter in url):
         raise UsageError(f"A URL for {printable(host)} has blanks, or letters that must be escaped with %.")
     return Address(url, _name(unquote(parts.path.rpartition("/")[2]), host), origin)
+
+
+def addresses_in(path: Path) -> list[Address]:
+    """Read a file with a URL on each line; blank lines and what is behind a # are passed over. Raises UsageError, with
+    the number of the line.
+    """
+    shown = printable(str(path))
+    try:
+        lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
+        raise UsageError(f"Cannot read {shown}: {error.strerror}.") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        url = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
+        if url:
+            try:
+                found.append(address_of(url))
+            except UsageError as error:
+                raise UsageError(f"Line {number:,} of {shown}: {error.summary}", remedy=error.remedy) from None
+    if not found:
+        raise UsageError(f"There is no URL in {shown}.", remedy="It has one on each line.")
+    return found
 
 
 def _name(name: str, host: str) -> str:

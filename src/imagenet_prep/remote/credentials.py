@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from http.cookiejar import Cookie, CookieJar
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
 from imagenet_prep.errors import UsageError, printable
@@ -17,13 +17,14 @@ from imagenet_prep.errors import UsageError, printable
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, "token"
 # The program's own: a browser's copied headers have them, and would have the server send something else.
 _OWN = ("accept-encoding", "connection", "content-length", "host", "if-range", "range", "te", "transfer-encoding")
+_COPIED = re.compile(r"[A-Z]+ \S+ HTTP/[0-9.]+|:[a-z]+:.*")  # the line of a request, and what HTTP/2 has in its place
 _HTTP_ONLY = "#HttpOnly_"  # before a cookie's line: of no meaning here
 _NETSCAPE = "A cookie is a line of seven fields between tabs, in Netscape's format, as curl and browsers export them."
 
 
 def read_cookies(path: Path) -> CookieJar:
     """Read cookies in Netscape's format; those whose time is over are left out. Raises UsageError."""
-    jar = CookieJar()
+    jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain))
     for number, line in _lines(path):
         if line.startswith("#") and not line.startswith(_HTTP_ONLY):
             continue
@@ -36,25 +37,26 @@ def read_cookies(path: Path) -> CookieJar:
 
 
 def _cookie(fields: list[str]) -> Cookie:
-    domain, _, where, secure, expires, name, value = fields
-    if "." not in domain:  # as the standard library calls ``localhost``
-        domain += ".local"
+    host, below, where, secure, expires, name, value = fields
+    host = host.lower().lstrip(".")
+    dotted = below.upper() == "TRUE"  # the hosts below it, too
+    # The standard library calls hosts without a dot, such as ``localhost``, as if they had one.
+    domain = "." * dotted + host + ".local" * ("." not in host)
     ends = int(float(expires or 0)) or None
-    dotted = domain.startswith(".")
-    safe = secure == "TRUE"
+    safe = secure.upper() != "FALSE"
     return Cookie(
         0, name, value, None, False, domain, dotted, dotted, where, True, safe, ends, not ends, None, None, {}
     )  # fmt: skip
 
 
 def read_headers(path: Path) -> dict[str, str]:
-    """Read ``Name: value`` lines; those with # are passed over, and so are headers that are the program's own, such as
-    Range. Raises UsageError.
+    """Read ``Name: value`` lines. Passed over are those with #, what browsers copy along (the line of the request, and
+    names that begin with a colon), and headers that are the program's own, such as Range. Raises UsageError.
     """
     headers = {}
     for number, line in _lines(path):
         name, colon, value = line.partition(":")
-        if name.startswith("#"):
+        if line.startswith("#") or _COPIED.fullmatch(line):
             continue
         if not colon or not _NAME.fullmatch(name) or not value.strip():
             raise UsageError(f"Line {number:,} of {printable(str(path))} is no header.", remedy="It is `Name: value`.")
@@ -67,8 +69,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not blank, with their numbers. Raises UsageError if one is not printable ASCII."""
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"Cannot read {printable(str(path))}: {error.strerror}.") from error
+    except (OSError, ValueError):  # a header in the place of a file's name must not be shown
+        shown = printable(str(path)) if ":" not in str(path) else "what should be the name of a file"
+        remedy = "Cookies and headers are in files, because everybody on a machine can read command lines."
+        raise UsageError(f"Cannot read {shown}.", remedy=remedy) from None
     for number, line in enumerate(data.split(b"\n"), 1):
         text = line.removesuffix(b"\r").decode("latin-1")
         if not (text.isascii() and text.replace("\t", "").isprintable()) and not text.startswith("# "):

@@ -24,7 +24,7 @@ from imagenet_prep.remote.torrent import Torrent, library
 
 _FIRST_4 = "0.0.0.0"  # noqa: S104 - of all addresses, not one to bind
 LISTEN = "0.0.0.0:6881,[::]:6881"  # the usual port; the next ones, or any, where it is taken
-LONELY_SECONDS = 60.0  # without a peer, before it is said; then twice as long each time, up to ten minutes
+LONELY_SECONDS = 30.0  # without a peer, before it is said; then twice as long each time, up to ten minutes
 _LONELY_AT_MOST = 600.0
 _POLL_MILLISECONDS = 250
 _KNOCK_SECONDS = 10.0  # between two tries to reach the peers that the user, or a magnet link, named
@@ -155,6 +155,7 @@ class Swarm:
         quiet = library().torrent_flags
         if not self._options.discovery:
             flags |= quiet.disable_dht | quiet.disable_lsd | quiet.disable_pex
+            torrent.parameters.url_seeds = []  # web servers that a torrent names
         parameters = torrent.parameters
         parameters.save_path, parameters.flags = folder, flags
         parameters.peers = list(dict.fromkeys([*parameters.peers, *self._peers]))

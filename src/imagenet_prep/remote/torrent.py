@@ -31,7 +31,7 @@ def library() -> Any:
     try:
         import libtorrent
     except ImportError as error:
-        remedy = "Install it with: pip install 'imagenet-prep[torrent]'"
+        remedy = "Install it: pip install libtorrent"
         raise UsageError("Torrents need libtorrent, which is not installed.", remedy=remedy) from error
     return libtorrent
 
@@ -134,7 +134,7 @@ class Torrent:
         return digest.digest()
 
     def _files(self) -> Any:
-        return self.info.layout() if hasattr(self.info, "layout") else self.info.files()  # 2.1, 2.0
+        return self.info.layout()
 
 
 def open_torrent(text: str) -> Torrent:
@@ -146,9 +146,11 @@ def open_torrent(text: str) -> Torrent:
     digits = known or text.lower()
     if re.fullmatch(r"[0-9a-f]{40}", digits):
         return Torrent(f"the torrent {text}", _magnet(f"magnet:?xt=urn:btih:{digits}&tr={TRACKER}"))
-    if text.startswith("magnet:"):
+    if text[:7].lower() == "magnet:":
         parameters = _magnet(text)
         return Torrent(f"the torrent {parameters.info_hashes.v1}", parameters)
+    if "://" in text:  # and may be a secret
+        raise UsageError("A URL is no torrent.", remedy="Download the .torrent file first, and give its path.")
     return Torrent(text, _read(Path(text)))
 
 

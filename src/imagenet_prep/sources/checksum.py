@@ -6,22 +6,30 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from imagenet_prep.core.facts import OFFICIAL_BY_ROLE
+from imagenet_prep.core.facts import OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
 from imagenet_prep.sources.base import source_errors
 
-RIGHT = "right"
-WRONG = "wrong"
-UNPUBLISHED = "none is published"
-OTHER = "not the published file"  # of another size, or compressed in another way
 _CHUNK_BYTES = 4 << 20
+
+
+def published_checksum(archive: OfficialArchive, name: str) -> tuple[str, str]:
+    """Give the algorithm and the published checksum of a file called ``name``; two empty texts where there is none.
+
+    Of the names of an archive, some are those it has when a browser has unpacked it, which changes its bytes.
+    """
+    if name not in archive.names or Path(name).suffix != Path(archive.names[0]).suffix:
+        return "", ""
+    if archive.md5:
+        return "md5", archive.md5
+    return ("sha1", archive.sha1) if archive.sha1 else ("", "")
 
 
 def is_comparable(role: str, path: Path, size: int) -> bool:
     """Whether a file can be the published one, which takes its size and, for a compressed one, its compression."""
     archive = OFFICIAL_BY_ROLE.get(role)
-    if archive is None or not (archive.md5 or archive.sha1) or path.name not in archive.names:
+    if archive is None or not published_checksum(archive, path.name)[1]:
         return False
-    return archive.size in (None, size) and path.suffix == Path(archive.names[0]).suffix
+    return archive.size in (None, size)
 
 
 def verdict_unread(role: str) -> str:
@@ -36,9 +44,10 @@ def compare_checksum(role: str, path: Path, read: Callable[[int], None]) -> str:
     Raises SourceError if it cannot be read.
     """
     archive = OFFICIAL_BY_ROLE[role]
-    digest = hashlib.new("md5" if archive.md5 else "sha1", usedforsecurity=False)
+    algorithm, published = published_checksum(archive, archive.names[0])
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with source_errors(path), path.open("rb", buffering=0) as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             read(len(chunk))
-    return RIGHT if digest.hexdigest() == (archive.md5 or archive.sha1) else WRONG
+    return RIGHT if digest.hexdigest() == published else WRONG

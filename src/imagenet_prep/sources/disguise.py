@@ -12,6 +12,7 @@ from pathlib import Path
 
 START_BYTES = 1024  # enough to tell: what is no archive shows at once
 _GZIP = b"\x1f\x8b"
+_MAGIC, _MAGIC_AT = b"ustar", 257  # POSIX and GNU tar alike
 
 
 def disguise_at(path: Path, *, plain_tar: bool) -> str:
@@ -28,6 +29,18 @@ def disguise_at(path: Path, *, plain_tar: bool) -> str:
 def is_page(start: bytes) -> bool:
     """Whether a file that begins with ``start`` is a web page."""
     return start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"<"
+
+
+def is_archive(start: bytes) -> bool:
+    """Whether a file that begins with ``start`` is a tar, or compressed by gzip."""
+    return start[:2] == _GZIP or start[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC
+
+
+def is_tar_at(path: Path) -> bool:
+    """Whether the file at ``path`` begins as a tar does. Raises OSError."""
+    with path.open("rb") as file:
+        start = file.read(START_BYTES)
+    return is_archive(start) and start[:2] != _GZIP
 
 
 def is_gzip(path: Path) -> bool:

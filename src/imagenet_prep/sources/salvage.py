@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.sources.tar import BLOCK, Member, Missing, TarRange, walk
@@ -37,10 +38,12 @@ def walk_on(tar: TarRange, names: re.Pattern[bytes], problems: list[Problem]) ->
             if reached == tar.end and tar.end - behind > _LONGEST_TAIL:
                 reason = f"has only zeros from here to its end, {tar.end - behind:,} bytes"
                 problems.append(Problem(tar.archive, reason, tar.container, behind))
+            start = _next_header(tar, reached // BLOCK * BLOCK + BLOCK, names)
         except SourceError as error:
-            problems += error.problems
             reached = max(problem.offset or 0 for problem in error.problems)
-        start = _next_header(tar, reached // BLOCK * BLOCK + BLOCK, names)
+            start = _next_header(tar, reached // BLOCK * BLOCK + BLOCK, names)
+            again = f"is damaged from here; it can be read again from byte {start:,} on"
+            problems += (replace(each, reason=again) if start < tar.end else each for each in error.problems)
 
 
 def _next_header(tar: TarRange, position: int, names: re.Pattern[bytes]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from imagenet_prep.core.facts import DEVKIT, OFFICIAL_BY_ROLE, OfficialArchive
+from imagenet_prep.core.facts import DEVKIT, OFFICIAL_BY_ROLE, OTHER, UNPUBLISHED, WRONG, OfficialArchive
 from imagenet_prep.core.fetched import ArchiveState
 from imagenet_prep.core.progress import Note, Watch, unwatched
 from imagenet_prep.engine.base import Engine
@@ -20,15 +20,14 @@ from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.base import source_errors
-from imagenet_prep.sources.checksum import OTHER, UNPUBLISHED, WRONG
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.disguise import disguise_at, is_gzip
 from imagenet_prep.sources.layout import FoundArchive, Source
-from imagenet_prep.steps.checksums import DIFFERS, comparer
+from imagenet_prep.steps.checksums import comparer
 from imagenet_prep.steps.fetching.damage import WALKED, damage_in
-from imagenet_prep.storage.unfinished import TORRENT, URL, load_bookmark, unfinished_path
+from imagenet_prep.storage.unfinished import URL, bytes_on_disk, load_bookmark, unfinished_path
 
-_SECTOR = 512  # bytes: what ``st_blocks`` counts, whatever the file system's blocks are
+_DIFFERS = "does not have the published checksum"
 
 
 def archives(
@@ -68,17 +67,24 @@ def _at_a_glance(archive: OfficialArchive, folder: Path, there: set[str], watch:
         sha1=archive.sha1,
         unfinished=next((size for each in begun if (size := _received(folder / each)) is not None), None),
     )
-    return _looked_at(state, archive, folder / name) if names else state
+    if names:
+        return _looked_at(state, archive, folder / name)
+    if archive.size is None or state.unfinished != archive.size:
+        return state
+    reason = "came whole, but its checksum is wrong, or was not compared yet"
+    return replace(state, problems=(Problem(unfinished_path(folder / name).name, reason),))
 
 
 def _looked_at(state: ArchiveState, archive: OfficialArchive, path: Path) -> ArchiveState:
     size = _size(path)
-    wrong = disguise_at(path, plain_tar=archive.names[0].endswith(".tar"))
+    wrong = disguise_at(path, plain_tar=archive.plain_tar)
+    disguised = bool(wrong)
     if not wrong and size is not None and archive.size is not None and size != archive.size:
         more = "it is another file, or something was written behind its end"
         less = "it is unfinished, or another file"
         wrong = f"has {size:,} bytes, the published file has {archive.size:,}: {more if size > archive.size else less}"
-    return replace(state, size=size, problems=(Problem(path.name, wrong),) if wrong else ())
+    problems = (Problem(path.name, wrong),) if wrong else ()
+    return replace(state, size=size, disguised=disguised, problems=problems)
 
 
 def _size(path: Path) -> int | None:
@@ -98,13 +104,11 @@ def _received(final: Path) -> int | None:
     if bookmark.by == URL:
         return min(size, bookmark.received)
     # A torrent's pieces come in any order: between them are holes, which have no blocks on the disk.
-    return min(size, unfinished_path(final).stat().st_blocks * _SECTOR) if bookmark.by == TORRENT else size
+    return min(size, bytes_on_disk(unfinished_path(final)))
 
 
 def _in_full(folder: Path, states: list[ArchiveState], jobs: int, watch: Watch) -> list[ArchiveState]:
-    found = {
-        each.role: FoundArchive(each.role, folder / each.name, each.size) for each in states if each.size is not None
-    }
+    found = {each.role: archive for each in states if (archive := _found(each, folder))}
     compare = comparer([found[each.role] for each in states if each.role in found and not each.problems], watch)
     judged = [_judged(each, found[each.role], compare, watch) if each.role in found else each for each in states]
     damaged = {each.role for each in judged if each.checksum == WRONG and each.role in WALKED}
@@ -113,6 +117,16 @@ def _in_full(folder: Path, states: list[ArchiveState], jobs: int, watch: Watch) 
         return judged
     with local_engine(jobs) as engine:
         return [_searched(each, found[each.role], engine, watch) if each.role in damaged else each for each in judged]
+
+
+def _found(state: ArchiveState, folder: Path) -> FoundArchive | None:
+    """Give what can be looked into: the archive, or a part that came whole and did not get its name."""
+    final = folder / state.name
+    if state.size is not None:
+        return FoundArchive(state.role, final, state.size)
+    if state.unfinished is not None and state.problems:
+        return FoundArchive(state.role, unfinished_path(final), state.unfinished)
+    return None
 
 
 def _judged(
@@ -126,7 +140,7 @@ def _judged(
         return replace(state, checksum=WRONG, problems=(Problem(state.name, error.summary),))
     if state.role == DEVKIT and verdict in (WRONG, OTHER):
         return _other_devkit(state, found.path, watch)
-    return replace(state, checksum=verdict, problems=(Problem(state.name, DIFFERS),) if verdict == WRONG else ())
+    return replace(state, checksum=verdict, problems=(Problem(state.name, _DIFFERS),) if verdict == WRONG else ())
 
 
 def _other_devkit(state: ArchiveState, path: Path, watch: Watch) -> ArchiveState:
@@ -134,7 +148,7 @@ def _other_devkit(state: ArchiveState, path: Path, watch: Watch) -> ArchiveState
     try:
         read_ground_truth(path)
     except SourceError as error:
-        return replace(state, checksum=WRONG, problems=(Problem(state.name, DIFFERS), *error.problems))
+        return replace(state, checksum=WRONG, problems=(Problem(state.name, _DIFFERS), *error.problems))
     how = ": it was unpacked on the way, as some browsers do" if not is_gzip(path) else ""
     watch(Note(f"{state.name} is sound, but not the published file{how}."))
     return replace(state, checksum=OTHER)
@@ -143,6 +157,6 @@ def _other_devkit(state: ArchiveState, path: Path, watch: Watch) -> ArchiveState
 def _searched(state: ArchiveState, found: FoundArchive, engine: Engine, watch: Watch) -> ArchiveState:
     damage = damage_in(found, engine, watch)
     problems = damage.problems
-    if not problems and state.size == state.official_size:
+    if not problems and found.size == state.official_size:
         problems = (Problem(state.name, "every image in it decodes: where it is damaged cannot be told"),)
     return replace(state, problems=state.problems + problems, clean=damage.clean, containers=damage.parts)

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from imagenet_prep.core.facts import DEVKIT, OFFICIAL_BY_ROLE
+from imagenet_prep.core.facts import DEVKIT, OFFICIAL_BY_ROLE, WRONG
 from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import Taxonomy, official
 from imagenet_prep.engine.base import Engine
@@ -23,9 +23,8 @@ from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.formats import FORMATS
 from imagenet_prep.platform import check_platform
-from imagenet_prep.sources.checksum import WRONG
 from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
-from imagenet_prep.steps.checksums import DIFFERS, comparer
+from imagenet_prep.steps.checksums import comparer
 from imagenet_prep.steps.decode import IMAGES_PER_TASK, DecodeTask, decode_all
 from imagenet_prep.steps.index import IndexOptions, catalog_of, is_indexed, paths_of
 
@@ -141,7 +140,8 @@ def _judge(pieces: list[FoundArchive], findings: _Findings) -> None:
         if piece.role == DEVKIT:
             findings.notes.append(f"{piece.path.name} is sound, but not the published file.")
         else:
-            findings.problems.append(Problem(str(piece.path), DIFFERS))
+            reason = "does not have the published checksum: download it again"
+            findings.problems.append(Problem(str(piece.path), reason))
 
 
 def _holdings(pieces: list[FoundArchive], findings: _Findings) -> Holdings:

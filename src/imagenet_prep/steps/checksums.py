@@ -8,8 +8,6 @@ from imagenet_prep.core.progress import Progress, Watch
 from imagenet_prep.sources.checksum import compare_checksum, is_comparable, verdict_unread
 from imagenet_prep.sources.layout import FoundArchive
 
-DIFFERS = "does not have the published checksum: download it again"
-
 
 def comparer(archives: Iterable[FoundArchive], watch: Watch) -> Callable[[FoundArchive], str]:
     """Give what reads one of ``archives`` from end to end and says how its checksum compares; one that no published

@@ -5,10 +5,11 @@ Nothing is asked of anybody but the servers of the URLs, and for torrents the sw
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from imagenet_prep.core.fetched import FetchReport, TorrentOptions, UrlOptions
+from imagenet_prep.core.fetched import Fetched, FetchReport, TorrentOptions, UrlOptions
 from imagenet_prep.core.progress import Watch, unwatched
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source
@@ -25,16 +26,21 @@ def fetch(folder: Source, options: UrlOptions | TorrentOptions, *, watch: Watch 
     """
     check_platform()
     folder, began = Path(folder), monotonic()
+    fetch_into = _prepared(options)
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with held(folder, folder, alone=True):
         sweep(folder, shallow=".")  # of bookmarks that a kill left half written; there may be a million images below
-        if isinstance(options, UrlOptions):
-            from imagenet_prep.steps.fetching.urls import fetch_urls
-
-            files = fetch_urls(folder, options, watch)
-        else:
-            from imagenet_prep.steps.fetching.swarm import fetch_torrents
-
-            files = fetch_torrents(folder, options, watch)
+        files = fetch_into(folder, watch)
     return FetchReport(files, monotonic() - began)
+
+
+def _prepared(options: UrlOptions | TorrentOptions) -> Callable[[Path, Watch], tuple[Fetched, ...]]:
+    if isinstance(options, UrlOptions):
+        from imagenet_prep.steps.fetching.urls import Urls
+
+        return Urls(options).fetch
+    from imagenet_prep.steps.fetching.swarm import check_torrents, fetch_torrents
+
+    check_torrents(options)
+    return lambda folder, watch: fetch_torrents(folder, options, watch)

@@ -36,6 +36,16 @@ def held(folder: Path, out: Path, *, alone: bool) -> Iterator[None]:
         os.close(descriptor)
 
 
+def lock_file(descriptor: int, path: Path) -> None:
+    """Lock a file that is open for writing, until it is closed. Raises OtherBuildError if another process has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OtherBuildError(f"Another run is at work on {path}.", remedy="Wait for its end.") from error
+    except OSError:
+        pass  # a file system without locks
+
+
 @contextmanager
 def turn(folder: Path) -> Iterator[None]:
     """Be the only one to decide something in ``folder``, which is made, for a moment: others wait for their turn."""

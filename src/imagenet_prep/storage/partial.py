@@ -14,10 +14,17 @@ from typing import Self
 
 from imagenet_prep.errors import OutputError, PrepError
 from imagenet_prep.storage.follower import Follower
+from imagenet_prep.storage.lock import lock_file
 from imagenet_prep.storage.publish import sync_folder
 from imagenet_prep.storage.running_digest import running_digest
 from imagenet_prep.storage.temporary import output_errors
-from imagenet_prep.storage.unfinished import Bookmark, bookmark_path, remove_unfinished, save_bookmark, unfinished_path
+from imagenet_prep.storage.unfinished import (
+    Bookmark,
+    forget_bookmark,
+    remove_unfinished,
+    save_bookmark,
+    unfinished_path,
+)
 
 _SECONDS_BETWEEN_NOTES = 0.5
 _SHARE_OF_NOTES = 10  # on a slow disk notes become rarer: at most a tenth of the time is spent on them
@@ -35,26 +42,43 @@ class Partial:
         self._ended = Event()
         self._saving = Lock()
         self._noted = (-1, -1)  # received and hashed
+        self._begun = False  # whether the file is ours to write into: before, what was there stays
         self._error: PrepError | None = None
         self._keeper = Thread(target=self._keep, name=f"notes on {final.name}", daemon=True)
 
     def __enter__(self) -> Self:
         with output_errors(self._path):
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            there = os.fstat(self._descriptor).st_size
-            self.received = min(self.bookmark.received, there)
-            os.ftruncate(self._descriptor, self.received)
-            os.lseek(self._descriptor, self.received, os.SEEK_SET)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, 0o666)
+        try:
+            self._take_up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _take_up(self) -> None:
+        with output_errors(self._path):
+            # The folder is locked already, but on some network file systems only what is open for writing can be.
+            lock_file(self._descriptor, self._path)
+            self.received = min(self.bookmark.received, os.fstat(self._descriptor).st_size)
+            if self.received:
+                self._cut()
         self._follow()
         self._keeper.start()
-        return self
+
+    def _cut(self) -> None:
+        """Take away what is behind the bytes that are certain."""
+        os.ftruncate(self._descriptor, self.received)
+        os.lseek(self._descriptor, self.received, os.SEEK_SET)
+        self._begun = True
 
     def _follow(self) -> None:
         """Go on with the checksum where the bookmark says, or from the start."""
         if not self.bookmark.algorithm:
             return
         hashed = self.bookmark.hashed if self.bookmark.hashed <= self.received else 0
-        digest = running_digest(self.bookmark.algorithm, self.bookmark.state) if hashed else None
+        digest = running_digest(self.bookmark.algorithm, self.bookmark.state, hashed) if hashed else None
         if digest is None:
             hashed, digest = 0, running_digest(self.bookmark.algorithm)
             assert digest is not None  # without a state there is nothing that could be missing
@@ -68,13 +92,19 @@ class Partial:
 
     def identify(self, size: int | None, etag: str, modified: str) -> None:
         """Note of which file of the server these bytes are, before the first of them is written."""
-        self.bookmark = replace(self.bookmark, size=size, etag=etag, modified=modified)
+        with self._saving:
+            self.bookmark = replace(self.bookmark, size=size, etag=etag, modified=modified)
+        if not self._begun:
+            with output_errors(self._path):
+                self._cut()
         self.save()
 
     def write(self, data: bytes) -> None:
         """Add bytes at the end. Raises OutputError, also for what went wrong while noting."""
         view = memoryview(data)
         with output_errors(self._path):
+            if not self._begun:
+                self._cut()
             while view:
                 written = os.write(self._descriptor, view)
                 self.received += written
@@ -94,11 +124,11 @@ class Partial:
         with self._saving:
             hashed, state = self._follower.snapshot() if self._follower else (0, "")
             received = self.received  # read after the snapshot: never less than what was hashed
-            self._noted = received, hashed
             with output_errors(self._path):
                 os.fsync(self._descriptor)
             self.bookmark = replace(self.bookmark, received=received, hashed=hashed if state else 0, state=state)
             save_bookmark(self._final, self.bookmark)
+            self._noted = received, hashed
 
     def hashing(self, seconds: float) -> int | None:
         """Wait at most so long for the checksum of all that came; give the bytes it covers, None if that is all."""
@@ -111,20 +141,20 @@ class Partial:
     def publish(self) -> None:
         """Give the file its name, durably, without the bookmark. Raises OutputError, also if another has it by now."""
         self._stop()
-        if self._final.exists():
+        if os.path.lexists(self._final):
             raise OutputError(f"{self._final} has come from elsewhere meanwhile.", remedy="Move one of the two away.")
         with output_errors(self._final):
             os.fsync(self._descriptor)
             self._path.replace(self._final)
             sync_folder(self._final.parent)
-            bookmark_path(self._final).unlink(missing_ok=True)
+        forget_bookmark(self._final)
 
     def __exit__(self, *_: object) -> None:
         self._stop()
         try:
-            if self._path.exists() and self.received == 0:
+            if os.path.lexists(self._path) and os.fstat(self._descriptor).st_size == 0:
                 remove_unfinished(self._final)  # nothing worth a file, and nothing to go on from
-            elif self._path.exists() and self._is_ahead():
+            elif os.path.lexists(self._path) and self._is_ahead():
                 self.save()
         finally:
             if self._follower:
@@ -133,12 +163,13 @@ class Partial:
 
     def _stop(self) -> None:
         self._ended.set()
-        self._keeper.join()
+        if self._keeper.is_alive():
+            self._keeper.join()
 
     def _is_ahead(self) -> bool:
         """Whether there is more than the bookmark says."""
         hashed = self._follower.snapshot()[0] if self._follower else 0
-        return (self.received, hashed) != self._noted
+        return self._begun and (self.received, hashed) != self._noted
 
     def _keep(self) -> None:
         pause = _SECONDS_BETWEEN_NOTES

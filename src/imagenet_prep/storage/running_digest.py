@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import re
 import sys
 from functools import cache
 from typing import Protocol, Self
 
 _NAMES = {"md5": ("MD5", 92), "sha1": ("SHA1", 96)}  # OpenSSL's name, and the bytes of MD5_CTX and SHA_CTX
+_BLOCK_BYTES = 64
 _PROBE = b"imagenet-prep" * 9  # more than a block of 64 bytes, and no whole number of them
 
 
@@ -30,15 +32,18 @@ class RunningDigest(Protocol):
         """Give the checksum of all so far, in hexadecimal digits; more may follow."""
 
 
-def running_digest(algorithm: str, state: str = "") -> RunningDigest | None:
-    """Begin ``md5`` or ``sha1``, or go on from a ``state``. None if this Python cannot go on from it."""
+def running_digest(algorithm: str, state: str = "", hashed: int = 0) -> RunningDigest | None:
+    """Begin ``md5`` or ``sha1``, or go on from a ``state`` behind ``hashed`` bytes. None if this Python cannot."""
     if not _can_keep(algorithm):
         return None if state else _FromHashlib(algorithm)
     if not state:
         return _FromOpenSsl(algorithm)
     kind, _, digits = state.partition(":")
-    raw = bytes.fromhex(digits) if kind == _kind() else b""
-    return _FromOpenSsl(algorithm, raw) if len(raw) == _NAMES[algorithm][1] else None
+    sound = kind == _kind() and re.fullmatch(f"[0-9a-f]{{{2 * _NAMES[algorithm][1]}}}", digits)
+    raw = bytes.fromhex(digits) if sound else b""
+    # Its last number counts the bytes in its buffer; OpenSSL would write where a wrong one says.
+    fits = raw and int.from_bytes(raw[-4:], sys.byteorder) == hashed % _BLOCK_BYTES
+    return _FromOpenSsl(algorithm, raw) if fits else None
 
 
 def _kind() -> str:

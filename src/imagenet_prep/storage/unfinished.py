@@ -7,6 +7,7 @@ are, and the state of the checksum there. It holds no URL and no credential. A p
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from imagenet_prep.storage.temporary import output_errors
 URL = "url"
 TORRENT = "torrent"
 BOOKMARK_VERSION = 1
+_SECTOR = 512  # bytes: what ``st_blocks`` counts, whatever the file system's blocks are
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Bookmark:
 
     ``size`` is that of the whole file in bytes, None as long as nobody said it; ``etag`` and ``modified`` are the
     server's, "" for none. The first ``received`` bytes are on the disk; ``state`` is that of the checksum ``algorithm``
-    behind the first ``hashed``, in hexadecimal digits.
+    behind the first ``hashed``, as ``running_digest`` gives it. ``adopted``: the user, or another program, began it.
     """
 
     by: str
@@ -36,6 +38,16 @@ class Bookmark:
     algorithm: str = ""
     hashed: int = 0
     state: str = ""
+    adopted: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no fetch has written."""
+        texts: tuple[object, ...] = (self.by, self.etag, self.modified, self.algorithm, self.state)
+        numbers: tuple[object, ...] = (self.received, self.hashed, 0 if self.size is None else self.size)
+        if {str} != set(map(type, texts)) or {int} != set(map(type, numbers)) or self.adopted not in (True, False):
+            raise ValueError("there is something else where a text or a number should be")
+        if self.by not in (URL, TORRENT) or not 0 <= self.hashed <= self.received or (self.size or 0) < 0:
+            raise ValueError("there are numbers that no fetch writes")
 
 
 def unfinished_path(final: Path) -> Path:
@@ -56,12 +68,26 @@ def save_bookmark(final: Path, bookmark: Bookmark) -> None:
 def load_bookmark(final: Path) -> Bookmark | None:
     """Read the bookmark; None without a part, or if the bookmark is missing, damaged, or of another version."""
     try:
+        if not bookmark_path(final).is_file():  # to open a pipe would wait for ever
+            return None
         document = unseal(bookmark_path(final).read_bytes())
         if document.pop("version") != BOOKMARK_VERSION or not unfinished_path(final).exists():
             return None
         return Bookmark(**document)
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def forget_bookmark(final: Path) -> None:
+    """Take a bookmark away whose part is no more: with a part that somebody puts there later it would be a lie."""
+    if not os.path.lexists(unfinished_path(final)):
+        with output_errors(bookmark_path(final), "remove"), contextlib.suppress(FileNotFoundError):
+            bookmark_path(final).unlink()
+
+
+def bytes_on_disk(path: Path) -> int:
+    """Give the bytes that have a place on the disk: of a torrent's part, which has holes, fewer than its size."""
+    return path.stat().st_blocks * _SECTOR
 
 
 def remove_unfinished(final: Path) -> None:

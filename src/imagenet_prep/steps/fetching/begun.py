@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import stat
 from dataclasses import replace
 from pathlib import Path
 
-from imagenet_prep.core.facts import OFFICIAL_BY_ROLE, TRAIN, VALIDATION, OfficialArchive
+from imagenet_prep.core.facts import OFFICIAL_BY_ROLE, OfficialArchive
 from imagenet_prep.core.fetched import Fetched
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.base import source_errors
-from imagenet_prep.sources.disguise import disguise_at
-from imagenet_prep.storage.temporary import output_errors
-from imagenet_prep.storage.unfinished import TORRENT, URL, Bookmark, load_bookmark, remove_unfinished, unfinished_path
+from imagenet_prep.sources.checksum import published_checksum
+from imagenet_prep.sources.disguise import disguise_at, is_tar_at
+from imagenet_prep.storage.unfinished import TORRENT, URL, Bookmark, forget_bookmark, load_bookmark, unfinished_path
 
 
 def published_as(name: str) -> OfficialArchive | None:
@@ -19,71 +22,79 @@ def published_as(name: str) -> OfficialArchive | None:
     return next((archive for archive in OFFICIAL_BY_ROLE.values() if name in archive.names), None)
 
 
-def is_plain_tar(archive: OfficialArchive) -> bool:
-    """Whether an archive is published as a tar that nothing compresses."""
-    return archive.role in (TRAIN, VALIDATION)
-
-
 def checksum_of(name: str) -> tuple[str, str]:
-    """Give the algorithm and the published checksum of a file; two empty texts where there is none.
-
-    The other names of an archive are those it has when a browser has unpacked it, which changes its bytes.
-    """
+    """Give the algorithm and the published checksum of a file; two empty texts where there is none."""
     archive = published_as(name)
-    if archive is None or Path(name).suffix != Path(archive.names[0]).suffix:
-        return "", ""
-    if archive.md5:
-        return "md5", archive.md5
-    return ("sha1", archive.sha1) if archive.sha1 else ("", "")
+    return published_checksum(archive, name) if archive else ("", "")
 
 
 def there_already(final: Path) -> Fetched:
     """Give a file that has its final name, unread. Raises SourceError if it cannot be what it is called."""
+    forget_bookmark(final)
     archive = published_as(final.name)
     with source_errors(final):
+        if not final.is_file():
+            raise _in_the_way(final, "is not a file", "Move it away.")
         size = final.stat().st_size
-    wrong = disguise_at(final, plain_tar=is_plain_tar(archive)) if archive else ""
-    if not wrong and archive and archive.size not in (None, size):
-        wrong = f"has {size:,} bytes, and the published file {archive.size:,}"
-    if wrong:
-        name = printable(final.name)
-        raise SourceError(
-            "A file is there already:",
-            (Problem(name, wrong),),
-            f"Move it away; or, if it is the beginning of the file, go on from there: mv {name} {name}.part",
-        )
+    if archive and (wrong := disguise_at(final, plain_tar=archive.plain_tar)):
+        raise _in_the_way(final, wrong, "Move it away.")
+    if archive and archive.size not in (None, size):
+        reason = f"has {size:,} bytes, and the published file {archive.size:,}"
+        raise _in_the_way(final, reason, _how_to_go_on(final, archive))
     return Fetched(final.name, size, 0, "")
 
 
+def _how_to_go_on(final: Path, archive: OfficialArchive) -> str:
+    part = unfinished_path(final)
+    shorter = archive.size is not None and final.stat().st_size < archive.size
+    if not (shorter and is_tar_at(final)) or os.path.lexists(part):
+        return "Move it away."
+    command = shlex.join(["mv", "-n", str(final), str(part)])
+    return f"Move it away; or, if it is the beginning of the file, go on from there after: {command}"
+
+
 def begun(final: Path, *, fresh: bool) -> Bookmark:
-    """Say from where to go on with ``final``, which is not there. Raises SourceError if its part is not ours to go on
-    with; with ``fresh`` a part of ours is taken away.
+    """Say from where to go on with ``final``, which is not there; with ``fresh``, from the start. Raises SourceError if
+    its part is not ours to go on with.
     """
     algorithm, _ = checksum_of(final.name)
     part, bookmark = unfinished_path(final), load_bookmark(final)
-    if bookmark and fresh:
-        remove_unfinished(final)
-    if not part.exists() or (bookmark is None and part.stat().st_size == 0):  # a kill before the first byte
+    if not os.path.lexists(part):
+        forget_bookmark(final)
+        return Bookmark(by=URL, algorithm=algorithm)
+    with source_errors(part):
+        status = part.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise _in_the_way(part, "is not a file", "Move it away.")
+    if bookmark is None and status.st_size == 0:  # a kill before the first byte
+        return Bookmark(by=URL, algorithm=algorithm)
+    if fresh and (bookmark is None or bookmark.adopted):
+        raise _in_the_way(part, "was not begun by this program, which does not take it away", "Move it away.")
+    if fresh:
         return Bookmark(by=URL, algorithm=algorithm)
     if bookmark is None:
-        return _adopted(final, algorithm, fresh=fresh)
+        return _adopted(final, algorithm, status.st_size)
     if bookmark.by == TORRENT:
-        raise _refused(part, "was begun from a torrent, whose pieces come in any order", "Go on with --torrent, or ")
+        why = "was begun from a torrent, whose pieces come in any order"
+        remedy = "Go on with --torrent." if bookmark.adopted else "Go on with --torrent, or begin anew with --fresh."
+        raise _in_the_way(part, why, remedy)
     return bookmark if bookmark.algorithm == algorithm else replace(bookmark, algorithm=algorithm, hashed=0, state="")
 
 
-def _adopted(final: Path, algorithm: str, *, fresh: bool) -> Bookmark:
+def _adopted(final: Path, algorithm: str, size: int) -> Bookmark:
     """Go on with a part that another program, or the user, has put there: the checksum will show what it was."""
     part, archive = unfinished_path(final), published_as(final.name)
-    with output_errors(part, "read"):
-        size = part.stat().st_size
-    if fresh or not algorithm:
-        raise _refused(part, "is not of this program")
-    if archive and archive.size is not None and size > archive.size:
-        raise _refused(part, f"has {size:,} bytes, more than the published file, {archive.size:,}")
-    return Bookmark(by=URL, size=archive.size if archive else None, received=size, algorithm=algorithm)
+    if not algorithm or archive is None:
+        raise _in_the_way(part, "is not of this program, and no checksum would show what it is", "Move it away.")
+    if wrong := disguise_at(part, plain_tar=archive.plain_tar):
+        raise _in_the_way(part, wrong, "Move it away.")
+    if archive.plain_tar and not is_tar_at(part):
+        raise _in_the_way(part, "is not the beginning of a tar", "Move it away.")
+    if archive.size is not None and size > archive.size:
+        why = f"has {size:,} bytes, more than the published file, {archive.size:,}"
+        raise _in_the_way(part, why, "Move it away.")
+    return Bookmark(by=URL, size=archive.size, received=size, algorithm=algorithm, adopted=True)
 
 
-def _refused(part: Path, why: str, remedy: str = "") -> SourceError:
-    last = "begin anew with --fresh." if remedy else "Move it away."
-    return SourceError("An unfinished file is in the way:", (Problem(printable(part.name), why),), remedy + last)
+def _in_the_way(path: Path, why: str, remedy: str) -> SourceError:
+    return SourceError("A file is in the way:", (Problem(printable(path.name), why),), remedy)

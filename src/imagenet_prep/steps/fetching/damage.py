@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 from imagenet_prep.core.facts import CLASS_COUNT, TRAIN, VALIDATION, VALIDATION_IMAGES
 from imagenet_prep.core.progress import Watch
 from imagenet_prep.core.task import Entries
-from imagenet_prep.core.taxonomy import validation_truth
+from imagenet_prep.core.taxonomy import official, validation_truth
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.sources.found import Found
@@ -24,6 +24,7 @@ from imagenet_prep.sources.official import ClassTar, TarTask, class_tars
 from imagenet_prep.steps.decode import IMAGES_PER_TASK, DecodeTask, decode_all
 from imagenet_prep.steps.index import collect, cut, run_task
 
+_NAMED = 5  # class tars of which nothing was found; the rest is counted
 WALKED = (TRAIN, VALIDATION)
 _PARTS = {
     TRAIN: (CLASS_COUNT, "class tars", re.compile(r"n\d{8}\.tar")),
@@ -113,5 +114,8 @@ def _damage(
     met = names | {part for part in bad if name.fullmatch(part)}
     lost = published - len(met)
     if of_walk and lost > 0:
-        problems.append(Problem(archive.path.name, f"nothing was found of {lost:,} of the {published:,} {what}"))
+        all_tars = [f"{each.wnid}.tar" for each in official().classes] if archive.role == TRAIN else []
+        named = [tar for tar in all_tars if tar not in met]
+        some = f": {', '.join(named[:_NAMED])}{' …' if len(named) > _NAMED else ''}" if named else ""
+        problems.append(Problem(archive.path.name, f"nothing was found of {lost:,} of the {published:,} {what}{some}"))
     return Damage(tuple(problems), len(names - bad), max(published, len(met)) if of_walk else len(names))

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from imagenet_prep.core.facts import RIGHT, TRAIN, UNPUBLISHED, VALIDATION
 from imagenet_prep.core.fetched import Fetched, UrlOptions
 from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.remote.address import Address
-from imagenet_prep.remote.answer import Answer, TryAgain, refused
+from imagenet_prep.remote.answer import Answer
+from imagenet_prep.remote.troubles import ANOTHER_LINK, FRESH, GO_ON, LOG_IN, LOGIN, TryAgain, refused
 from imagenet_prep.remote.web import Web
-from imagenet_prep.sources.checksum import RIGHT, UNPUBLISHED
-from imagenet_prep.sources.disguise import START_BYTES, disguise, is_page
-from imagenet_prep.steps.fetching.begun import begun, checksum_of, is_plain_tar, published_as, there_already
+from imagenet_prep.sources.disguise import START_BYTES, disguise, is_archive, is_page
+from imagenet_prep.steps.fetching.begun import begun, checksum_of, published_as, there_already
 from imagenet_prep.storage.partial import Partial
 from imagenet_prep.storage.space import check_space
 
 _CHUNK_BYTES = 1 << 18
-_LONGEST_WAIT = 60.0  # seconds between two tries
+_MOST_DOUBLINGS = 6  # of the wait between two tries, from one second to a minute
+_LONGEST_WAIT = 60.0
 _LONGEST_REQUEST = 3600.0  # the same, if the server asks for it
 _SECONDS_BETWEEN_EVENTS = 0.2
-_LOGIN = "the login has expired, or cookies are missing"
+_SUMS = {"md5": "MD5", "sha1": "SHA-1"}
 
 wait: Callable[[float], None] = time.sleep
 
@@ -41,7 +44,7 @@ class Download:
 
     def run(self, web: Web) -> Fetched:
         """Fetch the file, or what is missing of it. Raises SourceError and OutputError."""
-        if self.final.exists():
+        if os.path.lexists(self.final):
             return there_already(self.final)
         with Partial(self.final, begun(self.final, fresh=self.options.fresh)) as part:
             before = part.received
@@ -65,15 +68,14 @@ class Download:
         """Wait before the next try, or give up."""
         if idle > self.options.retries:
             times = f", {idle:,} times in a row" if idle > 1 else ""
-            raise refused(self.address, f"does not come: {trouble}{times}")
-        seconds = max(min(trouble.seconds, _LONGEST_REQUEST), min(2.0 ** (idle - 1), _LONGEST_WAIT))
+            raise refused(self.address, f"does not come: {trouble}{times}", GO_ON)
+        usual = min(2.0 ** min(idle - 1, _MOST_DOUBLINGS), _LONGEST_WAIT)
+        seconds = max(min(trouble.seconds, _LONGEST_REQUEST), usual)
         self.watch(Note(f"{self.address}: {trouble}; the next try is in {seconds:g} s."))
         wait(seconds)
 
     def _receive(self, answer: Answer, part: Partial) -> None:
-        """Write what one answer brings. Raises TryAgain if that is not all."""
-        if answer.page:
-            raise self._page(answer)
+        """Write what one answer brings. Raises TryAgain if less came than the server said."""
         beginning = self._beginning(answer) if answer.start == 0 else b""
         if part.received == 0:
             self._identify(answer, part)
@@ -92,29 +94,25 @@ class Download:
             start += more
         if answer.size != 0 and not start:
             raise TryAgain("the connection broke off")
-        if is_page(start):
-            raise self._page(answer)
+        if is_page(start) or (answer.page and not is_archive(start)):
+            to = f"; the server sends on to a page of {printable(answer.moved)}" if answer.moved else ", but a web page"
+            raise refused(self.address, f"is not sent{to}: {LOGIN}", LOG_IN)
         archive = published_as(self.address.name)
-        wrong = disguise(start, plain_tar=is_plain_tar(archive)) if archive else ""
-        if wrong:
-            raise refused(self.address, wrong)
+        if archive and (wrong := disguise(start, plain_tar=archive.plain_tar)):
+            raise refused(self.address, f"{wrong.partition(';')[0].partition(':')[0]} on the server", ANOTHER_LINK)
         return start
-
-    def _page(self, answer: Answer) -> SourceError:
-        if answer.moved:
-            return refused(self.address, f"is not sent; the server sends on to a page of {answer.moved}: {_LOGIN}")
-        return refused(self.address, f"is not sent, but a web page: {_LOGIN}")
 
     def _identify(self, answer: Answer, part: Partial) -> None:
         """Note which file of the server this is, if it can be the right one and there is room for it."""
         archive = published_as(self.address.name)
         official = archive.size if archive else None
         if official and answer.size not in (None, official):
-            reason = f"has {answer.size:,} bytes on the server, and the published file has {official:,}"
-            raise refused(self.address, f"is another file: it {reason}")
+            sizes = f"it has {answer.size:,} bytes on the server, and the published file has {official:,}"
+            raise refused(self.address, f"is another file: {sizes}", ANOTHER_LINK)
         size = answer.size if answer.size is not None else official
         if size is None and not checksum_of(self.address.name)[1]:
-            self.watch(Note(f"{self.address}: the server does not say how long it is, so a lack would not show."))
+            text = "the server does not say how long it is, so it would not be noticed if the end is missing"
+            self.watch(Note(f"{self.address}: {text}."))
         check_space(self.final.parent, size or 0, remedy="Free some space, or choose another folder.")
         part.identify(size, answer.etag, answer.modified)
 
@@ -127,42 +125,46 @@ class Download:
             ("time", bookmark.modified, answer.modified),
         ):
             if before and now and before != now:
-                shown = [f"{each:,}" if isinstance(each, int) else printable(each) for each in (before, now)]
-                raise refused(
-                    self.address, f"has changed on the server: its {what} was {shown[0]} and is {shown[1]}", fresh=True
-                )
+                was, is_now = (f"{each:,}" if isinstance(each, int) else printable(each) for each in (before, now))
+                raise self._changed(f"its {what} was {was} and is {is_now}")
         if part.size is None:
             self._identify(answer, part)
 
+    def _changed(self, how: str) -> SourceError:
+        return refused(self.address, f"has changed on the server: {how}", FRESH)
+
     def _pass_over(self, answer: Answer, part: Partial, beginning: bytes) -> None:
         """Read what is here already, from a server that begins at the start whatever it is asked, and compare it."""
-        self.watch(Note(f"{self.address}: the server cannot go on in the middle, so what is here is passed over."))
-        data, place, here = beginning, 0, part.received
+        text = "the server sends it from its beginning again; what is here already is skipped, not lost"
+        self.watch(Note(f"{self.address}: {text}."))
+        data, place, here, began = beginning, 0, part.received, monotonic()
         while place < here:
             if not data:
                 raise TryAgain("the connection broke off")
             if not part.has(data[: here - place], place):
-                raise refused(self.address, "has changed on the server: its first bytes are others", fresh=True)
+                raise self._changed("its first bytes are others")
             place += len(data)
+            self._keep_to_rate(place, began)
             data = answer.read(min(_CHUNK_BYTES, here - place)) if place < here else b""
         part.write(beginning[here:])
 
     def _write_rest(self, answer: Answer, part: Partial) -> None:
         began, before = monotonic(), part.received
-        while part.size is None or part.received < part.size:
-            data = answer.read(_CHUNK_BYTES if part.size is None else min(_CHUNK_BYTES, part.size - part.received))
+        end = answer.end if answer.end is not None else part.size
+        while end is None or part.received < end:
+            data = answer.read(_CHUNK_BYTES if end is None else min(_CHUNK_BYTES, end - part.received))
             if not data:
                 break
             part.write(data)
             self._tell("fetch", part.received, part.size or 0)
-            if self.options.rate:
-                wait(max(0.0, (part.received - before) / self.options.rate - (monotonic() - began)))
-        if part.size is None:
+            self._keep_to_rate(part.received - before, began)
+        if end is None:
             part.identify(part.received, answer.etag, answer.modified)
         self._spoke = 0.0
         self._tell("fetch", part.received, part.size or 0)
-        if part.received < (part.size or 0):
-            raise TryAgain(f"the connection broke off at {part.received:,} of {part.size:,} bytes")
+        if part.received < (end or 0):
+            of = f" of {part.size:,}" if part.size is not None else ""
+            raise TryAgain(f"the connection broke off at {part.received:,}{of} bytes")
 
     def _judge(self, part: Partial) -> str:
         """Compare the checksum of all that came with the published one. Raises SourceError if it is another."""
@@ -173,13 +175,19 @@ class Download:
             return UNPUBLISHED
         if part.checksum() == published:
             return RIGHT
-        name = {"md5": "MD5", "sha1": "SHA-1"}[algorithm]
-        reason = f"came whole, but damaged: its {name} is {part.checksum()}, and the published one is {published}"
+        sums = f"its {_SUMS[algorithm]} is {part.checksum()}, and the published one is {published}"
+        archive = published_as(self.address.name)
+        mend = "--torrent fetches its damaged pieces alone; " if archive and archive.role in (TRAIN, VALIDATION) else ""
+        anew = "move it away." if part.bookmark.adopted else "--fresh begins anew."
         raise SourceError(
             "A file is not the published one:",
-            (Problem(printable(self.address.name), reason),),
-            "It keeps the name with .part. --torrent fetches its damaged pieces alone; --fresh begins anew.",
+            (Problem(printable(self.address.name), f"came whole, but damaged: {sums}"),),
+            f"It keeps the name with .part. {(mend + anew)[0].upper()}{(mend + anew)[1:]}",
         )
+
+    def _keep_to_rate(self, came: int, began: float) -> None:
+        if self.options.rate:
+            wait(max(0.0, came / self.options.rate - (monotonic() - began)))
 
     def _tell(self, stage: str, done: int, total: int) -> None:
         now = monotonic()

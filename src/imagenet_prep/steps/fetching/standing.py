@@ -12,19 +12,20 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagenet_prep.core.facts import RIGHT, UNPUBLISHED
 from imagenet_prep.core.fetched import Fetched
 from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.remote.torrent import Pieces
 from imagenet_prep.sources.base import source_errors
-from imagenet_prep.sources.checksum import RIGHT, UNPUBLISHED, compare_checksum, is_comparable
+from imagenet_prep.sources.checksum import compare_checksum, is_comparable
 from imagenet_prep.steps.fetching.wanted import Wanted
 from imagenet_prep.storage.publish import sync_folder
 from imagenet_prep.storage.temporary import output_errors
 from imagenet_prep.storage.unfinished import (
     TORRENT,
     Bookmark,
-    bookmark_path,
+    bytes_on_disk,
     load_bookmark,
     remove_unfinished,
     save_bookmark,
@@ -49,13 +50,14 @@ def look(wanted: Wanted, paths: dict[int, Path], *, fresh: bool, watch: Watch) -
     for what is in the way. With ``fresh``, a part of ours is not.
     """
     final, part = wanted.final, unfinished_path(wanted.final)
-    begun = os.path.lexists(part) and not (fresh and load_bookmark(final))
+    bookmark = load_bookmark(final)
+    begun = os.path.lexists(part) and not (fresh and bookmark and not bookmark.adopted)
     if not os.path.lexists(final):
-        return Standing(wanted, there=_look_at_part(wanted, part) if begun else 0)
+        return Standing(wanted, there=_look_at_part(wanted, part, fresh=fresh) if begun else 0)
     with source_errors(final):
         if not stat.S_ISREG(final.stat().st_mode):
             raise _in_the_way(final, "is not a file", "Move it away.")
-        there = _on_disk(final)
+        there = bytes_on_disk(final)
     standing = Standing(wanted, _verdict(wanted, watch), there=there)
     if standing.right:
         return standing
@@ -111,11 +113,14 @@ def not_the_published(wanted: Wanted, path: Path) -> SourceError:
 def make_ready(standing: Standing, *, fresh: bool, watch: Watch) -> None:
     """Make what is there a part that pieces can be written into. Raises OutputError."""
     final, part = standing.wanted.final, unfinished_path(standing.wanted.final)
-    if fresh and load_bookmark(final):
+    before = load_bookmark(final)
+    if fresh and before:
         remove_unfinished(final)
+        before = None
+    adopted = bool(standing.damage) or (before is not None and before.adopted)
     # The bookmark first: a part without one would be nobody's after a kill. It replaces that of a download by URL,
     # whose bytes came in order: behind the first piece of a torrent, that would trust bytes it never saw.
-    save_bookmark(final, Bookmark(by=TORRENT, size=standing.wanted.size))
+    save_bookmark(final, Bookmark(by=TORRENT, size=standing.wanted.size, adopted=adopted))
     if standing.damage:
         watch(Note(f"{final.name} {standing.damage}; until it is right it is called {part.name}."))
         with output_errors(final, "rename"):
@@ -126,7 +131,7 @@ def make_ready(standing: Standing, *, fresh: bool, watch: Watch) -> None:
             os.truncate(part, standing.wanted.size)
 
 
-def _look_at_part(wanted: Wanted, part: Path) -> int:
+def _look_at_part(wanted: Wanted, part: Path, *, fresh: bool) -> int:
     if not stat.S_ISREG(part.lstat().st_mode):
         raise _in_the_way(part, "is not a file", "Move it away.")
     bookmark = load_bookmark(wanted.final)
@@ -135,10 +140,12 @@ def _look_at_part(wanted: Wanted, part: Path) -> int:
             return 0
         remedy = f"Move it away, or to {wanted.final.name}, to have it repaired."
         raise _in_the_way(part, "is not of this program", remedy)
+    if fresh:
+        raise _in_the_way(part, "was not begun by this program, which does not take it away", "Move it away.")
     if bookmark.size not in (None, wanted.size):
         why = f"was begun of a file of {bookmark.size:,} bytes, and the torrent's has {wanted.size:,}"
         raise _in_the_way(part, why, "Go on with what it was begun with, or begin anew with --fresh.")
-    return _on_disk(part)
+    return bytes_on_disk(part)
 
 
 def _verdict(wanted: Wanted, watch: Watch) -> Fetched | None:
@@ -174,16 +181,5 @@ def _damage(wanted: Wanted, pieces: Pieces) -> str:
     return ""
 
 
-def _on_disk(path: Path) -> int:
-    """Bytes that have a place on the disk: of a part with holes, fewer than its size."""
-    return path.stat().st_blocks * 512
-
-
 def _in_the_way(path: Path, why: str, remedy: str) -> SourceError:
     return SourceError("A file is in the way:", (Problem(printable(path.name), why),), remedy)
-
-
-def forget(final: Path) -> None:
-    """Take the bookmark away when there is no part any more."""
-    with output_errors(bookmark_path(final), "remove"):
-        bookmark_path(final).unlink(missing_ok=True)

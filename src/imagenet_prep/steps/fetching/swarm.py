@@ -6,22 +6,23 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imagenet_prep.core.facts import RIGHT, WRONG
 from imagenet_prep.core.fetched import Fetched, TorrentOptions
 from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.remote.swarm import Swarm, Transfer, leftover
 from imagenet_prep.remote.torrent import Torrent, open_torrent
-from imagenet_prep.sources.checksum import RIGHT, WRONG
-from imagenet_prep.steps.fetching.standing import Standing, check, compare, forget, look, make_ready, not_the_published
+from imagenet_prep.steps.fetching.standing import Standing, check, compare, look, make_ready, not_the_published
 from imagenet_prep.steps.fetching.wanted import Wanted, choose
 from imagenet_prep.storage.publish import sync_folder
 from imagenet_prep.storage.space import check_space
 from imagenet_prep.storage.temporary import output_errors
-from imagenet_prep.storage.unfinished import unfinished_path
+from imagenet_prep.storage.unfinished import forget_bookmark, unfinished_path
 
+_LONGEST_TIMEOUT = 86_400.0  # seconds
 _TERMS = (
-    "ImageNet is for non-commercial research and education, and has terms that one must accept with it. "
-    "If you have the right to the data, say so with --accept-terms."
+    "ImageNet is for non-commercial research and education; its terms are at https://image-net.org/download.php. "
+    "If you have accepted them and have the right to the data, say so with --accept-terms."
 )
 
 
@@ -48,11 +49,9 @@ def fetch_torrents(folder: Path, options: TorrentOptions, watch: Watch) -> tuple
     Raises UsageError before anything is asked for, SourceError for torrents and for files that are in the way,
     OutputError for the disk. An interrupt leaves parts, which the same call goes on with.
     """
-    if not options.accept_terms:
-        raise UsageError("The terms of ImageNet are not accepted.", remedy=_TERMS)
+    torrents = check_torrents(options)
     if not _is_utf8(folder.absolute()):
         raise UsageError(f"libtorrent cannot write into {printable(str(folder))}: its name is not UTF-8.")
-    torrents = list({each.info_hash: each for each in map(open_torrent, options.torrents)}.values())
     with Swarm(options, watch) as swarm, output_errors(folder):  # libtorrent names no file
         swarm.learn(torrents)
         jobs = _stand(torrents, folder, options, watch)
@@ -62,6 +61,15 @@ def fetch_torrents(folder: Path, options: TorrentOptions, watch: Watch) -> tuple
         if options.seed:
             _seed(jobs, folder, swarm, watch)
     return tuple(file for job in jobs for file in job.fetched)
+
+
+def check_torrents(options: TorrentOptions) -> list[Torrent]:
+    """Understand which torrents are meant. Raises UsageError, also where the terms are not accepted."""
+    if not options.accept_terms:
+        raise UsageError("The terms of ImageNet are not accepted.", remedy=_TERMS)
+    if options.rate < 0 or options.upload_rate < 0 or not 0 <= options.timeout <= _LONGEST_TIMEOUT:
+        raise UsageError("Rates and the timeout are not below 0, and the timeout is at most a day.")
+    return list({each.info_hash: each for each in map(open_torrent, options.torrents)}.values())
 
 
 def _stand(torrents: list[Torrent], folder: Path, options: TorrentOptions, watch: Watch) -> list[_Job]:
@@ -93,6 +101,7 @@ def _run(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
     failed: list[SourceError] = []
     running = [job for job in jobs if job.transfer]
     transfers = [job.transfer for job in jobs if job.transfer]
+    subject = " and ".join(each.final.name for job in jobs for each in job.missing())
     while running:
         swarm.wait()
         for job in list(running):
@@ -101,7 +110,7 @@ def _run(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
                 swarm.leave(job.torrent)
                 failed += _finish(job, folder, watch)
                 swarm.patience.rest()
-        _tell(transfers, swarm, watch)
+        _tell(transfers, subject, swarm, watch)
     if failed:
         raise SourceError(
             failed[0].summary, tuple(problem for each in failed for problem in each.problems), failed[0].remedy
@@ -115,13 +124,13 @@ def _is_done(job: _Job, transfer: Transfer) -> bool:
     return transfer.finished
 
 
-def _tell(transfers: list[Transfer], swarm: Swarm, watch: Watch) -> None:
+def _tell(transfers: list[Transfer], subject: str, swarm: Swarm, watch: Watch) -> None:
     total = sum(each.total for each in transfers)
     if any(each.checking for each in transfers):
-        watch(Progress("recheck", 0, 0, int(sum(each.checked * each.total for each in transfers)), total))
+        watch(Progress("recheck", 0, 0, int(sum(each.checked * each.total for each in transfers)), total, subject))
         swarm.patience.rest()
         return
-    watch(Progress("torrent", 0, 0, min(total, sum(each.done for each in transfers)), total))
+    watch(Progress("torrent", 0, 0, min(total, sum(each.done for each in transfers)), total, subject))
     swarm.patience.look(sum(each.received for each in transfers), sum(each.peers for each in transfers))
 
 
@@ -167,7 +176,7 @@ def _publish(final: Path) -> None:
     with output_errors(final):
         unfinished_path(final).rename(final)
     sync_folder(final.parent)
-    forget(final)
+    forget_bookmark(final)
 
 
 def _seed(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
 from imagenet_prep.core.fetched import Fetched, UrlOptions
-from imagenet_prep.core.progress import Watch
+from imagenet_prep.core.progress import Note, Watch
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
-from imagenet_prep.remote.address import Address, address_of
+from imagenet_prep.remote.address import Address, address_of, addresses_in
 from imagenet_prep.remote.credentials import read_cookies, read_headers
 from imagenet_prep.remote.web import Web
 from imagenet_prep.steps.fetching.begun import published_as
@@ -16,55 +17,74 @@ from imagenet_prep.steps.fetching.download import Download
 from imagenet_prep.storage.space import check_space
 from imagenet_prep.storage.unfinished import unfinished_path
 
+_LONGEST_TIMEOUT = 86_400.0  # seconds
 
-def fetch_urls(folder: Path, options: UrlOptions, watch: Watch) -> tuple[Fetched, ...]:
-    """Fetch files into ``folder``, which exists. Raises UsageError before anything is asked for, SourceError when all
-    that can be fetched is there, OutputError at once.
+
+class Urls:
+    """What is to come from servers. Files of URLs and credentials are read once, now: they may be pipes.
+
+    Raises UsageError.
     """
-    _check(options)
-    addresses = [address_of(url) for url in options.urls]
-    for name, times in Counter(address.name for address in addresses).items():
-        if times > 1:
-            raise UsageError(f"{printable(name)} is to come from {times} places at once.", remedy="Name one of them.")
-    web = Web(
-        read_cookies(options.cookies) if options.cookies else None,
-        read_headers(options.headers) if options.headers else {},
-        options.timeout,
-    )
-    check_space(folder, _missing(folder, addresses), remedy="Free some space, or choose another folder.")
-    fetched: list[Fetched] = []
-    failed: list[SourceError] = []
-    for address in addresses:
-        try:
-            fetched.append(Download(address, folder / address.name, options, watch).run(web))
-        except SourceError as error:
-            failed.append(error)
-    if failed:
-        raise _together(failed)
-    return tuple(fetched)
+
+    def __init__(self, options: UrlOptions) -> None:
+        self._options = options
+        if options.retries < 0 or options.rate < 0 or not 0 < options.timeout <= _LONGEST_TIMEOUT:
+            raise UsageError("Retries and rate are not below 0, and the timeout is above 0 and at most a day.")
+        named = [*map(address_of, options.urls), *(each for file in options.url_files for each in addresses_in(file))]
+        self._addresses = list({address.url: address for address in named}.values())
+        if not self._addresses:
+            raise UsageError("There is no URL.")
+        for name, times in Counter(address.name for address in self._addresses).items():
+            if times > 1:
+                places = f"{printable(name)} is to come from {times} places at once."
+                raise UsageError(places, remedy="Name one of them.")
+        self._web = Web(
+            read_cookies(options.cookies) if options.cookies else None,
+            read_headers(options.headers) if options.headers else {},
+            options.timeout,
+        )
+
+    def fetch(self, folder: Path, watch: Watch) -> tuple[Fetched, ...]:
+        """Fetch the files into ``folder``, which exists. Raises SourceError when all that can be fetched is there,
+        OutputError at once.
+        """
+        check_space(folder, self._missing(folder), remedy="Free some space, or choose another folder.")
+        strangers = [each.name for each in self._addresses if not published_as(each.name)]
+        if strangers:
+            watch(Note(f"Archives are known by their official names, and this is none: {', '.join(strangers)}."))
+        fetched: list[Fetched] = []
+        failed: dict[str, SourceError] = {}
+        for address in self._addresses:
+            try:
+                fetched.append(Download(address, folder / address.name, self._options, watch).run(self._web))
+            except SourceError as error:
+                failed[address.name] = error
+        if failed:
+            for file in fetched:
+                watch(Note(f"{file.name} is there; checksum: {file.checksum or 'not compared'}."))
+            raise _together(failed)
+        return tuple(fetched)
+
+    def _missing(self, folder: Path) -> int:
+        """Bytes that are to come, of the files whose size is published."""
+        missing = 0
+        for address in self._addresses:
+            missing += _missing(address, folder / address.name)
+        return missing
 
 
-def _check(options: UrlOptions) -> None:
-    if not options.urls:
-        raise UsageError("There is no URL.")
-    if options.retries < 0 or options.rate < 0 or not options.timeout > 0:
-        raise UsageError("Retries and rate are not below 0, and the timeout is above 0.")
+def _missing(address: Address, final: Path) -> int:
+    archive, part = published_as(address.name), unfinished_path(final)
+    if archive is None or archive.size is None or os.path.lexists(final):
+        return 0
+    return max(0, archive.size - (part.stat().st_size if os.path.exists(part) else 0))
 
 
-def _missing(folder: Path, addresses: list[Address]) -> int:
-    """Bytes that are to come, of the files whose size is published."""
-    sizes = 0
-    for address in addresses:
-        archive, final = published_as(address.name), folder / address.name
-        if archive and archive.size and not final.exists():
-            part = unfinished_path(final)
-            sizes += max(0, archive.size - (part.stat().st_size if part.exists() else 0))
-    return sizes
-
-
-def _together(failed: list[SourceError]) -> SourceError:
+def _together(failed: dict[str, SourceError]) -> SourceError:
     if len(failed) == 1:
-        return failed[0]
-    problems: tuple[Problem, ...] = tuple(problem for error in failed for problem in error.problems)
-    remedies = dict.fromkeys(error.remedy for error in failed)
-    return SourceError(f"{len(failed):,} files could not be fetched:", problems, "\n".join(remedies))
+        return next(iter(failed.values()))
+    problems: list[Problem] = []
+    for name, error in failed.items():
+        problems += error.problems or (Problem(printable(name), error.summary),)
+    remedies = dict.fromkeys(error.remedy for error in failed.values())
+    return SourceError(f"{len(failed):,} files could not be fetched:", tuple(problems), "\n".join(remedies))
