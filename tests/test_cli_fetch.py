@@ -59,7 +59,7 @@ class TestTheFrontDoor:
             f"imagenet-prep fetch {tmp_path}/new --url-file LINKS --cookies COOKIES",
             f"imagenet-prep fetch {tmp_path}/new --torrent --accept-terms",
             f"imagenet-prep fetch {tmp_path}/new --check",
-            "pip install 'imagenet-prep[torrent]'",
+            "pip install libtorrent",
         ):
             assert words in shown
         for archive in OFFICIAL_ARCHIVES:
@@ -79,7 +79,7 @@ class TestTheFrontDoor:
         shown = run(tmp_path).stdout
         lines = [line for line in shown.splitlines() if line.startswith("  ILSVRC")]
         assert lines[0].endswith("unfinished: 1.5 MB so far")
-        assert lines[1].endswith("damaged or another file")
+        assert lines[1].endswith("something is wrong: see below")
         assert lines[4].endswith("yes, 50.0 kB")
         assert lines[5].endswith("no")
         assert "ILSVRC2012_img_val.tar: is a web page, not an archive" in shown
@@ -110,9 +110,23 @@ class TestWhatComesNext:
         states = with_states(train=there(TRAIN), validation=damaged)
         assert "\nNext: imagenet-prep fetch a --torrent validation" in ways.compared(states, Path("a"))
 
+    def test_with_a_page_in_its_place_is_to_move_that_away(self) -> None:
+        page_there = there(
+            TRAIN, size=6, disguised=True, problems=(Problem("ILSVRC2012_img_train.tar", "is a web page"),)
+        )
+        assert "\nNext: move a/ILSVRC2012_img_train.tar away, and get ILSVRC2012_img_train.tar anew: " in ways.compared(
+            with_states(train=page_there), Path("a")
+        )
+
+    def test_with_an_unfinished_one_is_the_command_that_began_it(self) -> None:
+        states = with_states(train=there(TRAIN, size=None, unfinished=5), validation=there(VALIDATION))
+        assert ways.compared(states, Path("a")).endswith(
+            "\nNext: get ILSVRC2012_img_train.tar; the command that began it goes on."
+        )
+
     def test_with_nothing_is_to_get_them(self) -> None:
         assert ways.compared(ABSENT, Path("a")).endswith(
-            "\nNext: get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar; `imagenet-prep fetch a` says how."
+            "\nNext: get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar: `imagenet-prep fetch a` says how."
         )
 
 
@@ -124,7 +138,7 @@ class TestWhatIsSaid:
             f"  {BOXES}  2.0 MB   500.0 kB came now  checksum: unverified: none is published",
             "  x.tar                       5 bytes  was there          checksum: not compared",
             "0.5 s, 1.0 MB/s.",
-            "Archives are known by their official names, and this is none: x.tar.",
+            "Next: imagenet-prep fetch a --check   (compares the checksum of what was there)",
         ]
 
     def test_of_a_comparison(self) -> None:
@@ -150,7 +164,7 @@ class TestFromAServer:
         assert (tmp_path / "new" / BOXES).read_bytes() == DATA
         assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted([BOXES, "x.tar"])
         assert (
-            f"\nNext: get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar; `imagenet-prep fetch {tmp_path}/new`"
+            f"\nNext: get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar: `imagenet-prep fetch {tmp_path}/new`"
             in (result.stdout)
         )
 
@@ -180,7 +194,7 @@ class TestFromAServer:
         login = "the login has expired, or cookies are missing"
         assert result.stderr.splitlines()[1:] == [
             f"  {BOXES}: is not given to us (403): {login} (from 127.0.0.1:{web.port})",
-            "The same command tries again, and goes on from what came so far.",
+            "Log in with the browser, export its cookies anew, and name the file with --cookies.",
         ]
 
     def test_over_tls_the_certificate_is_verified(self, tmp_path: Path) -> None:
@@ -204,13 +218,16 @@ class TestWhatMakesNoSense:
             (("https://example.org/x.tar?secret",), "Error: There is more than a folder.\nURLs stand behind --url."),
             (("--url", "https://example.org/x.tar", "--check"), "Error: --url and --check are two things."),
             (("--torrent", "--check"), "Error: --torrent and --check are two things."),
-            (("--accept-terms",), "Error: --accept-terms has no meaning alone."),
-            (("--check", "--fresh"), "Error: --fresh has no meaning with --check."),
-            (("--torrent", "train", "--cookies", "/dev/null"), "Error: --cookies has no meaning with --torrent."),
-            (("--url", "https://example.org/x.tar", "--seed"), "Error: --seed has no meaning with --url."),
+            (("--accept-terms",), "Error: --accept-terms goes with --torrent."),
+            (("--check", "--fresh"), "Error: --fresh goes with --url or --torrent."),
+            (("--torrent", "train", "--cookies", "/dev/null"), "Error: --cookies goes with --url."),
+            (("--url", "https://example.org/x.tar", "--seed"), "Error: --seed goes with --torrent."),
             (("--url", "https://me:secret@example.org/x"), "Error: A URL for example.org holds a name or password"),
             (("--url-file", "/dev/null"), "Error: There is no URL in /dev/null."),
-            (("--url", "https://example.org/x.tar", "--max-rate", "fast"), "Error: fast is no rate, such as 20MB"),
+            (
+                ("--url", "https://example.org/x.tar", "--max-rate", "fast"),
+                "Error: fast is no rate, such as 500kB",
+            ),
             (("--torrent", "train"), "Error: The terms of ImageNet are not accepted."),
         ],
     )
@@ -235,7 +252,7 @@ class TestWhatMakesNoSense:
     def test_rates(self, text: str | None, number: int) -> None:
         assert rate(click.Context(click.Command("x")), click.Option(["--x"]), text) == number
 
-    @pytest.mark.parametrize("text", ["", "0", "-1", "1e9", "20 MiB", "MB", "0.1", "9" * 40])
+    @pytest.mark.parametrize("text", ["", "0", "20", "-1", "1e9", "20 MiB", "MB", "0.1", "9" * 40])
     def test_what_is_no_rate(self, text: str) -> None:
         with pytest.raises(UsageError, match="is no rate"):
             rate(click.Context(click.Command("x")), click.Option(["--x"]), text)

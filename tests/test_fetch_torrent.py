@@ -485,7 +485,7 @@ def test_a_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path, monkeypatch:
 def test_a_missing_libtorrent_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "libtorrent", None)
     error = refused(folder, options("validation"), monkeypatch)
-    assert error.remedy == "Install it with: pip install 'imagenet-prep[torrent]'"
+    assert error.remedy == "Install it: pip install libtorrent"
 
 
 @pytest.mark.parametrize(
