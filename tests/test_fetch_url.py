@@ -1495,7 +1495,7 @@ class TestWhatIsOurs:
         fetching.folder.mkdir()
         (fetching.folder / VAL).write_bytes(DATA[:1_000])
         command = f"mv -n {fetching.folder / VAL} {fetching.folder / VAL}.part"
-        assert_said(fetching.refused(url(web)), command)
+        assert_said(fetching.refused(url(web)), f"go on from there after: {command}")
         subprocess.run(command, shell=True, check=True)
         fetching.get(url(web))
         fetching.assert_whole()

@@ -50,7 +50,8 @@ def _how_to_go_on(final: Path, archive: OfficialArchive) -> str:
     if not (shorter and is_tar_at(final)) or os.path.lexists(part):
         return "Move it away."
     command = shlex.join(["mv", "-n", str(final), str(part)])
-    return f"Move it away; or, if it is the beginning of the file, go on from there after: {command}"
+    pieces = "; or fetch only what is missing with --torrent" if archive.info_hash else ""
+    return f"Move it away{pieces}; or, if it is the beginning of the file, go on from there after: {command}"
 
 
 def begun(final: Path, *, fresh: bool) -> Bookmark:
