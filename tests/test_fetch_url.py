@@ -336,7 +336,7 @@ class TestAWholeDownload:
         fetching.get(url(web), url(web, OTHER))
         web.requests.clear()
         files = fetching.get(url(web), url(web, OTHER)).files
-        assert files == (Fetched(VAL, 300_000, 0, ""), Fetched(OTHER, 300_000, 0, ""))
+        assert files == (Fetched(VAL, 300_000, 0, ""), Fetched(OTHER, 300_000, 0, UNPUBLISHED))
         assert web.requests == []
 
 

@@ -8,7 +8,7 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-from imagenet_prep.core.facts import OFFICIAL_BY_ROLE, OfficialArchive
+from imagenet_prep.core.facts import OFFICIAL_BY_ROLE, UNPUBLISHED, OfficialArchive
 from imagenet_prep.core.fetched import Fetched
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.base import source_errors
@@ -41,7 +41,7 @@ def there_already(final: Path) -> Fetched:
     if archive and archive.size not in (None, size):
         reason = f"has {size:,} bytes, and the published file {archive.size:,}"
         raise _in_the_way(final, reason, _how_to_go_on(final, archive))
-    return Fetched(final.name, size, 0, "")
+    return Fetched(final.name, size, 0, "" if checksum_of(final.name)[1] else UNPUBLISHED)
 
 
 def _how_to_go_on(final: Path, archive: OfficialArchive) -> str:
