@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from imagenet_prep.errors import OutputError
+from imagenet_prep.errors import OtherBuildError, OutputError
 from imagenet_prep.storage import follower, running_digest
 from imagenet_prep.storage.follower import Follower
 from imagenet_prep.storage.partial import Partial
@@ -217,6 +217,19 @@ class TestAPart:
         with Partial(tmp_path / "x.tar", Bookmark(URL, algorithm="md5")):
             pass
         assert names(tmp_path) == []
+
+    def test_of_another_run_is_left_alone(self, tmp_path: Path) -> None:
+        """Also where the folder could not be locked, and before the first byte."""
+        final = tmp_path / "x.tar"
+        with Partial(final, Bookmark(URL)) as part:
+            with pytest.raises(OtherBuildError, match="Another run is at work"), Partial(final, Bookmark(URL)):
+                pass
+            assert names(tmp_path) == ["x.tar.part"]
+            part.write(DATA)
+            with pytest.raises(OtherBuildError), Partial(final, Bookmark(URL)):
+                pass
+            part.publish()
+        assert final.read_bytes() == DATA
 
     def test_never_replaces_a_file(self, tmp_path: Path) -> None:
         final = tmp_path / "x.tar"

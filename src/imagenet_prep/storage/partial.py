@@ -44,6 +44,7 @@ class Partial:
         self._ended = Event()
         self._saving = Lock()
         self._noted = (-1, -1)  # received and hashed
+        self._locked = False
         self._begun = False  # whether the file is ours to write into: before, what was there stays
         self._error: PrepError | None = None
         self._keeper = Thread(target=self._keep, name=f"notes on {final.name}", daemon=True)
@@ -63,6 +64,7 @@ class Partial:
         with output_errors(self._path):
             # The folder is locked already, but on some network file systems only what is open for writing can be.
             lock_file(self._descriptor, self._path)
+            self._locked = True
             self.received = min(self.bookmark.received, os.fstat(self._descriptor).st_size)
             if self.received:
                 self._cut()
@@ -163,9 +165,11 @@ class Partial:
     def __exit__(self, *_: object) -> None:
         self._stop()
         try:
-            if os.path.lexists(self._path) and os.fstat(self._descriptor).st_size == 0:
+            if not (self._locked and os.path.lexists(self._path)):
+                return  # another run's, or it has its name
+            if os.fstat(self._descriptor).st_size == 0:
                 remove_unfinished(self._final)  # nothing worth a file, and nothing to go on from
-            elif os.path.lexists(self._path) and self._is_ahead():
+            elif self._is_ahead():
                 self.save()
         finally:
             if self._follower:
