@@ -136,7 +136,7 @@ def serving(
 
 class _Listener(http.server.ThreadingHTTPServer):
     web: Web
-    daemon_threads = True
+    daemon_threads = False  # the end waits for them: what they allocate is not for the next test to measure
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients go away: that is what is tested."""
