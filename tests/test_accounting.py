@@ -45,6 +45,7 @@ from imagenet_prep.testing.archives import write_train_archive as write_train
 WNIDS = ("n01440764", "n02917067", "n15075141")
 RECIPE = BuildOptions(formats=("tfrecord", "tfds", "folders"), test_per_class=2, shards={"train": 6}, jobs=1)
 ASIDE = replace(RECIPE, on_bad="set-aside")
+AS_BUILT = "--format=tfrecord --format=tfds --format=folders --test-per-class=2 --shards=train=6 --on-bad=set-aside"
 REASONS = {"truncated": "is a JPEG cut short: it has no end marker", "empty": "is empty", "text": "is text"}
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -188,6 +189,33 @@ class TestSetAside:
     def test_what_was_set_aside_stays_so_for_a_run_that_would_fail(self, miniature: Miniature, built: Path) -> None:
         report = imagenet_prep.build(miniature.root, built, RECIPE)
         assert (report.reused, report.accounts.set_aside) == (8, 3)
+
+    @pytest.mark.parametrize(("name", "code"), [("build", 3), ("audit", 0)])
+    def test_nothing_that_read_the_manifest_runs_on_when_the_command_ends(
+        self, miniature: Miniature, built: Path, name: str, code: int
+    ) -> None:
+        """A thread of Arrow's that lets go of a Python file while Python ends aborts the process, now and then: a build
+        that was complete looked like one that had failed.
+        """
+        watched = (
+            "import atexit, os, sys\n"
+            "def tell():\n"
+            "    tasks = [open(f'/proc/self/task/{each}/comm').read() for each in os.listdir('/proc/self/task')]\n"
+            "    print('At the end:', len([each for each in tasks if 'jemalloc' not in each]))\n"  # Arrow's memory
+            "atexit.register(tell)\n"
+            "from imagenet_prep.__main__ import main\n"
+            "main()\n"
+        )
+        arguments = {"build": [miniature.root, built, *AS_BUILT.split()], "audit": [built]}[name]
+
+        ended = subprocess.run(
+            [sys.executable, "-c", watched, name, "--quiet", "--jobs=1", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert (ended.returncode, ended.stdout.splitlines()[-1]) == (code, "At the end: 1"), ended
 
     def test_one_that_is_lost_or_cut_is_written_again(self, miniature: Miniature, built: Path, tmp_path: Path) -> None:
         out = shutil.copytree(built, tmp_path / "data")

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.audited import AuditOptions, AuditReport, SplitAudit
@@ -30,6 +29,7 @@ from imagenet_prep.steps.auditing.expected import COLUMNS, PATH, read_back_tasks
 from imagenet_prep.steps.auditing.private import strange_receipts
 from imagenet_prep.steps.auditing.read_back import ReadBack, ReadBackTask, read_back
 from imagenet_prep.steps.auditing.strays import strays
+from imagenet_prep.steps.building.manifest import read_manifest
 from imagenet_prep.steps.places import BUILD, MANIFEST, SET_ASIDE_FOLDER
 from imagenet_prep.storage.digests import fact_of_file
 from imagenet_prep.storage.documents import unseal
@@ -110,9 +110,7 @@ def _read_manifest(out: Path, document: dict[str, Any]) -> pa.Table:
     """Nothing of it is believed before its digest fits: a damaged one may be read as anything."""
     if fact_of_file(out, MANIFEST) not in map(fact_of, document["documents"]):
         raise ValueError("its digest does not fit")
-    with (out / MANIFEST).open("rb") as opened, pq.ParquetFile(opened) as file:
-        columns = [*COLUMNS, *(name for name in file.schema_arrow.names if name == PATH)]
-        return file.read(columns=columns)
+    return pa.Table.from_batches(list(read_manifest(out, [*COLUMNS, PATH])))
 
 
 def _chosen(document: dict[str, Any], manifest: pa.Table, share: float) -> list[_Shard]:

@@ -7,7 +7,7 @@ receipt.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,12 +105,22 @@ class LeftOut(NamedTuple):
     why: Problem
 
 
+def read_manifest(out: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    """Read those of the columns that the manifest of a finished build has, in the order of the shards.
+
+    Nothing is read in threads: one of Arrow's that lets go of the file while Python ends aborts the process
+    (apache/arrow#34314).
+    """
+    with (out / MANIFEST).open("rb") as opened, pq.ParquetFile(opened, pre_buffer=False) as file:
+        there = [name for name in columns if name in file.schema_arrow.names]
+        yield from file.iter_batches(_ROW_GROUP, columns=there, use_threads=False)
+
+
 def set_aside_images(out: Path) -> list[LeftOut]:
     """Read from the manifest of a finished build what was set aside, in the order of the shards."""
     columns = ["split", "archive", "container", "name", "offset", "size", "set_aside"]
-    with (out / MANIFEST).open("rb") as file:
-        rows = pq.read_table(file, columns=columns, filters=pc.field("set_aside").is_valid())
-    return [LeftOut(row["split"], row["size"], _why(row)) for row in rows.to_pylist()]
+    batches = [batch.filter(batch["set_aside"].is_valid()) for batch in read_manifest(out, columns)]
+    return [LeftOut(row["split"], row["size"], _why(row)) for batch in batches for row in batch.to_pylist()]
 
 
 def _why(row: dict[str, Any]) -> Problem:
