@@ -206,7 +206,7 @@ class TestSetAside:
             "from imagenet_prep.__main__ import main\n"
             "main()\n"
         )
-        arguments = {"build": [miniature.root, built, *AS_BUILT.split()], "audit": [built]}[name]
+        arguments = [miniature.root, built, *AS_BUILT.split()] if name == "build" else [built]
 
         ended = subprocess.run(
             [sys.executable, "-c", watched, name, "--quiet", "--jobs=1", *map(str, arguments)],

@@ -227,6 +227,72 @@ class TestAtAGlance:
             )
         ]
 
+    @pytest.mark.parametrize(
+        ("called", "size", "what"),
+        [
+            (
+                "ILSVRC2012_img_val (1).tar",
+                6_744_924_160,
+                (
+                    "and of the published size: "
+                    "`mv -n '{0}/ILSVRC2012_img_val (1).tar' {0}/ILSVRC2012_img_val.tar` if it is that"
+                ),
+            ),
+            (
+                "ilsvrc2012_img_val.tar.crdownload",
+                5_000_000,
+                (
+                    "but shorter: `mv -n {0}/ilsvrc2012_img_val.tar.crdownload {0}/ILSVRC2012_img_val.tar.part` "
+                    "if it is the beginning of that"
+                ),
+            ),
+            ("ILSVRC2012_img_val.tar.1", 6_744_924_161, "but has another size"),
+        ],
+    )
+    def test_an_archive_that_is_called_alike_is_not_taken_and_not_passed_over_in_silence(
+        self, tmp_path: Path, called: str, size: int, what: str
+    ) -> None:
+        with (tmp_path / called).open("wb") as file:
+            file.write(tarfile.TarInfo("ILSVRC2012_val_00000001.JPEG").tobuf())
+            file.truncate(size)
+        seen: list[object] = []
+
+        assert of("validation", archives(tmp_path, watch=seen.append)).size is None
+
+        assert seen == [
+            Note(
+                f"{called} is not looked at, because archives are known by their official names. "
+                f"It is called like ILSVRC2012_img_val.tar, {what.format(tmp_path)}."
+            )
+        ]
+
+    def test_another_copy_of_what_is_there_is_told_without_advice(self, tmp_path: Path) -> None:
+        for name in ("ILSVRC2012_bbox_val_v3.tgz", "ILSVRC2012_bbox_val_v3(2).tgz"):
+            (tmp_path / name).write_bytes(b"\x1f\x8b")
+        seen: list[object] = []
+
+        archives(tmp_path, watch=seen.append)
+
+        assert seen == [
+            Note(
+                "ILSVRC2012_bbox_val_v3(2).tgz is not looked at, because archives are known by their official names. "
+                "It is called like ILSVRC2012_bbox_val_v3.tgz, which is there, too."
+            )
+        ]
+
+    def test_what_goes_with_an_archive_and_other_archives_are_not_called_alike(self, tmp_path: Path) -> None:
+        header = tarfile.TarInfo("n02085620.tar").tobuf()
+        (tmp_path / "ILSVRC2012_img_train_t3.tar").write_bytes(header)  # the dogs: another published archive
+        (tmp_path / f"{TRAIN}.md5").write_text("1d675b47d978889d74fa0da5fadfb00e")
+        (tmp_path / f"{TRAIN}.part").write_bytes(header)
+        (tmp_path / "ILSVRC2012_img_train").mkdir()
+        os.mkfifo(tmp_path / "ILSVRC2012_img_train.tar.pipe")
+        seen: list[object] = []
+
+        archives(tmp_path, watch=seen.append)
+
+        assert seen == []
+
     def test_another_usual_name_is_known(self, tmp_path: Path) -> None:
         (tmp_path / "ILSVRC2012_bbox_val_v3.tar.gz").write_bytes(b"\x1f\x8b")
 

@@ -36,6 +36,17 @@ def is_archive(start: bytes) -> bool:
     return start[:2] == _GZIP or start[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC
 
 
+def is_archive_at(path: Path) -> bool:
+    """Whether there is a file at ``path`` that begins as an archive does, and can be read."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+            return False
+        with path.open("rb") as file:
+            return is_archive(file.read(START_BYTES))
+    except OSError:
+        return False
+
+
 def is_tar_at(path: Path) -> bool:
     """Whether the file at ``path`` begins as a tar does. Raises OSError."""
     with path.open("rb") as file:

@@ -24,6 +24,7 @@ from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.disguise import disguise_at, is_gzip
 from imagenet_prep.sources.layout import FoundArchive, Source
 from imagenet_prep.steps.checksums import comparer
+from imagenet_prep.steps.fetching.alike import called_alike
 from imagenet_prep.steps.fetching.damage import WALKED, damage_in
 from imagenet_prep.storage.unfinished import URL, bytes_on_disk, load_bookmark, unfinished_path
 
@@ -57,6 +58,8 @@ def _at_a_glance(archive: OfficialArchive, folder: Path, there: set[str], watch:
     names = [name for name in archive.names if name in there]
     for other in names[1:]:
         watch(Note(f"{names[0]} and {other} are the same archive under two names: the first is looked at."))
+    for sentence in called_alike(archive, folder, there):
+        watch(Note(sentence))
     begun = [name for name in archive.names if unfinished_path(folder / name).name in there]
     name = next(iter([*names, *begun, *archive.names]))
     state = ArchiveState(
