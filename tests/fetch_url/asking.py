@@ -1,0 +1,118 @@
+"""One folder that files are fetched into, and what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagenet_prep.core.fetched import FetchReport, UrlOptions
+from imagenet_prep.core.progress import Note, Progress
+from imagenet_prep.errors import PrepError, SourceError
+from imagenet_prep.steps.fetch import fetch
+from imagenet_prep.storage.running_digest import running_digest
+from web import Answer, Web, page
+
+VAL = "ILSVRC2012_img_val.tar"
+OTHER = "other.tar"
+SECRET = "kept-secret"
+
+
+def tar_like(seed: int) -> bytes:
+    """Random bytes with the mark of a tar at its place."""
+    data = random.Random(seed).randbytes(300_000)
+    return data[:257] + b"ustar" + data[262:]
+
+
+DATA, CHANGED_DATA = tar_like(0), tar_like(1)
+MD5 = hashlib.md5(DATA).hexdigest()
+GZIP = b"\x1f\x8b\x08" + DATA
+# What a message must say, whatever its words are besides.
+LOGIN = ("127.0.0.1", "login", "cookies")
+CHANGED = ("127.0.0.1", "has changed on the server", "--fresh")
+STATE_CAN_BE_KEPT = bool(getattr(running_digest("md5"), "state", str)())
+PUBLISHED = pytest.mark.usefixtures("published")
+
+
+@dataclass
+class Fetching:
+    """One folder that files are fetched into, all that was said meanwhile, and the waits that were asked for."""
+
+    folder: Path
+    waits: list[float]
+    events: list[Progress | Note] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+
+    def get(self, *urls: str, **options: Any) -> FetchReport:
+        wanted = UrlOptions(urls=urls, **{"timeout": 10.0, **options})
+        return fetch(self.folder, wanted, watch=self.events.append)
+
+    def refused(self, *urls: str, kind: type[PrepError] = SourceError, **options: Any) -> str:
+        with pytest.raises(kind) as caught:
+            self.get(*urls, **options)
+        assert type(caught.value) is kind
+        self.messages.append(f"{caught.value} {caught.value!r} {caught.value.problems!r}")
+        return str(caught.value)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir()) if self.folder.exists() else []
+
+    @property
+    def notes(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, Note)]
+
+    def part(self, name: str = VAL) -> bytes:
+        return (self.folder / f"{name}.part").read_bytes()
+
+    def document(self, name: str = VAL) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.folder / f"{name}.part.json").read_bytes())
+        return document
+
+    def begin(self, web: Web, size: int, name: str = VAL) -> None:
+        """Have the first ``size`` bytes there, as of a run that gave up."""
+        count = len(web.requests)
+        web.next(Answer(stop=size))
+        web.next(*[page(503)] * 1)
+        self.refused(url(web, name), retries=0 if size == 0 else 1)
+        assert self.part(name) == web.files[f"{SECRET}/{name}"][:size]
+        del web.requests[count:]
+        self.events.clear()
+        self.waits.clear()
+
+    def assert_whole(self, data: bytes = DATA, name: str = VAL) -> None:
+        assert (self.folder / name).read_bytes() == data
+        assert self.names == [name]
+
+    def assert_only_begun(self, data: bytes, name: str = VAL) -> None:
+        assert self.part(name) == data
+        assert self.names == [f"{name}.part", f"{name}.part.json"]
+
+    def assert_discreet(self, *secrets: str) -> None:
+        said = [*self.messages, *map(repr, self.events)]
+        said += [path.read_text() for path in self.folder.glob("*.json")]
+        assert [words for words in said if any(secret in words for secret in secrets)] == []
+
+
+def url(web: Web, name: str = VAL, host: str = "127.0.0.1") -> str:
+    return web.url(f"{SECRET}/{name}?{SECRET}=1", host)
+
+
+Publish = Callable[..., None]
+
+
+def flip_first_bit(path: Path) -> None:
+    with path.open("r+b") as file:
+        first = file.read(1)
+        file.seek(0)
+        file.write(bytes([first[0] ^ 1]))
+
+
+def assert_said(words: str, *wanted: str) -> None:
+    assert [each for each in wanted if each not in words] == [], words
