@@ -278,10 +278,19 @@ class TestCheck:
 
 
 class TestTheTerms:
-    def answer(self, folder: Path, text: bytes) -> tuple[int, str]:
-        """Answer the question on a terminal; the torrent that was asked for does not exist."""
+    def answer(self, folder: Path, text: bytes, torrent: str = "1" * 40) -> tuple[int, str]:
+        """Answer the question on a terminal; nobody is asked for the torrent."""
         ours, theirs = pty.openpty()
-        command = [sys.executable, "-m", "imagenet_prep", "fetch", str(folder), "--torrent", str(folder / "no.torrent")]
+        command = [
+            sys.executable,
+            "-m",
+            "imagenet_prep",
+            "fetch",
+            str(folder),
+            "--torrent",
+            f"magnet:?xt=urn:btih:{torrent}",
+        ]
+        command += ["--no-discovery", "--timeout", "1"]
         process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         shown = b""
@@ -303,4 +312,8 @@ class TestTheTerms:
 
     def test_open_the_door_when_accepted(self, tmp_path: Path) -> None:
         code, shown = self.answer(tmp_path, b"y\n")
-        assert (code, "Cannot read the torrent" in shown) == (2, True)
+        assert (code, "Asking the swarm" in shown) == (4, True)
+
+    def test_are_not_asked_about_where_the_torrent_makes_no_sense(self, tmp_path: Path) -> None:
+        code, shown = self.answer(tmp_path, b"y\n", "0")
+        assert (code, "This is no magnet link" in shown, "[y/N]" in shown) == (2, True, False)

@@ -524,7 +524,7 @@ def test_limits_and_silence_are_as_asked_for(tmp_path: Path, folder: Path, monke
 def test_without_a_peer_it_says_so_and_gives_up_in_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_swarm, "LONELY_SECONDS", 0)
     watch = Watcher()
-    with pytest.raises(SourceError, match=r"For 0.6 seconds no peer was found.") as caught:
+    with pytest.raises(SourceError, match=r"For 0.6 s no peer was found.") as caught:
         fetch_torrents(folder, options("validation", timeout=0.6), watch)
     assert "--peer HOST:PORT" in caught.value.remedy
     assert watch.notes[0] == "Asking the swarm what the torrent validation holds."

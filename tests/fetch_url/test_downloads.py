@@ -42,6 +42,21 @@ class TestWhatIsAskedFor:
             fetching.get(web.url(ending))
             fetching.assert_whole(name=name)
 
+    @pytest.mark.parametrize("between", [" ", "\t", "   "])
+    def test_or_as_is_said_before_it(self, fetching: Fetching, web: Web, between: str) -> None:
+        web.files[f"{SECRET}/download"] = DATA
+        fetching.get(f"{VAL}{between}{url(web, 'download')}")
+        fetching.assert_whole(name=VAL)
+
+    @pytest.mark.parametrize("name", ["..", ".hidden", "a\x1bb", "x.tar.part", "a" * 252])
+    def test_what_is_said_before_it_and_is_no_name(self, fetching: Fetching, web: Web, name: str) -> None:
+        fetching.refused(f"{name} {url(web)}", kind=UsageError)
+        assert (web.requests, fetching.names) == ([], [])
+
+    def test_one_url_for_two_names(self, fetching: Fetching, web: Web) -> None:
+        fetching.get(f"a.tar {url(web)}", f"b.tar {url(web)}")
+        assert fetching.names == ["a.tar", "b.tar"]
+
     @pytest.mark.parametrize(
         "ending",
         ["", "a/", "a/?x.tar", "..", "a/..", "%2e%2e", ".", ".hidden", "%2Ehidden", "a%00b", "a%0ab",
@@ -57,7 +72,8 @@ class TestWhatIsAskedFor:
         "address",
         ["ftp://127.0.0.1/x.tar", "file:///etc/passwd", "127.0.0.1/x.tar", "x.tar", "", "http:///x.tar", "http:x.tar",
          "data:text/plain,x", "http://127.0.0.1:99999/x.tar", "http://127.0.0.1:a/x.tar", "http://[::1/x.tar",
-         "HTTPX://127.0.0.1/x.tar", "http://127.0.0.1/x y.tar", "http://127.0.0.1/x\n.tar", "http://127.0.0.1/\u00e9.tar"],
+         "HTTPX://127.0.0.1/x.tar", "http://127.0.0.1/x y.tar", "http://127.0.0.1/x\n.tar", "http://127.0.0.1/\u00e9.tar",
+         "http://127.0.0.1/x.tar http://127.0.0.1/y.tar", "x.tar y.tar http://127.0.0.1/", "x.tar y.tar"],
     )  # fmt: skip
     def test_what_is_no_url_of_a_server(self, fetching: Fetching, address: str) -> None:
         fetching.refused(address, kind=UsageError)

@@ -175,7 +175,12 @@ def documents() -> list[bytes]:
 
 
 def urls() -> list[bytes]:
-    return [b"https://example.org/a/b/x.tar?token=1#part", b"http://[::1]:8080/%C3%A9.tar", b"http://localhost/x%20y"]
+    return [
+        b"https://example.org/a/b/x.tar?token=1#part",
+        b"http://[::1]:8080/%C3%A9.tar",
+        b"http://localhost/x%20y",
+        b"x.tar  https://example.org/download?id=3",
+    ]
 
 
 def cookies() -> list[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -133,15 +133,21 @@ def _url_options(urls: tuple[str, ...], files: tuple[Path, ...], options: dict[s
 
 
 def _torrent_options(torrents: tuple[str, ...], options: dict[str, object]) -> TorrentOptions:
+    from imagenet_prep.steps.fetching.swarm import check_torrents
+
     named = tuple(dict.fromkeys(each for torrent in torrents for each in _meant(torrent)))
     chosen = {name: options[name] for name in ("upload_rate", "peers", "seed", "rate", "fresh")}
-    return TorrentOptions(
+    asked = TorrentOptions(
         torrents=named,
-        accept_terms=bool(options["accept_terms"]) or _agrees(),
+        accept_terms=bool(options["accept_terms"]),
         discovery=not options["no_discovery"],
         timeout=options["timeout"] or 0.0,  # type: ignore[arg-type]
         **chosen,  # type: ignore[arg-type]
     )
+    if asked.accept_terms:
+        return asked
+    check_torrents(replace(asked, accept_terms=True))  # whatever else is wrong is said before anybody is asked
+    return replace(asked, accept_terms=_agrees())
 
 
 def _meant(torrent: str) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ TIMEOUT = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UrlOptions:
-    """Get files from servers. A file is called as its URL ends; credentials are in files, never in these values.
+    """Get files from servers. A file is called as its URL ends, or as stands before the URL and a blank. Credentials
+    are in files, never in these values.
 
     ``url_files`` have more of them, one on a line. ``cookies`` is a file in Netscape's format, ``headers`` one with
     ``Name: value`` on each line. ``retries`` are those in a row that bring no byte; ``timeout`` is in seconds without a

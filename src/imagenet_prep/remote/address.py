@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from imagenet_prep.errors import UsageError, printable
 
 _OURS = (".part", ".part.json")
+_NAMED = re.compile(r"([^\s/]+)\s+(\S+)")
 _LONGEST_NAME = 150  # bytes: a file system ends at 255, and a temporary bookmark has the machine's name in it, too
 
 
@@ -28,8 +29,11 @@ class Address:
 
 
 def address_of(url: str) -> Address:
-    """Read a URL. Raises UsageError, which does not show it, if it is none for HTTP(S), has a password, or no file."""
-    url = url.strip()
+    """Read a URL, before which, and before a blank, the name of its file may stand. Raises UsageError, which does not
+    show it, if it is none for HTTP(S), has a password, or no file.
+    """
+    named = _NAMED.fullmatch(url.strip())
+    given, url = named.groups() if named else ("", url.strip())
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -49,7 +53,7 @@ def address_of(url: str) -> Address:
         )
     if not url.isascii() or any(letter <= " " for letter in url):
         raise UsageError(f"A URL for {printable(host)} has blanks, or letters that must be escaped with %.")
-    return Address(url, _name(unquote(parts.path.rpartition("/")[2]), host), origin)
+    return Address(url, _name(given or unquote(parts.path.rpartition("/")[2]), host), origin)
 
 
 def addresses_in(path: Path) -> list[Address]:
@@ -78,7 +82,7 @@ def _name(name: str, host: str) -> str:
     if not name or name[0] == "." or "/" in name or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
         raise UsageError(
             f"A URL for {printable(host)} does not end in the name of a file.",
-            remedy="Archives are known by their official names, such as ILSVRC2012_img_val.tar.",
+            remedy="Put the name before it, and a blank: ILSVRC2012_img_val.tar https://HOST/PATH",
         )
     if name.endswith(_OURS):
         raise UsageError(f"A URL for {printable(host)} ends in {name}, a name for what is unfinished.")

@@ -231,7 +231,7 @@ class Patience:
             self._last_peer, self._pause = now, min(2 * self._pause, _LONELY_AT_MOST)
         if self._timeout and now - self._last_byte > self._timeout:
             why = "no byte came" if peers else "no peer was found"
-            raise SourceError(f"For {self._timeout:g} seconds {why}.", remedy=_WHAT_TO_TRY)
+            raise SourceError(f"For {self._timeout:g} s {why}.", remedy=_WHAT_TO_TRY)
 
 
 def leftover(torrent: Torrent) -> str:

@@ -31,7 +31,7 @@ class Urls:
         if options.retries < 0 or options.rate < 0 or not 0 < options.timeout <= _LONGEST_TIMEOUT:
             raise UsageError("Retries and rate are not below 0, and the timeout is above 0 and at most a day.")
         named = [*map(address_of, options.urls), *(each for file in options.url_files for each in addresses_in(file))]
-        self._addresses = list({address.url: address for address in named}.values())
+        self._addresses = list(dict.fromkeys(named))
         if not self._addresses:
             raise UsageError("There is no URL.")
         for name, times in Counter(address.name for address in self._addresses).items():
