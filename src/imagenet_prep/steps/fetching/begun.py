@@ -34,13 +34,13 @@ def there_already(final: Path) -> Fetched:
     archive = published_as(final.name)
     with source_errors(final):
         if not final.is_file():
-            raise _in_the_way(final, "is not a file", "Move it away.")
+            raise in_the_way(final, "is not a file", "Move it away.")
         size = final.stat().st_size
     if archive and (wrong := disguise_at(final, plain_tar=archive.plain_tar)):
-        raise _in_the_way(final, wrong, "Move it away.")
+        raise in_the_way(final, wrong, "Move it away.")
     if archive and archive.size not in (None, size):
         reason = f"has {size:,} bytes, and the published file {archive.size:,}"
-        raise _in_the_way(final, reason, _how_to_go_on(final, archive))
+        raise in_the_way(final, reason, _how_to_go_on(final, archive))
     return Fetched(final.name, size, 0, "" if checksum_of(final.name)[1] else UNPUBLISHED)
 
 
@@ -66,11 +66,11 @@ def begun(final: Path, *, fresh: bool) -> Bookmark:
     with source_errors(part):
         status = part.lstat()
     if not stat.S_ISREG(status.st_mode):
-        raise _in_the_way(part, "is not a file", "Move it away.")
+        raise in_the_way(part, "is not a file", "Move it away.")
     if bookmark is None and status.st_size == 0:  # a kill before the first byte
         return Bookmark(by=URL, algorithm=algorithm)
     if fresh and (bookmark is None or bookmark.adopted):
-        raise _in_the_way(part, "was not begun by this program, which does not take it away", "Move it away.")
+        raise in_the_way(part, "was not begun by this program, which does not take it away", "Move it away.")
     if fresh:
         return Bookmark(by=URL, algorithm=algorithm)
     if bookmark is None:
@@ -78,7 +78,7 @@ def begun(final: Path, *, fresh: bool) -> Bookmark:
     if bookmark.by == TORRENT:
         why = "was begun from a torrent, whose pieces come in any order"
         remedy = "Go on with --torrent." if bookmark.adopted else "Go on with --torrent, or begin anew with --fresh."
-        raise _in_the_way(part, why, remedy)
+        raise in_the_way(part, why, remedy)
     return bookmark if bookmark.algorithm == algorithm else replace(bookmark, algorithm=algorithm, hashed=0, state="")
 
 
@@ -86,16 +86,17 @@ def _adopted(final: Path, algorithm: str, size: int) -> Bookmark:
     """Go on with a part that another program, or the user, has put there: the checksum will show what it was."""
     part, archive = unfinished_path(final), published_as(final.name)
     if not algorithm or archive is None:
-        raise _in_the_way(part, "is not of this program, and no checksum would show what it is", "Move it away.")
+        raise in_the_way(part, "is not of this program, and no checksum would show what it is", "Move it away.")
     if wrong := disguise_at(part, plain_tar=archive.plain_tar):
-        raise _in_the_way(part, wrong, "Move it away.")
+        raise in_the_way(part, wrong, "Move it away.")
     if archive.plain_tar and not is_tar_at(part):
-        raise _in_the_way(part, "is not the beginning of a tar", "Move it away.")
+        raise in_the_way(part, "is not the beginning of a tar", "Move it away.")
     if archive.size is not None and size > archive.size:
         why = f"has {size:,} bytes, more than the published file, {archive.size:,}"
-        raise _in_the_way(part, why, "Move it away.")
+        raise in_the_way(part, why, "Move it away.")
     return Bookmark(by=URL, size=archive.size, received=size, algorithm=algorithm, adopted=True)
 
 
-def _in_the_way(path: Path, why: str, remedy: str) -> SourceError:
+def in_the_way(path: Path, why: str, remedy: str) -> SourceError:
+    """Make the error for something that is there, is not ours, and stays."""
     return SourceError("A file is in the way:", (Problem(printable(path.name), why),), remedy)

@@ -15,10 +15,11 @@ from pathlib import Path
 from imagenet_prep.core.facts import RIGHT, UNPUBLISHED
 from imagenet_prep.core.fetched import Fetched
 from imagenet_prep.core.progress import Note, Progress, Watch
-from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.remote.torrent import Pieces
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.checksum import compare_checksum, is_comparable
+from imagenet_prep.steps.fetching.begun import in_the_way
 from imagenet_prep.steps.fetching.wanted import Wanted
 from imagenet_prep.storage.publish import sync_folder
 from imagenet_prep.storage.temporary import output_errors
@@ -56,7 +57,7 @@ def look(wanted: Wanted, paths: dict[int, Path], *, fresh: bool, watch: Watch) -
         return Standing(wanted, there=_look_at_part(wanted, part, fresh=fresh) if begun else 0)
     with source_errors(final):
         if not stat.S_ISREG(final.stat().st_mode):
-            raise _in_the_way(final, "is not a file", "Move it away.")
+            raise in_the_way(final, "is not a file", "Move it away.")
         there = bytes_on_disk(final)
     standing = Standing(wanted, _verdict(wanted, watch), there=there)
     if standing.right:
@@ -66,11 +67,11 @@ def look(wanted: Wanted, paths: dict[int, Path], *, fresh: bool, watch: Watch) -
     if not damage:
         return Standing(wanted, _agreed(wanted, pieces, watch), there=there)
     if pieces.damaged == pieces.total:
-        raise _in_the_way(final, "has not one piece of the torrent's: it is another file", "Move it away.")
+        raise in_the_way(final, "has not one piece of the torrent's: it is another file", "Move it away.")
     if final.is_symlink():
-        raise _in_the_way(final, f"{damage}, and is a link", "Repair the file that it leads to, in its own folder.")
+        raise in_the_way(final, f"{damage}, and is a link", "Repair the file that it leads to, in its own folder.")
     if begun:
-        raise _in_the_way(final, f"{damage}, and {part.name} is there too", "Move one of the two away.")
+        raise in_the_way(final, f"{damage}, and {part.name} is there too", "Move one of the two away.")
     return Standing(wanted, damage=damage, there=there)
 
 
@@ -133,18 +134,18 @@ def make_ready(standing: Standing, *, fresh: bool, watch: Watch) -> None:
 
 def _look_at_part(wanted: Wanted, part: Path, *, fresh: bool) -> int:
     if not stat.S_ISREG(part.lstat().st_mode):
-        raise _in_the_way(part, "is not a file", "Move it away.")
+        raise in_the_way(part, "is not a file", "Move it away.")
     bookmark = load_bookmark(wanted.final)
     if bookmark is None:
         if part.stat().st_size == 0:  # a kill before the first byte
             return 0
         remedy = f"Move it away, or to {wanted.final.name}, to have it repaired."
-        raise _in_the_way(part, "is not of this program", remedy)
+        raise in_the_way(part, "is not of this program", remedy)
     if fresh:
-        raise _in_the_way(part, "was not begun by this program, which does not take it away", "Move it away.")
+        raise in_the_way(part, "was not begun by this program, which does not take it away", "Move it away.")
     if bookmark.size not in (None, wanted.size):
         why = f"was begun of a file of {bookmark.size:,} bytes, and the torrent's has {wanted.size:,}"
-        raise _in_the_way(part, why, "Go on with what it was begun with, or begin anew with --fresh.")
+        raise in_the_way(part, why, "Go on with what it was begun with, or begin anew with --fresh.")
     return bytes_on_disk(part)
 
 
@@ -179,7 +180,3 @@ def _damage(wanted: Wanted, pieces: Pieces) -> str:
     if pieces.unknown and is_comparable(wanted.archive.role, wanted.final, size):
         return f"is damaged in one of {pieces.unknown:,} pieces that have parts of other files"
     return ""
-
-
-def _in_the_way(path: Path, why: str, remedy: str) -> SourceError:
-    return SourceError("A file is in the way:", (Problem(printable(path.name), why),), remedy)
