@@ -280,6 +280,34 @@ class TestAtAGlance:
             )
         ]
 
+    def test_one_that_is_shorter_gets_no_advice_beside_what_was_begun(self, tmp_path: Path) -> None:
+        for name in (f"{VALIDATION}.1", f"{VALIDATION}.part"):
+            (tmp_path / name).write_bytes(tarfile.TarInfo("ILSVRC2012_val_00000001.JPEG").tobuf())
+        seen: list[object] = []
+
+        archives(tmp_path, watch=seen.append)
+
+        assert seen == [
+            Note(
+                f"{VALIDATION}.1 is not looked at, because archives are known by their official names. "
+                f"It is called like {VALIDATION}, but has another size."
+            )
+        ]
+
+    def test_one_without_a_published_size_may_be_it(self, tmp_path: Path) -> None:
+        (tmp_path / "ILSVRC2012_devkit_t12 (1).tar.gz").write_bytes(b"\x1f\x8b")
+        seen: list[object] = []
+
+        archives(tmp_path, watch=seen.append)
+
+        assert seen == [
+            Note(
+                "ILSVRC2012_devkit_t12 (1).tar.gz is not looked at, because archives are known by their official names. "
+                f"It is called like {DEVKIT}, and may be it: `mv -n '{tmp_path}/ILSVRC2012_devkit_t12 (1).tar.gz' "
+                f"{tmp_path}/{DEVKIT}` if it is that."
+            )
+        ]
+
     def test_what_goes_with_an_archive_and_other_archives_are_not_called_alike(self, tmp_path: Path) -> None:
         header = tarfile.TarInfo("n02085620.tar").tobuf()
         (tmp_path / "ILSVRC2012_img_train_t3.tar").write_bytes(header)  # the dogs: another published archive

@@ -37,10 +37,12 @@ def _and(archive: OfficialArchive, folder: Path, path: Path, there: set[str]) ->
     final = folder / archive.names[0]
     with source_errors(path):
         size = path.stat().st_size
-    if archive.size in (None, size):
-        return f"and {'of the published size' if archive.size else 'may be it'}: {_rename(path, final)} if it is that"
+    if archive.size is None:
+        return f"and may be it: {_rename(path, final)} if it is that"
+    if size == archive.size:
+        return f"and of the published size: {_rename(path, final)} if it is that"
     part = unfinished_path(final)
-    if size > (archive.size or 0) or part.name in there:
+    if size > archive.size or part.name in there:
         return "but has another size"
     return f"but shorter: {_rename(path, part)} if it is the beginning of that"
 
