@@ -295,15 +295,15 @@ class TestAtAGlance:
         ]
 
     def test_one_without_a_published_size_may_be_it(self, tmp_path: Path) -> None:
-        (tmp_path / "ILSVRC2012_devkit_t12 (1).tar.gz").write_bytes(b"\x1f\x8b")
+        (tmp_path / "ILSVRC2012_devkit_t12(1).tar.gz").write_bytes(b"\x1f\x8b")
         seen: list[object] = []
 
         archives(tmp_path, watch=seen.append)
 
         assert seen == [
             Note(
-                "ILSVRC2012_devkit_t12 (1).tar.gz is not looked at, because archives are known by their official names. "
-                f"It is called like {DEVKIT}, and may be it: `mv -n '{tmp_path}/ILSVRC2012_devkit_t12 (1).tar.gz' "
+                "ILSVRC2012_devkit_t12(1).tar.gz is not looked at, because archives are known by their official names. "
+                f"It is called like {DEVKIT}, and may be it: `mv -n '{tmp_path}/ILSVRC2012_devkit_t12(1).tar.gz' "
                 f"{tmp_path}/{DEVKIT}` if it is that."
             )
         ]
