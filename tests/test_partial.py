@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import threading
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,6 +42,10 @@ def wait_until_all_is_taken_in(following: Follower, end: int) -> None:
     following.reach(end)
     while following.wait(1.0) is not None:
         pass
+
+
+def who_notes() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("notes on")]
 
 
 def write_for_ever(part: Partial) -> NoReturn:
@@ -162,6 +167,37 @@ class TestAPart:
         with Partial(final, bookmark) as part:
             part.write(DATA[1_000:])
             assert wait_for_the_checksum(part) == (SUMS["md5"] if algorithm else "")
+
+    def test_has_a_note_of_which_file_it_is_before_the_first_byte(self, tmp_path: Path) -> None:
+        """A part without a note would be nobody's after a kill."""
+        final = tmp_path / "x.tar"
+        with Partial(final, Bookmark(URL)) as part:
+            part.identify(300_000, '"1"', "")
+            assert load_bookmark(final) == Bookmark(URL, 300_000, '"1"')
+
+    def test_that_is_begun_anew_has_nothing_of_before(self, tmp_path: Path) -> None:
+        """Also where the file on the server is empty, and nothing is ever written."""
+        final = tmp_path / "x.tar"
+        unfinished_path(final).write_bytes(DATA)
+        with Partial(final, Bookmark(URL)) as part:
+            assert unfinished_path(final).read_bytes() == DATA
+            part.identify(0, "", "")
+            part.publish()
+        assert (names(tmp_path), final.read_bytes()) == (["x.tar"], b"")
+
+    def test_is_not_noted_any_more_when_it_has_its_name_or_was_left(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The thread that notes would write a bookmark beside a complete file."""
+        monkeypatch.setattr("imagenet_prep.storage.partial._SECONDS_BETWEEN_NOTES", 0.001)
+        with Partial(tmp_path / "x.tar", Bookmark(URL)) as part:
+            part.write(DATA)
+            assert who_notes() == ["notes on x.tar"]
+            part.publish()
+            assert who_notes() == []
+        with Partial(tmp_path / "y.tar", Bookmark(URL)) as part:
+            part.write(DATA)
+        assert who_notes() == []
 
     def test_is_cut_back_to_what_the_note_is_sure_of(self, tmp_path: Path) -> None:
         """Behind it a power cut may have left anything."""
