@@ -233,6 +233,30 @@ class TestWhatIsOurs:
         fetching.get(url(web))
         fetching.assert_whole()
 
+    def test_the_advice_names_the_torrent_that_has_the_rest(
+        self, fetching: Fetching, web: Web, publish: Publish, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fetching.folder.mkdir()
+        (fetching.folder / VAL).write_bytes(DATA[:1_000])
+        publish()
+        assert "--torrent" not in fetching.refused(url(web))
+        known = replace(facts.OFFICIAL_BY_ROLE[facts.VALIDATION], info_hash="1" * 40)
+        monkeypatch.setitem(facts.OFFICIAL_BY_ROLE, facts.VALIDATION, known)
+        assert_said(fetching.refused(url(web)), "; or fetch only what is missing with --torrent; or, if it is")
+
+    @PUBLISHED
+    def test_what_was_begun_is_not_to_be_replaced(self, fetching: Fetching, web: Web) -> None:
+        fetching.begin(web, 100_000)
+        (fetching.folder / VAL).write_bytes(DATA[:1_000])
+        assert "mv" not in fetching.refused(url(web))
+
+    def test_an_empty_part_is_a_beginning_whoever_made_it(self, fetching: Fetching, web: Web) -> None:
+        fetching.folder.mkdir()
+        unfinished.unfinished_path(fetching.folder / VAL).touch()
+        unfinished.save_bookmark(fetching.folder / VAL, unfinished.Bookmark(unfinished.TORRENT, adopted=True))
+        fetching.get(url(web))
+        fetching.assert_whole()
+
     @PUBLISHED
     @pytest.mark.parametrize("data", [b"<html>", DATA + b"more", b"no tar"])
     def test_and_not_where_it_does_not(self, fetching: Fetching, web: Web, data: bytes) -> None:

@@ -61,13 +61,12 @@ def begun(final: Path, *, fresh: bool) -> Bookmark:
     algorithm, _ = checksum_of(final.name)
     part, bookmark = unfinished_path(final), load_bookmark(final)
     if not os.path.lexists(part):
-        forget_bookmark(final)
         return Bookmark(by=URL, algorithm=algorithm)
     with source_errors(part):
         status = part.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise in_the_way(part, "is not a file", "Move it away.")
-    if bookmark is None and status.st_size == 0:  # a kill before the first byte
+    if status.st_size == 0:  # a kill before the first byte
         return Bookmark(by=URL, algorithm=algorithm)
     if fresh and (bookmark is None or bookmark.adopted):
         raise in_the_way(part, "was not begun by this program, which does not take it away", "Move it away.")
