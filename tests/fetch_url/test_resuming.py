@@ -99,6 +99,15 @@ class TestRetries:
         assert fetching.waits == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
         assert_said(words, VAL, "127.0.0.1", "503")
 
+    def test_each_is_told_with_its_reason(self, fetching: Fetching, web: Web) -> None:
+        web.next(page(503), Answer(stop=5))
+        fetching.get(url(web))
+        host = f"127.0.0.1:{web.port}"
+        assert [note for note in fetching.notes if "next try" in note] == [
+            f"{VAL} from {host}: the server is busy or broken (503); the next try is in 1 s.",
+            f"{VAL} from {host}: the connection broke off at 5 of 300,000 bytes; the next try is in 1 s.",
+        ]
+
     @pytest.mark.parametrize("retries", [0, 1, 3])
     def test_there_are_as_many_as_were_allowed(self, fetching: Fetching, retries: int) -> None:
         with serving({}, otherwise=Answer(data=DATA, stop=-1)) as web:
