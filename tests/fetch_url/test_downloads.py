@@ -144,6 +144,7 @@ class TestAWholeDownload:
     def test_without_a_published_checksum_it_is_not_said_to_be_right(self, fetching: Fetching, web: Web) -> None:
         assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 300_000, UNPUBLISHED),)
         fetching.assert_whole()
+        assert fetching.notes == []
 
     def test_sha1_does_where_no_md5_is_published(
         self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch

@@ -316,6 +316,20 @@ class TestAServerThatIgnoresRange:
         fetching.assert_whole()
         assert [note for note in fetching.notes if "127.0.0.1" in note and VAL in note]
 
+    @pytest.mark.parametrize("size", [1, START_BYTES - 1, START_BYTES, START_BYTES + 1])
+    def test_little_is_passed_over_too(self, fetching: Fetching, web: Web, size: int) -> None:
+        """No more than is read at once to see whether it is an archive."""
+        fetching.begin(web, size)
+        web.next(Answer(ranges=False))
+        fetching.get(url(web))
+        fetching.assert_whole()
+
+    def test_is_read_no_faster_than_is_allowed(self, fetching: Fetching, web: Web) -> None:
+        fetching.begin(web, 299_000)
+        web.next(Answer(ranges=False))
+        fetching.get(url(web), rate=10_000)
+        assert sum(fetching.waits) > 20
+
     @PUBLISHED
     def test_nothing_is_lost_when_it_breaks_off_before_it_has_caught_up(self, fetching: Fetching, web: Web) -> None:
         fetching.begin(web, 200_000)
