@@ -15,7 +15,9 @@ from imagenet_prep.core.fetched import Fetched, UrlOptions
 from imagenet_prep.core.progress import Note, Progress
 from imagenet_prep.errors import UsageError
 from imagenet_prep.steps.fetch import fetch
+from imagenet_prep.steps.fetching import download
 from imagenet_prep.storage import unfinished
+from imagenet_prep.storage.partial import Partial
 from web import GOOD, Answer, Web, page, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -168,6 +170,22 @@ class TestAWholeDownload:
         assert progress[-1].bytes_done == progress[-1].bytes_total > 0
         done = [event.bytes_done for event in progress if event.subject == progress[-1].subject]
         assert done == sorted(done)
+
+    @PUBLISHED
+    def test_progress_is_told_while_bytes_come_and_while_the_checksum_follows(
+        self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The checksum is a third of the file behind when the last byte has come."""
+        behind, hashing = iter([200_000]), Partial.hashing
+        monkeypatch.setattr(download, "_SECONDS_BETWEEN_EVENTS", 0)
+        monkeypatch.setattr(download, "_CHUNK_BYTES", 100_000)
+        monkeypatch.setattr(Partial, "hashing", lambda part, _: next(behind, None) or hashing(part, 10))
+        fetching.get(url(web))
+        progress = [event for event in fetching.events if isinstance(event, Progress)]
+        assert {(each.subject, each.bytes_total) for each in progress} == {(VAL, 300_000)}
+        told = [(each.stage, each.bytes_done) for each in progress]
+        assert told[-2:] == [("fetch", 300_000), ("checksums", 200_000)]
+        assert len({done for stage, done in told if stage == "fetch"}) >= 3
 
     def test_an_empty_file_is_whole(self, fetching: Fetching) -> None:
         with serving({f"{SECRET}/{OTHER}": b""}) as web:
