@@ -256,6 +256,15 @@ class TestAPageInPlaceOfTheFile:
         with serving({f"{SECRET}/{VAL}": LOGIN_PAGE}) as web:
             assert_said(fetching.refused(url(web)), *LOGIN)
 
+    def test_an_archive_is_none_whatever_the_server_calls_it(self, fetching: Fetching, web: Web) -> None:
+        web.next(Answer(headers={"Content-Type": "text/html; charset=utf-8"}))
+        fetching.get(url(web))
+        fetching.assert_whole()
+
+    def test_what_the_server_calls_one_and_is_no_archive_is_one(self, fetching: Fetching, web: Web) -> None:
+        web.next(Answer(data=b"You are not logged in.", headers={"Content-Type": "text/html"}))
+        assert_said(fetching.refused(url(web)), *LOGIN)
+
     def test_the_rest_of_an_archive_may_begin_like_one(self, fetching: Fetching) -> None:
         data = DATA[:1_000] + LOGIN_PAGE
         with serving({f"{SECRET}/{VAL}": data}, Answer(stop=1_000)) as web:
