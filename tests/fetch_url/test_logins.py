@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import ssl
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.client import HTTPMessage
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from fetch_url.asking import DATA, PUBLISHED, SECRET, VAL, Fetching, assert_said
 from imagenet_prep.core.facts import RIGHT
 from imagenet_prep.errors import UsageError
 from imagenet_prep.remote import credentials
+from imagenet_prep.remote.redirects import Redirects
 from web import GOOD, Answer, Request, Web, page, redirect, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -49,7 +53,10 @@ class TestRedirects:
             redirect(f"file:///{SECRET}"),
             redirect(f"ftp://127.0.0.1/{SECRET}"),
             redirect(f"http:///{SECRET}"),
+            redirect(f"https:///{SECRET}"),
+            redirect(f"http://{'a' * 64}.example/{SECRET}"),
             redirect(f"http://127.0.0.1:99999/{SECRET}"),
+            redirect(f"http://127.0.0.1:0/{SECRET}"),
             redirect(f"http://[/{SECRET}"),
             redirect(""),
             page(302),
@@ -59,14 +66,66 @@ class TestRedirects:
     )  # fmt: skip
     def test_that_lead_nowhere(self, fetching: Fetching, web: Web, answer: Answer) -> None:
         web.otherwise = answer
-        assert_said(fetching.refused(url(web), retries=1), VAL, "127.0.0.1")
-        assert fetching.names == []
+        assert_said(fetching.refused(url(web)), VAL, "127.0.0.1")
+        assert (fetching.names, fetching.waits) == ([], [])
 
     def test_without_an_end(self, fetching: Fetching, web: Web) -> None:
         numbers = iter(range(10_000))
         web.otherwise = lambda _: redirect(f"/{SECRET}/{next(numbers)}")
         assert_said(fetching.refused(url(web), retries=1), VAL, "127.0.0.1")
         assert len(web.requests) < 100
+
+
+class TestTls:
+    @pytest.fixture
+    def safe(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+        """A server that speaks https, and whose certificate is trusted."""
+        certificate = Path(__file__).parent.with_name("localhost.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        with serving({f"{SECRET}/{VAL}": DATA}, tls=context) as server:
+            yield server
+
+    @staticmethod
+    def url(safe: Web, name: str = VAL) -> str:
+        return url(safe, name, "localhost").replace("http:", "https:")
+
+    def test_is_gone_on_with(self, fetching: Fetching, web: Web, safe: Web) -> None:
+        web.next(redirect(self.url(safe)))
+        safe.next(redirect(self.url(safe, "elsewhere")), Answer(data=DATA))
+        fetching.get(url(web))
+        fetching.assert_whole()
+        assert (len(web.requests), len(safe.requests)) == (1, 2)
+
+    def test_is_never_left(self, fetching: Fetching, web: Web, safe: Web) -> None:
+        safe.next(redirect(url(web)))
+        words = fetching.refused(self.url(safe))
+        assert_said(words, VAL, "is sent on from https to 127.0.0.1 without it, which is not safe")
+        assert (web.requests, fetching.names) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("http://a/x", "http://a:80/y", True),
+        ("https://a:443/x", "https://a/y", True),
+        ("http://a:8000/x", "http://a:8000/y", True),
+        ("http://a/x", "https://a/y", True),
+        ("http://a/x", "http://b/x", False),
+        ("http://a/x", "http://a:8000/x", False),
+        ("https://a/x", "https://a:8443/x", False),
+        ("http://a:8000/x", "https://a/x", False),
+        ("http://a/x", "https://a:8443/x", False),
+    ],
+)
+def test_a_server_is_a_host_and_a_port_or_its_step_up_to_https(before: str, after: str, same: bool) -> None:
+    asked = urllib.request.Request(before)
+    asked.add_unredirected_header("X-Token", "1")
+    redirects = Redirects({"X-Token": "1"})
+    new = redirects.redirect_request(asked, io.BytesIO(), 302, "Found", HTTPMessage(), after)
+    assert new
+    assert new.unredirected_hdrs == ({"X-token": "1"} if same else {})
 
 
 def cookie(
@@ -190,6 +249,8 @@ class TestCredentials:
             ((f"X-Token {SECRET}",), 1),
             (("X-Ok: 1", "", f": {SECRET}"), 3),
             ((f"X Token: {SECRET}",), 1),
+            (("X-Token:",), 1),
+            (("X-Token: \t ",), 1),
             ((f"X-Token: {SECRET}\x00",), 1),
             ((f"X-Token: {SECRET}\x7f\r{SECRET}: 1",), 1),
             ((f"X-T\u00f6ken: {SECRET}",), 1),

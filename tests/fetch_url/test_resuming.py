@@ -27,6 +27,7 @@ from fetch_url.asking import (
 )
 from imagenet_prep.core.facts import RIGHT
 from imagenet_prep.core.fetched import Fetched
+from imagenet_prep.remote.troubles import GO_ON
 from imagenet_prep.sources.disguise import START_BYTES
 from imagenet_prep.steps.fetching import download
 from imagenet_prep.storage import unfinished
@@ -111,7 +112,11 @@ class TestRetries:
     @pytest.mark.parametrize("retries", [0, 1, 3])
     def test_there_are_as_many_as_were_allowed(self, fetching: Fetching, retries: int) -> None:
         with serving({}, otherwise=Answer(data=DATA, stop=-1)) as web:
-            assert_said(fetching.refused(url(web), retries=retries), VAL, "127.0.0.1")
+            words = fetching.refused(url(web), retries=retries)
+            assert_said(words, VAL, "127.0.0.1")
+            assert [part for part in words.split(", ") if "in a row" in part] == (
+                [f"{retries + 1} times in a row (from 127.0.0.1:{web.port})\n{GO_ON}"] if retries else []
+            )
             assert len(web.requests) == retries + 1
 
     def test_a_byte_is_progress(self, fetching: Fetching, web: Web) -> None:

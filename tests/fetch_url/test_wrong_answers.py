@@ -11,6 +11,7 @@ from fetch_url.asking import (
     CHANGED,
     CHANGED_DATA,
     DATA,
+    GZIP,
     LOGIN,
     MD5,
     PUBLISHED,
@@ -55,6 +56,21 @@ class TestARangeThatIsNotTheOneAskedFor:
         web.otherwise = GOOD
         fetching.get(url(web))
         fetching.assert_whole()
+
+    @pytest.mark.parametrize(
+        ("length", "extent"),
+        [
+            (200_000, "100000-199999/300000"),  # half of the bytes are described
+            (200_001, "100000-300000/300000"),  # the last is behind the end
+            (0, "100000-99999/300000"),  # there are none
+        ],
+    )
+    def test_is_refused_where_its_lengths_contradict_each_other(
+        self, fetching: Fetching, web: Web, length: int, extent: str
+    ) -> None:
+        fetching.begin(web, 100_000)
+        web.next(Answer(status=206, data=bytes(length), headers={"Content-Range": f"bytes {extent}"}))
+        assert_said(fetching.refused(url(web)), VAL, "127.0.0.1", "lengths that contradict each other")
 
     @PUBLISHED
     @pytest.mark.parametrize("total", ["300000", "*"])
@@ -107,7 +123,7 @@ class TestLengths:
         fetching.assert_whole(DATA[:200_000])
 
     @PUBLISHED
-    @pytest.mark.parametrize("length", ["", "-1", "x", "1e5", "300000, 300000", "+300000"])
+    @pytest.mark.parametrize("length", ["", "-1", "x", "1e5", "300000, 300000", "+300000", "3\xb2", "9" * 5_000])
     def test_a_length_that_is_none(self, fetching: Fetching, web: Web, length: str) -> None:
         web.next(Answer(headers={"Content-Length": length, "Connection": "close"}, stop=300_000))
         fetching.get(url(web), retries=2)
@@ -157,8 +173,14 @@ class TestLengths:
         assert_said(fetching.refused(url(web), retries=1), VAL, "127.0.0.1", "compressed")
         assert fetching.names == []
 
+    def test_archives_that_are_compressed_may_be_called_so(self, fetching: Fetching) -> None:
+        """As some servers do with all files that end in .gz; they are sent as they are."""
+        with serving({f"{SECRET}/x.tar.gz": GZIP}, Answer(headers={"Content-Encoding": "x-gzip"})) as web:
+            fetching.get(url(web, "x.tar.gz"))
+        fetching.assert_whole(GZIP, "x.tar.gz")
+
     def test_identity_is_no_encoding(self, fetching: Fetching, web: Web) -> None:
-        web.next(Answer(headers={"Content-Encoding": "identity"}))
+        web.next(Answer(headers={"Content-Encoding": "Identity"}))
         fetching.get(url(web))
         fetching.assert_whole()
 
@@ -244,7 +266,9 @@ class TestAPageInPlaceOfTheFile:
         served = Answer(status=200, data=LOGIN_PAGE, headers={"Content-Type": "text/html"})
         with serving({}, otherwise=served) as login:
             web.next(redirect(login.url(f"{SECRET}/login?next={SECRET}", host), status))
-            assert_said(fetching.refused(url(web)), VAL, *LOGIN)
+            assert_said(
+                fetching.refused(url(web)), VAL, *LOGIN, f"the server sends on to a page of {host}:{login.port}:"
+            )
             assert len(login.requests) == 1
         if begun:
             fetching.assert_only_begun(DATA[:begun])
@@ -263,7 +287,7 @@ class TestAPageInPlaceOfTheFile:
 
     def test_what_the_server_calls_one_and_is_no_archive_is_one(self, fetching: Fetching, web: Web) -> None:
         web.next(Answer(data=b"You are not logged in.", headers={"Content-Type": "text/html"}))
-        assert_said(fetching.refused(url(web)), *LOGIN)
+        assert_said(fetching.refused(url(web)), "is not sent, but a web page: ", *LOGIN)
 
     def test_the_rest_of_an_archive_may_begin_like_one(self, fetching: Fetching) -> None:
         data = DATA[:1_000] + LOGIN_PAGE

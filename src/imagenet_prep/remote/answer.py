@@ -53,7 +53,7 @@ def read_answer(address: Address, response: HTTPResponse, asked: int, timeout: f
         etag=headers.get("ETag", "").removeprefix("W/"),
         modified=headers.get("Last-Modified", ""),
         moved=host if response.url != address.url else "",
-        page=response.status == 200 and "Content-Type" in headers and headers.get_content_type() in _PAGES,
+        page=headers.get_content_type() in _PAGES,
         _address=address,
         _response=response,
         _timeout=timeout,

@@ -55,10 +55,10 @@ def read_headers(path: Path) -> dict[str, str]:
     """
     headers = {}
     for number, line in _lines(path):
-        name, colon, value = line.partition(":")
+        name, _, value = line.partition(":")
         if line.startswith("#") or _COPIED.fullmatch(line):
             continue
-        if not colon or not _NAME.fullmatch(name) or not value.strip():
+        if not _NAME.fullmatch(name) or not value.strip():
             raise UsageError(f"Line {number:,} of {printable(str(path))} is no header.", remedy="It is `Name: value`.")
         if name.lower() not in _OWN:
             headers[name] = value.strip()

@@ -50,7 +50,6 @@ def _why_not(url: str, location: str) -> str:
     """Say what is wrong with a redirection, "" for nothing."""
     try:
         before, after = urlsplit(url), urlsplit(urljoin(url, location))
-        (after.hostname or "").encode("idna")
         nowhere = not location or after.scheme not in _DEFAULT_PORTS or not after.hostname or after.port == 0
     except ValueError:
         nowhere = True
@@ -66,4 +65,4 @@ def _is_same(before: SplitResult, after: SplitResult) -> bool:
     if before.hostname != after.hostname:
         return False
     ports = [each.port or _DEFAULT_PORTS[each.scheme] for each in (before, after)]
-    return (before.scheme == after.scheme and ports[0] == ports[1]) or ports == [80, 443]
+    return ports[0] == ports[1] or ports == [80, 443]
