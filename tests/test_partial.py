@@ -59,6 +59,23 @@ def wait_for_the_checksum(part: Partial) -> str:
     return part.checksum()
 
 
+class Reluctant:
+    """A checksum that takes nothing in before it may."""
+
+    def __init__(self, go_on: threading.Event) -> None:
+        self._go_on = go_on
+
+    def update(self, data: memoryview) -> None:
+        assert data
+        self._go_on.wait()
+
+    def state(self) -> str:
+        return ""
+
+    def hexdigest(self) -> str:
+        return ""
+
+
 @pytest.fixture
 def no_openssl(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with a Python that has OpenSSL inside itself: nothing but hashlib."""
@@ -130,6 +147,21 @@ class TestAFollower:
             following.reach(end)
             assert end - following.snapshot()[0] <= 1_000
         following.close()
+
+    def test_does_not_hold_it_for_what_was_there_before(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However long that takes: here, until the test lets go."""
+        monkeypatch.setattr(follower, "_MOST_BEHIND", 1_000)
+        path, go_on = tmp_path / "x", threading.Event()
+        path.write_bytes(DATA)
+        following = Follower(path, Reluctant(go_on), 0)
+        writer = threading.Thread(target=following.reach, args=(300_000,))
+        writer.start()
+        writer.join(10)
+        held = writer.is_alive()
+        go_on.set()
+        writer.join()
+        following.close()
+        assert not held
 
     def test_says_that_a_file_cannot_be_read_back(self, tmp_path: Path) -> None:
         path = tmp_path / "x"

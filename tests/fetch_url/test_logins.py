@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fetch_url.asking import DATA, PUBLISHED, SECRET, VAL, Fetching, assert_said, url
+from fetch_url.asking import DATA, OTHER, PUBLISHED, SECRET, VAL, Fetching, assert_said, url
 from imagenet_prep.core.facts import RIGHT
 from imagenet_prep.errors import UsageError
 from imagenet_prep.remote import credentials
@@ -270,6 +270,7 @@ class TestCredentials:
             ((HEAD, f"session={SECRET}"), 2),
             ((HEAD, cookie("127.0.0.1", "a"), f"127.0.0.1\tFALSE\t/\t{SECRET}"), 3),
             ((HEAD, cookie("127.0.0.1", "a").replace("\t", "  ")), 2),
+            ((HEAD, cookie("", "a")), 2),
             ((HEAD, cookie("127.0.0.1", "a").replace("\t0\t", f"\t{SECRET}\t")), 2),
             ((HEAD, b"127.0.0.1\tFALSE\t/\tFALSE\t0\ta\t\xff" + SECRET.encode()), 2),
             ((f'[{{"name": "a", "value": "{SECRET}"}}]',), 1),
@@ -280,6 +281,12 @@ class TestCredentials:
     ) -> None:
         assert_said(fetching.refused(url(web), kind=UsageError, cookies=given(*lines)), "credentials", f"Line {line} ")
         assert web.requests == []
+
+    def test_remarks_may_have_any_letters(self, fetching: Fetching, web: Web, given: Callable[..., Path]) -> None:
+        remark = "# \u00fcber curl geholt"
+        fetching.get(url(web), cookies=given(self.HEAD, remark, cookie("127.0.0.1", "a")))
+        fetching.get(url(web, OTHER), headers=given(remark, "X-Token: 1"))
+        assert fetching.names == sorted([VAL, OTHER])
 
     @pytest.mark.parametrize("kind", ["cookies", "headers"])
     def test_a_file_of_credentials_that_cannot_be_read(

@@ -23,7 +23,7 @@ _NETSCAPE = "A cookie is a line of seven fields between tabs, in Netscape's form
 
 
 def read_cookies(path: Path) -> CookieJar:
-    """Read cookies in Netscape's format; those whose time is over are left out. Raises UsageError."""
+    """Read cookies in Netscape's format; those whose time is over are not sent. Raises UsageError."""
     jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain))
     for number, line in _lines(path):
         if line.startswith("#") and not line.startswith(_HTTP_ONLY):
@@ -32,7 +32,6 @@ def read_cookies(path: Path) -> CookieJar:
         if len(fields) != 7 or not fields[0] or not re.fullmatch(r"([0-9]{1,15}(\.[0-9]*)?)?", fields[4]):
             raise UsageError(f"Line {number:,} of {printable(str(path))} is no cookie.", remedy=_NETSCAPE)
         jar.set_cookie(_cookie(fields))
-    jar.clear_expired_cookies()
     return jar
 
 
