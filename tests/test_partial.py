@@ -44,8 +44,8 @@ def wait_until_all_is_taken_in(following: Follower, end: int) -> None:
         pass
 
 
-def who_notes() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("notes on")]
+def names_of_threads(start: str) -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(start)]
 
 
 def write_for_ever(part: Partial) -> NoReturn:
@@ -148,6 +148,19 @@ class TestAFollower:
             assert end - following.snapshot()[0] <= 1_000
         following.close()
 
+    def test_takes_in_nothing_that_it_was_not_told_of(self, tmp_path: Path) -> None:
+        """Who writes may not be sure of it yet."""
+        path = tmp_path / "x"
+        path.write_bytes(DATA)
+        digest = running_digest.running_digest("md5")
+        assert digest
+        following = Follower(path, digest, 0)
+        wait_until_all_is_taken_in(following, 100_000)
+        assert following.hexdigest() == hashlib.md5(DATA[:100_000]).hexdigest()
+        assert (following.snapshot()[0], names_of_threads("checksum of")) == (100_000, ["checksum of x"])
+        following.close()
+        assert names_of_threads("checksum of") == []
+
     def test_does_not_hold_it_for_what_was_there_before(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """However long that takes: here, until the test lets go."""
         monkeypatch.setattr(follower, "_MOST_BEHIND", 1_000)
@@ -224,12 +237,12 @@ class TestAPart:
         monkeypatch.setattr("imagenet_prep.storage.partial._SECONDS_BETWEEN_NOTES", 0.001)
         with Partial(tmp_path / "x.tar", Bookmark(URL)) as part:
             part.write(DATA)
-            assert who_notes() == ["notes on x.tar"]
+            assert names_of_threads("notes on") == ["notes on x.tar"]
             part.publish()
-            assert who_notes() == []
+            assert names_of_threads("notes on") == []
         with Partial(tmp_path / "y.tar", Bookmark(URL)) as part:
             part.write(DATA)
-        assert who_notes() == []
+        assert names_of_threads("notes on") == []
 
     def test_is_cut_back_to_what_the_note_is_sure_of(self, tmp_path: Path) -> None:
         """Behind it a power cut may have left anything."""

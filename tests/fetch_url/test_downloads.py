@@ -75,7 +75,8 @@ class TestWhatIsAskedFor:
         ["ftp://127.0.0.1/x.tar", "file:///etc/passwd", "127.0.0.1/x.tar", "x.tar", "", "http:///x.tar", "http:x.tar",
          "data:text/plain,x", "http://127.0.0.1:99999/x.tar", "http://127.0.0.1:a/x.tar", "http://[::1/x.tar",
          "HTTPX://127.0.0.1/x.tar", "http://127.0.0.1/x y.tar", "http://127.0.0.1/x\n.tar", "http://127.0.0.1/\u00e9.tar",
-         "http://127.0.0.1/x.tar http://127.0.0.1/y.tar", "x.tar y.tar http://127.0.0.1/", "x.tar y.tar"],
+         f"http://{'a' * 64}.example/x.tar", "http://127.0.0.1/x.tar http://127.0.0.1/y.tar",
+         "x.tar y.tar http://127.0.0.1/", "x.tar y.tar"],
     )  # fmt: skip
     def test_what_is_no_url_of_a_server(self, fetching: Fetching, address: str) -> None:
         fetching.refused(address, kind=UsageError)

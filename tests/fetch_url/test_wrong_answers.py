@@ -99,6 +99,13 @@ class TestARangeThatIsNotTheOneAskedFor:
             assert web.starts == [None, 300_000]
         fetching.assert_whole()
 
+    def test_none_that_could_be_sent_because_the_file_is_shorter_now(self, fetching: Fetching, web: Web) -> None:
+        """Where nobody said how long it was, nothing else tells that the end is missing."""
+        headers = {"ETag": None, "Last-Modified": None}
+        web.next(Answer(framing=CHUNKED, stop=100_000, headers=headers), Answer(data=DATA[:50_000], headers=headers))
+        assert_said(fetching.refused(url(web)), VAL, *CHANGED, "it is shorter than what is here already")
+        fetching.assert_only_begun(DATA[:100_000])
+
 
 class TestLengths:
     @pytest.mark.parametrize("size", [1, 299_999, 300_001])
