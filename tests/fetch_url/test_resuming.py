@@ -7,6 +7,7 @@ import os
 import random
 import socket
 from contextlib import closing
+from typing import NoReturn
 from dataclasses import replace
 
 import pytest
@@ -132,13 +133,31 @@ class TestRetries:
         web.next(Answer(stop=0, end=STALL), Answer(stop=0, end=STALL))
         assert_said(fetching.refused(url(web), retries=1, timeout=0.1), VAL, "127.0.0.1", "0.1 s")
 
-    def test_a_server_that_is_not_there(self, fetching: Fetching) -> None:
+    def test_a_server_that_is_not_there(self, fetching: Fetching, monkeypatch: pytest.MonkeyPatch) -> None:
         with closing(socket.socket()) as taken:  # bound, but it does not listen
             taken.bind(("127.0.0.1", 0))
             address = f"http://127.0.0.1:{taken.getsockname()[1]}/{SECRET}/{VAL}?{SECRET}"
             words = fetching.refused(address, retries=2)
-        assert_said(words, VAL, "127.0.0.1", "nobody answers")
-        assert fetching.waits == [1, 2]
+            assert_said(words, VAL, "127.0.0.1", "nobody answers there, 3 times")
+            monkeypatch.setenv("http_proxy", address)
+            words = fetching.refused(f"http://example.org/{SECRET}/{VAL}", retries=1)
+            assert_said(words, VAL, "example.org", "nobody answers there, or at the proxy of the environment, 2 times")
+        assert fetching.waits == [1, 2, 1]
+
+    def test_a_host_that_nobody_knows(self, fetching: Fetching, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unknown(*_: object, **__: object) -> NoReturn:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        words = fetching.refused(f"http://nobody.invalid/{VAL}", retries=0)
+        assert_said(words, f"{VAL}: does not come: no connection: Name or service not known (from nobody.invalid)")
+
+    def test_a_proxy_that_lets_nothing_through(
+        self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{web.port}")  # which does not know CONNECT
+        words = fetching.refused(f"https://example.org/{SECRET}/{VAL}", retries=0)
+        assert_said(words, f"{VAL}: does not come: the proxy lets nothing through (from example.org)")
 
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
     def test_a_server_in_trouble_is_asked_again(self, fetching: Fetching, web: Web, status: int) -> None:
@@ -149,10 +168,21 @@ class TestRetries:
 
     @pytest.mark.parametrize(
         ("wanted", "waited"),
-        [("7", 7), ("0", 1), ("90", 90), ("-5", 1), ("soon", 1), ("", 1), ("1e3", 1), ("nan", 1), ("\u0663", 1)],
+        [
+            ("7", 7),
+            ("0", 1),
+            ("90", 90),
+            ("-5", 1),
+            ("soon", 1),
+            ("", 1),
+            ("1e3", 1),
+            ("nan", 1),
+            ("\xd9\xa3", 1),
+            ("\xb2", 1),
+        ],
     )
     def test_a_server_may_say_when(self, fetching: Fetching, web: Web, wanted: str, waited: int) -> None:
-        web.next(page(429, Retry_After=wanted.encode().decode("latin-1")))
+        web.next(page(429, Retry_After=wanted))
         fetching.get(url(web))
         assert fetching.waits == [waited]
 
