@@ -227,6 +227,12 @@ class TestSeveralFiles:
         assert_said(words, "none.tar", "404")
         assert VAL not in words
         assert fetching.names == [VAL, "third.tar"]
+        assert fetching.notes[-2:] == [
+            f"{VAL} is there; checksum: right.",
+            "third.tar is there; checksum: none is published.",
+        ]
+        fetching.refused(url(web), url(web, "none.tar"), retries=0)
+        assert fetching.notes[-1] == f"{VAL} is there; checksum: not compared."
 
     def test_all_that_fail_are_named_at_the_end(self, fetching: Fetching, web: Web, publish: Publish) -> None:
         publish(CHANGED_DATA)

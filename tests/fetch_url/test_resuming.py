@@ -7,8 +7,8 @@ import os
 import random
 import socket
 from contextlib import closing
-from typing import NoReturn
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 

@@ -144,6 +144,13 @@ class TestTheDisk:
         fetching.get(url(web))
         fetching.assert_whole()
 
+    @PUBLISHED
+    def test_what_is_complete_needs_none(self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        fetching.get(url(web))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Space(10**9, 0, 0))
+        fetching.get(url(web))
+        assert len(web.requests) == 1
+
     def test_all_files_must_find_room(
         self, fetching: Fetching, web: Web, publish: Publish, monkeypatch: pytest.MonkeyPatch
     ) -> None:
