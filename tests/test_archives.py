@@ -706,6 +706,19 @@ class TestDamage:
 
         assert [problem.member for problem in train(tmp_path).problems] == ["", f"{TENCH}/n01440764_2.JPEG"]
 
+    def test_nor_beside_a_class_tar_that_is_lost(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        tench, bucket = [("n01440764_1.JPEG", odd_picture())], [("n02909870_1.JPEG", odd_picture())]
+        write_train_archive(tmp_path / TRAIN, [("n01440764", tench), ("n02909870", bucket)])
+        lost = class_tars(tmp_path)[BUCKET].header
+        blank(tmp_path / TRAIN, lost, 512)
+        publish(monkeypatch, "train", tmp_path, md5="0" * 32)
+
+        assert [(problem.member, problem.offset) for problem in train(tmp_path).problems] == [
+            ("", None),
+            ("", lost),
+            ("", None),
+        ]
+
     def test_another_sound_archive_is_wrong_by_its_size_alone(self, folder: Path, tmp_path: Path) -> None:
         options = MiniatureOptions(wnids=("n01440764", "n02909870"), images_per_class=2, validation_per_class=1)
         other = write_miniature(tmp_path / "other", options).root
