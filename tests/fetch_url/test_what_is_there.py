@@ -12,14 +12,27 @@ from typing import NamedTuple
 
 import pytest
 
-from fetch_url.asking import CHANGED_DATA, DATA, MD5, OTHER, PUBLISHED, SECRET, VAL, Fetching, Publish, assert_said, url
+from fetch_url.asking import (
+    CHANGED_DATA,
+    DATA,
+    GZIP,
+    MD5,
+    OTHER,
+    PUBLISHED,
+    SECRET,
+    VAL,
+    Fetching,
+    Publish,
+    assert_said,
+    url,
+)
 from imagenet_prep.core import facts
 from imagenet_prep.core.facts import RIGHT
 from imagenet_prep.core.fetched import Fetched
 from imagenet_prep.errors import OtherBuildError, OutputError, UsageError
 from imagenet_prep.storage import documents, unfinished
 from imagenet_prep.storage.lock import held
-from web import Web, page
+from web import Web, page, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
@@ -55,6 +68,15 @@ class TestWhatIsThereAlready:
         assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 176_544, RIGHT),)
         assert web.starts == [123_456]
         fetching.assert_whole()
+
+    def test_also_of_a_compressed_file_whose_size_nobody_published(self, fetching: Fetching, publish: Publish) -> None:
+        name = "ILSVRC2012_devkit_t12.tar.gz"
+        publish(GZIP, name, role=facts.DEVKIT, sized=False)
+        fetching.folder.mkdir()
+        (fetching.folder / f"{name}.part").write_bytes(GZIP[:100_000])
+        with serving({f"{SECRET}/{name}": GZIP}) as web:
+            assert fetching.get(url(web, name)).files == (Fetched(name, len(GZIP), len(GZIP) - 100_000, RIGHT),)
+            assert web.starts == [100_000]
 
     @PUBLISHED
     def test_and_found_wrong_by_it(self, fetching: Fetching, web: Web) -> None:
