@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,29 +78,27 @@ def look(wanted: Wanted, paths: dict[int, Path], *, fresh: bool, watch: Watch) -
 
 def check(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> Pieces:
     """Hash the file at its place in ``paths``, and see whether it agrees with its torrent."""
-    done = 0
-
-    def read(size: int) -> None:
-        nonlocal done
-        done += size
-        watch(Progress("recheck", 0, 0, min(done, wanted.size), wanted.size, subject=wanted.final.name))
-
     with source_errors(paths[wanted.index]):
-        return wanted.torrent.check(wanted.index, paths, read)
+        return wanted.torrent.check(wanted.index, paths, _counting("recheck", wanted, watch))
 
 
 def compare(wanted: Wanted, path: Path, watch: Watch) -> str:
     """Compare ``path``, which is to be called as the archive, with its published checksum."""
     if not is_comparable(wanted.archive.role, wanted.final, path.stat().st_size):
         return UNPUBLISHED
+    return compare_checksum(wanted.archive.role, path, _counting("checksums", wanted, watch))
+
+
+def _counting(stage: str, wanted: Wanted, watch: Watch) -> Callable[[int], None]:
+    """Give what is called with the size of each piece that was read, and tells how far all of them are."""
     done = 0
 
     def read(size: int) -> None:
         nonlocal done
         done += size
-        watch(Progress("checksums", 0, 0, done, wanted.size, subject=wanted.final.name))
+        watch(Progress(stage, 0, 0, min(done, wanted.size), wanted.size, subject=wanted.final.name))
 
-    return compare_checksum(wanted.archive.role, path, read)
+    return read
 
 
 def not_the_published(wanted: Wanted, path: Path) -> SourceError:
