@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 from imagenet_prep.storage import tree
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+
+
+def pytest_configure() -> None:
+    """Tests interrupt themselves and others; where a shell runs them in the background, SIGINT begins as ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
