@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
@@ -245,9 +246,8 @@ def test_a_folder_under_the_name_is_in_the_way(tmp_path: Path, folder: Path, see
 
 def test_a_part_of_somebody_else_is_refused(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
     (folder / f"{BOXES}.part").write_bytes(b"theirs")
-    for fresh in (False, True):
-        with pytest.raises(SourceError, match=rf"{BOXES}.part: is not of this program") as caught:
-            fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder, fresh=fresh), Watcher())
+    with pytest.raises(SourceError, match=rf"{BOXES}.part: is not of this program") as caught:
+        fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
     assert caught.value.remedy == f"Move it away, or to {BOXES}, to have it repaired."
     assert (folder / f"{BOXES}.part").read_bytes() == b"theirs"
     assert names_in(folder) == [f"{BOXES}.part"]
@@ -260,12 +260,33 @@ def test_an_empty_part_is_nothing(tmp_path: Path, folder: Path, seeder: Seeder) 
     assert (folder / BOXES).read_bytes() == DATA
 
 
-def test_fresh_takes_away_what_was_begun(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
-    (folder / f"{BOXES}.part").write_bytes(DATA[: 9 * PIECE])
-    unfinished.save_bookmark(folder / BOXES, unfinished.Bookmark(by=unfinished.TORRENT, size=len(DATA)))
-    files = fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder, fresh=True), Watcher())
-    assert files[0].received == seeder.given == len(DATA)
-    assert (folder / BOXES).read_bytes() == DATA
+def test_where_no_piece_came_nothing_is_left(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
+    """A bookmark alone would make ours what somebody puts beside it later."""
+    with pytest.raises(SourceError, match="no peer was found"):
+        fetch_torrents(folder, options(tmp_path / "boxes.torrent", timeout=0.3), Watcher())
+    assert names_in(folder) == []
+
+
+def test_what_may_not_be_written_keeps_its_name(
+    tmp_path: Path, folder: Path, seeder: Seeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system is told to refuse what it would refuse to others than root."""
+
+    def refuse(path: Path, flags: int, *mode: int) -> int:
+        if path == folder / BOXES and flags & os.O_WRONLY:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return system_open(path, flags, *mode)
+
+    (folder / BOXES).write_bytes(DATA[:-1])
+    system_open = os.open
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(
+        SourceError, match="is damaged in 1 of 21 pieces, and cannot be written: Permission denied"
+    ) as caught:
+        fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
+    assert caught.value.remedy == "Make it writable, or move it away."
+    assert (folder / BOXES).read_bytes() == DATA[:-1]
+    assert names_in(folder) == [BOXES]
 
 
 def test_a_download_by_url_goes_on_by_torrent(

@@ -127,6 +127,21 @@ class TestWhatIsThereAlready:
         assert web.starts == [None]
         fetching.assert_whole()
 
+    @pytest.mark.parametrize("fresh", [False, True])
+    def test_a_note_on_other_bytes_makes_nothing_ours(self, fetching: Fetching, web: Web, fresh: bool) -> None:
+        """Somebody took our part away, and put another in its place."""
+        fetching.begin(web, 100_000)
+        (fetching.folder / f"{VAL}.part").write_bytes(CHANGED_DATA[:200_000])
+        assert_said(fetching.refused(url(web), fresh=fresh), f"{VAL}.part", "Move it away")
+        assert (web.requests, fetching.part()) == ([], CHANGED_DATA[:200_000])
+
+    @PUBLISHED
+    def test_nor_is_it_cut_where_the_note_ends(self, fetching: Fetching, web: Web) -> None:
+        fetching.begin(web, 100_000)
+        (fetching.folder / f"{VAL}.part").write_bytes(DATA[:99_000] + bytes(1_000) + DATA[100_000:200_000])
+        assert_said(fetching.refused(url(web)), "came whole, but damaged", "move it away")
+        assert web.starts == [200_000]
+
     def test_a_link_of_that_name_leads_nowhere_else(self, fetching: Fetching, web: Web, tmp_path: Path) -> None:
         """A part is a file of its own, or what is beside the folder would be written over."""
         fetching.folder.mkdir()
@@ -165,6 +180,26 @@ class TestTheDisk:
         monkeypatch.setattr(shutil, "disk_usage", lambda _: Space(10**9, 0, 150_000))
         fetching.get(url(web))
         fetching.assert_whole()
+
+    @PUBLISHED
+    def test_what_fresh_replaces_gives_its_place(
+        self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fetching.begin(web, 200_000)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Space(10**9, 0, 110_000))
+        fetching.get(url(web), fresh=True)
+        fetching.assert_whole()
+
+    @PUBLISHED
+    def test_holes_take_no_place(self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A torrent writes its pieces where they belong: a part of full length may have nearly nothing on the disk."""
+        fetching.folder.mkdir()
+        with (fetching.folder / f"{VAL}.part").open("wb") as file:
+            file.truncate(300_000)
+        unfinished.save_bookmark(fetching.folder / VAL, unfinished.Bookmark(unfinished.TORRENT, 300_000))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Space(10**9, 0, 250_000))
+        fetching.refused(url(web), fresh=True, kind=OutputError)
+        assert web.requests == []
 
     @PUBLISHED
     def test_what_is_complete_needs_none(self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ from imagenet_prep.errors import SourceError, UsageError
 
 _BOTH = "both"  # what --torrent without a value means
 _FILE = click.Path(path_type=Path)  # that it exists is looked at later: a header in its place must not be shown
-_OF_URLS = ("cookies", "headers", "retries")
+_OF_URLS = ("cookies", "headers", "retries", "fresh")
 _OF_TORRENTS = ("accept_terms", "upload_rate", "peers", "no_discovery", "seed")
-_OF_BOTH = ("rate", "timeout", "fresh")
+_OF_BOTH = ("rate", "timeout")
 _GO_WITH = {"--url": _OF_URLS + _OF_BOTH, "--torrent": _OF_TORRENTS + _OF_BOTH, "--check": ("jobs",)}
 
 
@@ -48,7 +48,7 @@ _GO_WITH = {"--url": _OF_URLS + _OF_BOTH, "--torrent": _OF_TORRENTS + _OF_BOTH, 
 @click.option(
     "--check", is_flag=True, help="Compare sizes and checksums of the archives in DIR, and find what is damaged."
 )
-@click.option("--fresh", is_flag=True, help="Begin these files anew, in place of what was begun.")
+@click.option("--fresh", is_flag=True, help="With --url: begin these files anew, in place of what was begun.")
 @click.option(
     "--max-rate", "rate", metavar="RATE", callback=rate, help="Download at most so many bytes a second: 500kB, 20MB."
 )
@@ -128,7 +128,7 @@ def _way(context: click.Context, urls: tuple[str | Path, ...], torrents: tuple[s
 
 def _url_options(urls: tuple[str, ...], files: tuple[Path, ...], options: dict[str, object]) -> UrlOptions:
     timeout = TIMEOUT if options["timeout"] is None else options["timeout"]
-    chosen = {name: options[name] for name in (*_OF_URLS, "rate", "fresh")}
+    chosen = {name: options[name] for name in (*_OF_URLS, "rate")}
     return UrlOptions(urls=urls, url_files=files, timeout=timeout, **chosen)  # type: ignore[arg-type]  # click has looked
 
 
@@ -136,7 +136,7 @@ def _torrent_options(torrents: tuple[str, ...], options: dict[str, object]) -> T
     from imagenet_prep.steps.fetching.swarm import check_torrents
 
     named = tuple(dict.fromkeys(each for torrent in torrents for each in _meant(torrent)))
-    chosen = {name: options[name] for name in ("upload_rate", "peers", "seed", "rate", "fresh")}
+    chosen = {name: options[name] for name in ("upload_rate", "peers", "seed", "rate")}
     asked = TorrentOptions(
         torrents=named,
         accept_terms=bool(options["accept_terms"]),

@@ -51,7 +51,6 @@ class TorrentOptions:
     discovery: bool = True
     seed: bool = False
     timeout: float = 0
-    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from imagenet_prep.storage.running_digest import running_digest
 from imagenet_prep.storage.temporary import output_errors
 from imagenet_prep.storage.unfinished import (
     Bookmark,
+    bytes_on_disk,
     forget_bookmark,
     remove_unfinished,
     save_bookmark,
@@ -94,6 +95,12 @@ class Partial:
     def size(self) -> int | None:
         """The size of the whole file in bytes, None as long as nobody said it."""
         return self.bookmark.size
+
+    @property
+    def occupied(self) -> int:
+        """Bytes that the file has on the disk, also those that will be written over. Raises OutputError."""
+        with output_errors(self._path, "read"):
+            return bytes_on_disk(self._path)
 
     def identify(self, size: int | None, etag: str, modified: str) -> None:
         """Note of which file of the server these bytes are, before the first of them is written."""

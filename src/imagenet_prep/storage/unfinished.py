@@ -1,7 +1,8 @@
 """What was begun and is not all there: ``NAME.part``, and beside it ``NAME.part.json``, which says how far it is.
 
 The bookmark lets a fetch go on after a kill: which bytes are on the disk for certain, of which file of the server they
-are, and the state of the checksum there. It holds no URL and no credential. A part without a bookmark is not ours.
+are, and the state of the checksum there. It holds no URL and no credential. A part without a bookmark is not ours, and
+neither is one that does not have, where the bookmark ends, the bytes that the bookmark was made of.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import xxhash
+
 from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.publish import publish_bytes
 from imagenet_prep.storage.temporary import output_errors
@@ -19,6 +22,7 @@ URL = "url"
 TORRENT = "torrent"
 BOOKMARK_VERSION = 1
 _SECTOR = 512  # bytes: what ``st_blocks`` counts, whatever the file system's blocks are
+_SEAM_BYTES = 4096  # before the place where a fetch goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +65,36 @@ def bookmark_path(final: Path) -> Path:
 
 
 def save_bookmark(final: Path, bookmark: Bookmark) -> None:
-    """Write the bookmark durably. Raises OutputError."""
-    publish_bytes(bookmark_path(final), seal({"version": BOOKMARK_VERSION, **asdict(bookmark)}))
+    """Write the bookmark durably, when the bytes that it is about are on the disk. Raises OutputError."""
+    with output_errors(unfinished_path(final), "read"):
+        seam = _seam(unfinished_path(final), bookmark.received)
+    publish_bytes(bookmark_path(final), seal({"version": BOOKMARK_VERSION, "seam": seam, **asdict(bookmark)}))
 
 
 def load_bookmark(final: Path) -> Bookmark | None:
-    """Read the bookmark; None without a part, or if the bookmark is missing, damaged, or of another version."""
+    """Read the bookmark; None without a part, or if it is missing, damaged, of another version, or about another part:
+    one that somebody has put in place of ours.
+    """
+    part = unfinished_path(final)
     try:
-        if not bookmark_path(final).is_file():  # to open a pipe would wait for ever
+        if not (bookmark_path(final).is_file() and part.is_file()):  # to open a pipe would wait for ever
             return None
         document = unseal(bookmark_path(final).read_bytes())
-        if document.pop("version") != BOOKMARK_VERSION or not unfinished_path(final).exists():
-            return None
-        return Bookmark(**document)
+        version, seam = document.pop("version"), document.pop("seam")
+        bookmark = Bookmark(**document)
+        return bookmark if (version, seam) == (BOOKMARK_VERSION, _seam(part, bookmark.received)) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _seam(part: Path, received: int) -> str:
+    """Give the digest of the last of the first ``received`` bytes. Raises OSError."""
+    last = b""
+    if received:
+        with part.open("rb") as file:
+            file.seek(max(0, received - _SEAM_BYTES))
+            last = file.read(min(received, _SEAM_BYTES))
+    return str(xxhash.xxh3_128_hexdigest(last))
 
 
 def forget_bookmark(final: Path) -> None:

@@ -113,7 +113,7 @@ class Download:
         if size is None and not checksum_of(self.address.name)[1]:
             text = "the server does not say how long it is, so it would not be noticed if the end is missing"
             self.watch(Note(f"{self.address}: {text}."))
-        check_space(self.final.parent, size or 0, remedy="Free some space, or choose another folder.")
+        check_space(self.final.parent, (size or 0) - part.occupied, remedy="Free some space, or choose another folder.")
         part.identify(size, answer.etag, answer.modified)
 
     def _compare(self, answer: Answer, part: Partial) -> None:

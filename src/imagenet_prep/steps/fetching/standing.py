@@ -47,15 +47,14 @@ class Standing:
     there: int = 0
 
 
-def look(wanted: Wanted, paths: dict[int, Path], *, fresh: bool, watch: Watch) -> Standing:
+def look(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> Standing:
     """Say how a file stands. ``paths`` are the files of its torrent that have final names, by index. Raises SourceError
-    for what is in the way. With ``fresh``, a part of ours is not.
+    for what is in the way.
     """
     final, part = wanted.final, unfinished_path(wanted.final)
-    bookmark = load_bookmark(final)
-    begun = os.path.lexists(part) and not (fresh and bookmark and not bookmark.adopted)
+    begun = os.path.lexists(part)
     if not os.path.lexists(final):
-        return Standing(wanted, there=_look_at_part(wanted, part, fresh=fresh) if begun else 0)
+        return Standing(wanted, there=_look_at_part(wanted, part) if begun else 0)
     with source_errors(final):
         if not stat.S_ISREG(final.stat().st_mode):
             raise in_the_way(final, "is not a file", "Move it away.")
@@ -73,6 +72,7 @@ def look(wanted: Wanted, paths: dict[int, Path], *, fresh: bool, watch: Watch) -
         raise in_the_way(final, f"{damage}, and is a link", "Repair the file that it leads to, in its own folder.")
     if begun:
         raise in_the_way(final, f"{damage}, and {part.name} is there too", "Move one of the two away.")
+    _try_to_write(final, f"{damage}, and ")
     return Standing(wanted, damage=damage, there=there)
 
 
@@ -110,16 +110,16 @@ def not_the_published(wanted: Wanted, path: Path) -> SourceError:
     )
 
 
-def make_ready(standing: Standing, *, fresh: bool, watch: Watch) -> None:
-    """Make what is there a part that pieces can be written into. Raises OutputError."""
+def make_ready(standing: Standing, watch: Watch) -> None:
+    """Make what is there, or nothing, a part that pieces can be written into. Raises OutputError."""
     final, part = standing.wanted.final, unfinished_path(standing.wanted.final)
     before = load_bookmark(final)
-    if fresh and before:
-        remove_unfinished(final)
-        before = None
     adopted = bool(standing.damage) or (before is not None and before.adopted)
-    # The bookmark first: a part without one would be nobody's after a kill. It replaces that of a download by URL,
-    # whose bytes came in order: behind the first piece of a torrent, that would trust bytes it never saw.
+    if not standing.damage:
+        with output_errors(part):
+            part.touch()  # never a bookmark alone: it would make ours what somebody puts there later
+    # The bookmark before any piece: a part without one would be nobody's after a kill. It replaces that of a download
+    # by URL, whose bytes came in order: behind the first piece of a torrent, that would trust bytes it never saw.
     save_bookmark(final, Bookmark(by=TORRENT, size=standing.wanted.size, adopted=adopted))
     if standing.damage:
         watch(Note(f"{final.name} {standing.damage}; until it is right it is called {part.name}."))
@@ -131,7 +131,25 @@ def make_ready(standing: Standing, *, fresh: bool, watch: Watch) -> None:
             os.truncate(part, standing.wanted.size)
 
 
-def _look_at_part(wanted: Wanted, part: Path, *, fresh: bool) -> int:
+def tidy(wanted: Wanted) -> None:
+    """Take away what `make_ready` has made if no piece came. Raises OutputError."""
+    part = unfinished_path(wanted.final)
+    with output_errors(part, "read"):
+        empty = part.is_file() and part.stat().st_size == 0
+    if empty:
+        remove_unfinished(wanted.final)
+
+
+def _try_to_write(path: Path, how: str = "") -> None:
+    """Raise SourceError if a file cannot be written into: now, and not when it has already lost its name."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+    except OSError as error:
+        why = f"{how}cannot be written: {error.strerror}"
+        raise in_the_way(path, why, "Make it writable, or move it away.") from error
+
+
+def _look_at_part(wanted: Wanted, part: Path) -> int:
     if not stat.S_ISREG(part.lstat().st_mode):
         raise in_the_way(part, "is not a file", "Move it away.")
     bookmark = load_bookmark(wanted.final)
@@ -140,11 +158,10 @@ def _look_at_part(wanted: Wanted, part: Path, *, fresh: bool) -> int:
             return 0
         remedy = f"Move it away, or to {wanted.final.name}, to have it repaired."
         raise in_the_way(part, "is not of this program", remedy)
-    if fresh:
-        raise in_the_way(part, "was not begun by this program, which does not take it away", "Move it away.")
     if bookmark.size not in (None, wanted.size):
         why = f"was begun of a file of {bookmark.size:,} bytes, and the torrent's has {wanted.size:,}"
-        raise in_the_way(part, why, "Go on with what it was begun with, or begin anew with --fresh.")
+        raise in_the_way(part, why, "Go on with what it was begun with, or move it away.")
+    _try_to_write(part)
     return bytes_on_disk(part)
 
 

@@ -12,7 +12,7 @@ from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.remote.swarm import Swarm, Transfer, leftover
 from imagenet_prep.remote.torrent import Torrent, open_torrent
-from imagenet_prep.steps.fetching.standing import Standing, check, compare, look, make_ready, not_the_published
+from imagenet_prep.steps.fetching.standing import Standing, check, compare, look, make_ready, not_the_published, tidy
 from imagenet_prep.steps.fetching.wanted import Wanted, choose
 from imagenet_prep.storage.publish import sync_folder
 from imagenet_prep.storage.space import check_space
@@ -52,14 +52,19 @@ def fetch_torrents(folder: Path, options: TorrentOptions, watch: Watch) -> tuple
     torrents = check_torrents(options)
     if not _is_utf8(folder.absolute()):
         raise UsageError(f"libtorrent cannot write into {printable(str(folder))}: its name is not UTF-8.")
-    with Swarm(options, watch) as swarm, output_errors(folder):  # libtorrent names no file
-        swarm.learn(torrents)
-        jobs = _stand(torrents, folder, options, watch)
-        if any(job.missing() for job in jobs):
-            _start(jobs, folder, swarm, options, watch)
-            _run(jobs, folder, swarm, watch)
-        if options.seed:
-            _seed(jobs, folder, swarm, watch)
+    jobs: list[_Job] = []
+    try:
+        with Swarm(options, watch) as swarm, output_errors(folder):  # libtorrent names no file
+            swarm.learn(torrents)
+            jobs = _stand(torrents, folder, watch)
+            if any(job.missing() for job in jobs):
+                _start(jobs, folder, swarm, watch)
+                _run(jobs, folder, swarm, watch)
+            if options.seed:
+                _seed(jobs, folder, swarm, watch)
+    finally:  # when libtorrent writes no more
+        for wanted in [each for job in jobs for each in job.missing()]:
+            tidy(wanted)
     return tuple(file for job in jobs for file in job.fetched)
 
 
@@ -72,24 +77,24 @@ def check_torrents(options: TorrentOptions) -> list[Torrent]:
     return list({each.info_hash: each for each in map(open_torrent, options.torrents)}.values())
 
 
-def _stand(torrents: list[Torrent], folder: Path, options: TorrentOptions, watch: Watch) -> list[_Job]:
+def _stand(torrents: list[Torrent], folder: Path, watch: Watch) -> list[_Job]:
     """Look at everything that is there, before anything is changed."""
     wanted = choose(torrents, folder, watch)
     jobs = []
     for torrent in torrents:
         mine = [each for each in wanted if each.torrent is torrent]
         paths = {each.index: each.final for each in mine if each.final.is_file()}
-        standings = [look(each, paths, fresh=options.fresh, watch=watch) for each in mine]
+        standings = [look(each, paths, watch) for each in mine]
         jobs.append(_Job(torrent, standings, fetched=[each.right for each in standings if each.right]))
     return jobs
 
 
-def _start(jobs: list[_Job], folder: Path, swarm: Swarm, options: TorrentOptions, watch: Watch) -> None:
+def _start(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
     todo = [each for job in jobs for each in job.standings if each.right is None]
     needed = sum(max(0, each.wanted.size - each.there) for each in todo)
     check_space(folder, needed, remedy="Free some space, or choose another folder.")
     for each in todo:
-        make_ready(each, fresh=options.fresh, watch=watch)
+        make_ready(each, watch)
     for job in jobs:
         if names := {each.index: unfinished_path(each.final).name for each in job.missing()}:
             job.transfer = swarm.fetch(job.torrent, folder, names)
