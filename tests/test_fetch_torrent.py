@@ -204,6 +204,37 @@ def test_a_file_that_is_right_is_not_touched_and_nobody_is_asked(
     )
 
 
+def test_of_a_known_torrent_whose_archive_is_right_no_swarm_is_asked(
+    folder: Path, two_classes: Miniature, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no peer at all here, and nothing that says what the torrent holds."""
+    data = (two_classes.root / VALIDATION).read_bytes()
+    as_published(monkeypatch, VALIDATION, data)
+    (folder / VALIDATION).write_bytes(data)
+    watch = Watcher()
+    files = fetch_torrents(folder, options("validation", timeout=0.3), watch)
+    assert files == (Fetched(VALIDATION, len(data), 0, "right"),)
+    assert watch.notes == []
+    with pytest.raises(SourceError, match="no peer was found"):
+        fetch_torrents(folder, options("train", torrents=("validation", "train"), timeout=0.3), watch)
+    assert watch.notes == ["Asking the swarm what the torrent train holds."]
+
+
+def test_and_one_that_is_wrong_is_read_once_for_that(
+    tmp_path: Path, folder: Path, two_classes: Miniature, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = (two_classes.root / VALIDATION).read_bytes()
+    torrent = torrent_of({VALIDATION: data})
+    as_published(monkeypatch, VALIDATION, data)
+    (folder / VALIDATION).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    watch = Watcher()
+    with Seeder(torrent, {VALIDATION: data}, tmp_path / "seeder") as peer:
+        publish(monkeypatch, VALIDATION, info_hash=peer.info_hash)
+        files = fetch_torrents(folder, options("validation", peer), watch)
+    assert files == (Fetched(VALIDATION, len(data), len(data) % PIECE or PIECE, "right"),)
+    assert watch.progress("checksums").count((len(data), len(data))) == 2  # before, and at the end
+
+
 def test_the_published_checksum_outweighs_the_torrent(
     tmp_path: Path, folder: Path, seeder: Seeder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,12 +56,15 @@ class Pieces:
 
 
 class Torrent:
-    """One torrent. ``label`` is what messages call it; ``parameters`` are libtorrent's, with which it joins a swarm.
+    """One torrent. ``label`` is what messages call it; ``parameters`` are libtorrent's, with which it joins a swarm;
+    ``role`` is that of the official archive that it is known to be of, "" for any other torrent.
+
     A magnet link says nothing of the files: until ``learn`` was called, ``members`` and ``check`` have nothing to say.
     """
 
-    def __init__(self, label: str, parameters: Any) -> None:
+    def __init__(self, label: str, parameters: Any, role: str = "") -> None:
         self.label = printable(label)
+        self.role = role
         self.parameters = parameters
         self.info: Any = None
         if parameters.ti is not None:
@@ -142,10 +145,10 @@ def open_torrent(text: str) -> Torrent:
 
     Raises UsageError for what is none of these, SourceError for a torrent of version 2.
     """
-    known = OFFICIAL_BY_ROLE[text].info_hash if text in _KNOWN else None
-    digits = known or text.lower()
+    role = text if text in _KNOWN else ""
+    digits = (role and OFFICIAL_BY_ROLE[role].info_hash) or text.lower()
     if re.fullmatch(r"[0-9a-f]{40}", digits):
-        return Torrent(f"the torrent {text}", _magnet(f"magnet:?xt=urn:btih:{digits}&tr={TRACKER}"))
+        return Torrent(f"the torrent {text}", _magnet(f"magnet:?xt=urn:btih:{digits}&tr={TRACKER}"), role)
     if text[:7].lower() == "magnet:":
         parameters = _magnet(text)
         return Torrent(f"the torrent {parameters.info_hashes.v1}", parameters)

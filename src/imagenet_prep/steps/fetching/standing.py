@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagenet_prep.core.facts import RIGHT, UNPUBLISHED
+from imagenet_prep.core.facts import RIGHT, UNPUBLISHED, OfficialArchive
 from imagenet_prep.core.fetched import Fetched
 from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.errors import Problem, SourceError
@@ -47,21 +47,21 @@ class Standing:
     there: int = 0
 
 
-def look(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> Standing:
-    """Say how a file stands. ``paths`` are the files of its torrent that have final names, by index. Raises SourceError
-    for what is in the way.
+def look(wanted: Wanted, paths: dict[int, Path], watch: Watch, verdict: str = "") -> Standing:
+    """Say how a file stands. ``paths`` are the files of its torrent that have final names, by index; ``verdict`` is
+    what `compare` has said of this one. Raises SourceError for what is in the way.
     """
     final, part = wanted.final, unfinished_path(wanted.final)
     begun = os.path.lexists(part)
     if not os.path.lexists(final):
         return Standing(wanted, there=_look_at_part(wanted, part) if begun else 0)
     with source_errors(final):
-        if not stat.S_ISREG(final.stat().st_mode):
+        status = final.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise in_the_way(final, "is not a file", "Move it away.")
         there = bytes_on_disk(final)
-    standing = Standing(wanted, _verdict(wanted, watch), there=there)
-    if standing.right:
-        return standing
+    if (verdict or compare(wanted.archive, final, watch)) == RIGHT:
+        return Standing(wanted, Fetched(final.name, status.st_size, 0, RIGHT), there=there)
     pieces = check(wanted, paths, watch)
     damage = _damage(wanted, pieces)
     if not damage:
@@ -79,24 +79,28 @@ def look(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> Standing:
 def check(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> Pieces:
     """Hash the file at its place in ``paths``, and see whether it agrees with its torrent."""
     with source_errors(paths[wanted.index]):
-        return wanted.torrent.check(wanted.index, paths, _counting("recheck", wanted, watch))
+        counting = _counting("recheck", wanted.final.name, wanted.size, watch)
+        return wanted.torrent.check(wanted.index, paths, counting)
 
 
-def compare(wanted: Wanted, path: Path, watch: Watch) -> str:
-    """Compare ``path``, which is to be called as the archive, with its published checksum."""
-    if not is_comparable(wanted.archive.role, wanted.final, path.stat().st_size):
-        return UNPUBLISHED
-    return compare_checksum(wanted.archive.role, path, _counting("checksums", wanted, watch))
+def compare(archive: OfficialArchive, final: Path, watch: Watch, path: Path | None = None) -> str:
+    """Compare ``final``, or ``path`` that is to be called so, with the published checksum of the archive."""
+    path = path or final
+    with source_errors(path):
+        size = path.stat().st_size
+        if not is_comparable(archive.role, final, size):
+            return UNPUBLISHED
+        return compare_checksum(archive.role, path, _counting("checksums", final.name, size, watch))
 
 
-def _counting(stage: str, wanted: Wanted, watch: Watch) -> Callable[[int], None]:
+def _counting(stage: str, name: str, size: int, watch: Watch) -> Callable[[int], None]:
     """Give what is called with the size of each piece that was read, and tells how far all of them are."""
     done = 0
 
-    def read(size: int) -> None:
+    def read(more: int) -> None:
         nonlocal done
-        done += size
-        watch(Progress(stage, 0, 0, min(done, wanted.size), wanted.size, subject=wanted.final.name))
+        done += more
+        watch(Progress(stage, 0, 0, min(done, size), size, subject=name))
 
     return read
 
@@ -163,15 +167,6 @@ def _look_at_part(wanted: Wanted, part: Path) -> int:
         raise in_the_way(part, why, "Go on with what it was begun with, or move it away.")
     _try_to_write(part)
     return bytes_on_disk(part)
-
-
-def _verdict(wanted: Wanted, watch: Watch) -> Fetched | None:
-    """Give a file whose checksum is the published one."""
-    with source_errors(wanted.final):
-        right = compare(wanted, wanted.final, watch) == RIGHT
-    if not right:
-        return None
-    return Fetched(wanted.final.name, wanted.final.stat().st_size, 0, RIGHT)
 
 
 def _agreed(wanted: Wanted, pieces: Pieces, watch: Watch) -> Fetched:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imagenet_prep.core.facts import RIGHT, WRONG
+from imagenet_prep.core.facts import OFFICIAL_BY_ROLE, RIGHT, WRONG
 from imagenet_prep.core.fetched import Fetched, TorrentOptions
 from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
@@ -52,11 +53,14 @@ def fetch_torrents(folder: Path, options: TorrentOptions, watch: Watch) -> tuple
     torrents = check_torrents(options)
     if not _is_utf8(folder.absolute()):
         raise UsageError(f"libtorrent cannot write into {printable(str(folder))}: its name is not UTF-8.")
+    verdicts = _compare_known(torrents, folder, watch)
+    settled = [] if options.seed else [final for final, verdict in verdicts.items() if verdict == RIGHT]
+    torrents = [each for each in torrents if _known_final(each, folder) not in settled]
     jobs: list[_Job] = []
     try:
         with Swarm(options, watch) as swarm, output_errors(folder):  # libtorrent names no file
             swarm.learn(torrents)
-            jobs = _stand(torrents, folder, watch)
+            jobs = _stand(torrents, folder, verdicts, watch)
             if any(job.missing() for job in jobs):
                 _start(jobs, folder, swarm, watch)
                 _run(jobs, folder, swarm, watch)
@@ -65,7 +69,8 @@ def fetch_torrents(folder: Path, options: TorrentOptions, watch: Watch) -> tuple
     finally:  # when libtorrent writes no more
         for wanted in [each for job in jobs for each in job.missing()]:
             tidy(wanted)
-    return tuple(file for job in jobs for file in job.fetched)
+    there = [Fetched(final.name, final.stat().st_size, 0, RIGHT) for final in settled]
+    return (*there, *(file for job in jobs for file in job.fetched))
 
 
 def check_torrents(options: TorrentOptions) -> list[Torrent]:
@@ -77,14 +82,29 @@ def check_torrents(options: TorrentOptions) -> list[Torrent]:
     return list({each.info_hash: each for each in map(open_torrent, options.torrents)}.values())
 
 
-def _stand(torrents: list[Torrent], folder: Path, watch: Watch) -> list[_Job]:
+def _compare_known(torrents: list[Torrent], folder: Path, watch: Watch) -> dict[Path, str]:
+    """Compare the archives of known torrents that are there: where all are right, no swarm need be asked what those
+    torrents hold.
+    """
+    return {
+        final: compare(OFFICIAL_BY_ROLE[torrent.role], final, watch)
+        for torrent in torrents
+        if (final := _known_final(torrent, folder)) and final.is_file()
+    }
+
+
+def _known_final(torrent: Torrent, folder: Path) -> Path | None:
+    return folder / OFFICIAL_BY_ROLE[torrent.role].names[0] if torrent.role else None
+
+
+def _stand(torrents: list[Torrent], folder: Path, verdicts: Mapping[Path, str], watch: Watch) -> list[_Job]:
     """Look at everything that is there, before anything is changed."""
     wanted = choose(torrents, folder, watch)
     jobs = []
     for torrent in torrents:
         mine = [each for each in wanted if each.torrent is torrent]
         paths = {each.index: each.final for each in mine if each.final.is_file()}
-        standings = [look(each, paths, watch) for each in mine]
+        standings = [look(each, paths, watch, verdicts.get(each.final, "")) for each in mine]
         jobs.append(_Job(torrent, standings, fetched=[each.right for each in standings if each.right]))
     return jobs
 
@@ -164,7 +184,7 @@ def _prove(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
     part = unfinished_path(wanted.final)
     with output_errors(part), part.open("rb+") as file:
         os.fsync(file.fileno())
-    verdict = compare(wanted, part, watch)
+    verdict = compare(wanted.archive, wanted.final, watch, part)
     if verdict != RIGHT:
         pieces = check(wanted, paths, watch)
         if pieces.damaged or part.stat().st_size != wanted.size:
