@@ -383,11 +383,22 @@ class TestWhatWasBegun:
 
         quick, first = archives(folder)[0], train(folder)
 
-        came = Problem(f"{TRAIN}.part", "came whole, but its checksum is wrong, or was not compared yet")
-        assert (quick.size, quick.problems) == (None, (came,))
+        assert (quick.size, quick.came_whole, quick.checksum, quick.problems) == (None, True, "", ())
+        assert first.problems[0] == Problem(f"{TRAIN}.part", "does not have the published checksum")
         assert (first.checksum, first.clean, first.containers) == ("wrong", 2, 3)
         assert [problem.archive for problem in first.problems] == [f"{TRAIN}.part"] * 2
         assert first.problems[1].offset == place.data
+
+    def test_or_if_it_is_right_it_is_called_so(self, folder: Path) -> None:
+        """A kill may come between the last byte and the checksum; or another program has begun it."""
+        (folder / TRAIN).rename(folder / f"{TRAIN}.part")
+        seen: list[object] = []
+
+        first = archives(folder, full=True, jobs=1, watch=seen.append)[0]
+
+        assert (first.size, first.came_whole, first.checksum, first.problems) == (None, True, "right", ())
+        sizes = [(folder / name).stat().st_size for name in (f"{TRAIN}.part", VALIDATION, DEVKIT)]
+        assert seen[-1] == Progress("checksums", 0, 0, sum(sizes), sum(sizes))
 
 
 class TestInFull:
@@ -420,8 +431,7 @@ class TestInFull:
 
     def test_what_is_wrong_at_a_glance_is_wrong_without_being_read(self, folder: Path) -> None:
         html_instead(folder / DEVKIT)
-        with (folder / VALIDATION).open("ab") as file:
-            file.write(b"x")
+        os.truncate(folder / VALIDATION, (folder / VALIDATION).stat().st_size - 1)
         seen: list[Progress | Note] = []
 
         archives(folder, full=True, jobs=1, watch=seen.append)
@@ -470,6 +480,51 @@ class TestInFull:
         )
 
         subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+class TestWhatIsTooLong:
+    @pytest.fixture
+    def longer(self, folder: Path) -> int:
+        """The train archive with 700 bytes behind its end; gives its published size."""
+        size = (folder / TRAIN).stat().st_size
+        with (folder / TRAIN).open("ab") as file:
+            file.write(b"x" * 700)
+        return size
+
+    def test_is_told_how_to_become_right_if_its_beginning_is(self, folder: Path, longer: int) -> None:
+        first = train(folder)
+
+        cut = f"truncate -s {longer} {folder / TRAIN}"
+        reason = f"its first {longer:,} bytes are the published file, and no more; this cuts the rest off: {cut}"
+        assert (first.checksum, first.problems) == ("not the published file", (Problem(TRAIN, reason),))
+        subprocess.run(cut.split(), check=True)
+        assert train(folder).checksum == "right"
+
+    @pytest.mark.usefixtures("longer")
+    def test_is_searched_if_that_is_damaged(self, folder: Path) -> None:
+        place = next(iter(images(folder, BUCKET).values()))
+        blank(folder / TRAIN, place.data, 600)
+
+        first = train(folder)
+
+        assert (first.checksum, first.clean) == ("wrong", 2)
+        assert "something was written behind its end" in first.problems[0].reason
+        assert place.data in [problem.offset for problem in first.problems]
+
+
+class TestWhatMayNotBeRead:
+    def test_is_not_called_wrong(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The system is asked for somebody else than root, who may read everything."""
+        monkeypatch.setattr(os, "access", lambda path, _: path != folder / TRAIN)
+        monkeypatch.setattr(
+            "imagenet_prep.steps.archives.disguise_at",
+            lambda path, **_: "cannot be read: Permission denied" if path == folder / TRAIN else "",
+        )
+
+        first = train(folder)
+
+        assert (first.unreadable, first.disguised, first.checksum) == (True, False, "")
+        assert first.problems == (Problem(TRAIN, "cannot be read: Permission denied"),)
 
 
 class TestDamage:

@@ -124,6 +124,23 @@ class TestWhatComesNext:
             "\nNext: get ILSVRC2012_img_train.tar; the command that began it goes on."
         )
 
+    def test_with_one_that_came_whole_is_to_compare_it_and_then_to_name_it(self) -> None:
+        whole = there(VALIDATION, size=None, unfinished=6_744_924_160)
+        assert ways.compared(with_states(train=there(TRAIN), validation=whole), Path("a")).endswith(
+            "\nNext: imagenet-prep fetch a --check   (compares ILSVRC2012_img_val.tar.part, which came whole)"
+        )
+        states = with_states(train=there(TRAIN), validation=replace(whole, checksum="right"))
+        assert ways.compared(states, Path("a")).endswith(
+            "\nNext: mv -n a/ILSVRC2012_img_val.tar.part a/ILSVRC2012_img_val.tar   (it came whole, and is right)"
+        )
+        assert "  came whole, but has not been compared\n" in ways.offered(with_states(validation=whole), Path("a"))
+
+    def test_with_one_that_may_not_be_read_is_to_make_it_readable(self) -> None:
+        locked = there(TRAIN, unreadable=True, problems=(Problem("ILSVRC2012_img_train.tar", "cannot be read"),))
+        said = ways.compared(with_states(train=locked), Path("a"))
+        assert "  right  not compared\n" in said
+        assert said.endswith("\nNext: chmod u+r a/ILSVRC2012_img_train.tar   (you may not read it)")
+
     def test_with_nothing_is_to_get_them(self) -> None:
         assert ways.compared(ABSENT, Path("a")).endswith(
             "\nNext: get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar: `imagenet-prep fetch a` says how."

@@ -275,11 +275,29 @@ def test_a_folder_under_the_name_is_in_the_way(tmp_path: Path, folder: Path, see
 # ——— Parts ———
 
 
-def test_a_part_of_somebody_else_is_refused(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
+def test_a_part_of_another_program_is_taken_up(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
+    (folder / f"{BOXES}.part").write_bytes(DATA[: 9 * PIECE + 3])
+    files = fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
+    assert files[0].received == seeder.given == 11 * PIECE + 777
+    assert (folder / BOXES).read_bytes() == DATA
+    assert names_in(folder) == [BOXES]
+
+
+def test_and_stays_theirs_until_it_is_complete(tmp_path: Path, folder: Path) -> None:
+    """For --fresh, which takes away only what is ours."""
+    (tmp_path / "boxes.torrent").write_bytes(torrent_of({BOXES: DATA}))
+    (folder / f"{BOXES}.part").write_bytes(DATA[: 9 * PIECE])
+    for _ in range(2):
+        with pytest.raises(SourceError, match="no peer was found"):
+            fetch_torrents(folder, options(tmp_path / "boxes.torrent", timeout=0.3), Watcher())
+        bookmark = unfinished.load_bookmark(folder / BOXES)
+        assert bookmark == unfinished.Bookmark(by="torrent", size=len(DATA), adopted=True)
+
+
+def test_a_part_of_another_file_is_refused(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
     (folder / f"{BOXES}.part").write_bytes(b"theirs")
-    with pytest.raises(SourceError, match=rf"{BOXES}.part: is not of this program") as caught:
+    with pytest.raises(SourceError, match=rf"{BOXES}.part: has not one piece of the torrent's: it is another file"):
         fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
-    assert caught.value.remedy == f"Move it away, or to {BOXES}, to have it repaired."
     assert (folder / f"{BOXES}.part").read_bytes() == b"theirs"
     assert names_in(folder) == [f"{BOXES}.part"]
 

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imagenet_prep.cli import show
-from imagenet_prep.core.facts import DEVKIT, TRAIN, TRAIN_BOXES, UNLABELLED, UNPUBLISHED, VALIDATION, VALIDATION_BOXES
+from imagenet_prep.core.facts import (
+    DEVKIT,
+    RIGHT,
+    TRAIN,
+    TRAIN_BOXES,
+    UNLABELLED,
+    UNPUBLISHED,
+    VALIDATION,
+    VALIDATION_BOXES,
+)
 from imagenet_prep.core.fetched import ArchiveState, FetchReport
 from imagenet_prep.errors import printable
 
@@ -76,6 +85,8 @@ def _here(state: ArchiveState) -> str:
     if state.problems:
         return "something is wrong: see below"
     if state.size is None:
+        if state.came_whole:
+            return "came whole, but has not been compared"
         return f"unfinished: {show.size(state.unfinished)} so far" if state.unfinished is not None else "no"
     return "yes, of the published size" if state.official_size else f"yes, {show.size(state.size)}"
 
@@ -98,9 +109,9 @@ def compared(states: Sequence[ArchiveState], folder: Path) -> str:
 
 def _compared(state: ArchiveState) -> tuple[str, str, str, str]:
     if state.size is None:
-        return f"{state.name}.part", f"{state.unfinished:,}", "unfinished", state.checksum
+        return f"{state.name}.part", f"{state.unfinished:,}", "unfinished", _verdict(state.checksum)
     size = "" if state.official_size is None else "right" if state.size == state.official_size else "wrong"
-    return state.name, f"{state.size:,}", size, _verdict(state.checksum)
+    return state.name, f"{state.size:,}", size, "not compared" if state.unreadable else _verdict(state.checksum)
 
 
 def _verdict(checksum: str) -> str:
@@ -133,6 +144,13 @@ def _next(states: Sequence[ArchiveState], folder: Path, how: str = "") -> str:
     for state in wanted:
         if state.disguised:
             return f"Next: move {shlex.quote(str(folder / state.name))} away, and get {state.name} anew: {how}."
+        if state.unreadable:
+            return f"Next: chmod u+r {shlex.quote(str(folder / state.name))}   (you may not read it)"
+        if state.came_whole and not state.checksum:
+            return f"Next: imagenet-prep fetch {shown} --check   (compares {state.name}.part, which came whole)"
+        if state.came_whole and state.checksum == RIGHT:
+            final = str(folder / state.name)
+            return f"Next: {shlex.join(['mv', '-n', f'{final}.part', final])}   (it came whole, and is right)"
     if bad := [state.role for state in wanted if state.problems]:
         torrents = " ".join(f"--torrent {role}" for role in bad)
         return f"Next: imagenet-prep fetch {shown} {torrents}   (fetches only the damaged pieces)"

@@ -82,8 +82,8 @@ class FetchReport:
 class ArchiveState:
     """One official archive in a folder. ``size`` is in bytes, None where it is not there; ``unfinished`` are the bytes
     of a download that was begun, None without one. ``disguised``: it is something else under this name, such as a web
-    page, or no file. ``checksum`` is "" where nothing was read. Of a damaged archive,
-    ``clean`` of ``containers`` class tars (for other archives: of images) read cleanly, and ``problems`` says
+    page, or no file. ``unreadable``: the user may not read it. ``checksum`` is "" where nothing was read. Of a damaged
+    archive, ``clean`` of ``containers`` class tars (for other archives: of images) read cleanly, and ``problems`` says
     where the others do not.
     """
 
@@ -95,7 +95,13 @@ class ArchiveState:
     sha1: str | None = None
     unfinished: int | None = None
     disguised: bool = False
+    unreadable: bool = False
     checksum: str = ""
     problems: tuple[Problem, ...] = ()
     clean: int = 0
     containers: int = 0
+
+    @property
+    def came_whole(self) -> bool:
+        """Whether all of an unfinished one is there, which does not have its name yet."""
+        return self.size is None and self.unfinished is not None and self.unfinished == self.official_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,15 +40,16 @@ def verdict_unread(role: str) -> str:
 
 
 def compare_checksum(role: str, path: Path, read: Callable[[int], None]) -> str:
-    """Read a comparable file from end to end and give RIGHT or WRONG; ``read`` is told how many bytes more were read.
-
-    Raises SourceError if it cannot be read.
+    """Read a comparable file and give RIGHT or WRONG; ``read`` is told how many bytes more were read. What is
+    behind the published size does not count. Raises SourceError if it cannot be read.
     """
     archive = OFFICIAL_BY_ROLE[role]
     algorithm, published = published_checksum(archive, archive.names[0])
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with source_errors(path), path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK_BYTES):
+        left = archive.size or sys.maxsize
+        while chunk := file.read(min(_CHUNK_BYTES, left)):
             digest.update(chunk)
             read(len(chunk))
+            left -= len(chunk)
     return RIGHT if digest.hexdigest() == published else WRONG

@@ -7,12 +7,13 @@ end, and of one that is wrong it is told which part.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from imagenet_prep.core.facts import DEVKIT, OFFICIAL_BY_ROLE, OTHER, UNPUBLISHED, WRONG, OfficialArchive
+from imagenet_prep.core.facts import DEVKIT, OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
 from imagenet_prep.core.fetched import ArchiveState
 from imagenet_prep.core.progress import Note, Watch, unwatched
 from imagenet_prep.engine.base import Engine
@@ -70,24 +71,20 @@ def _at_a_glance(archive: OfficialArchive, folder: Path, there: set[str], watch:
         sha1=archive.sha1,
         unfinished=next((size for each in begun if (size := _received(folder / each)) is not None), None),
     )
-    if names:
-        return _looked_at(state, archive, folder / name)
-    if archive.size is None or state.unfinished != archive.size:
-        return state
-    reason = "came whole, but its checksum is wrong, or was not compared yet"
-    return replace(state, problems=(Problem(unfinished_path(folder / name).name, reason),))
+    return _looked_at(state, archive, folder / name) if names else state
 
 
 def _looked_at(state: ArchiveState, archive: OfficialArchive, path: Path) -> ArchiveState:
     size = _size(path)
     wrong = disguise_at(path, plain_tar=archive.plain_tar)
-    disguised = bool(wrong)
+    unreadable = size is not None and not os.access(path, os.R_OK)
+    disguised = bool(wrong) and not unreadable
     if not wrong and size is not None and archive.size is not None and size != archive.size:
         more = "it is another file, or something was written behind its end"
         less = "it is unfinished, or another file"
         wrong = f"has {size:,} bytes, the published file has {archive.size:,}: {more if size > archive.size else less}"
     problems = (Problem(path.name, wrong),) if wrong else ()
-    return replace(state, size=size, disguised=disguised, problems=problems)
+    return replace(state, size=size, disguised=disguised, unreadable=unreadable, problems=problems)
 
 
 def _size(path: Path) -> int | None:
@@ -112,7 +109,7 @@ def _received(final: Path) -> int | None:
 
 def _in_full(folder: Path, states: list[ArchiveState], jobs: int, watch: Watch) -> list[ArchiveState]:
     found = {each.role: archive for each in states if (archive := _found(each, folder))}
-    compare = comparer([found[each.role] for each in states if each.role in found and not each.problems], watch)
+    compare = comparer([found[each.role] for each in states if each.role in found and _is_worth_reading(each)], watch)
     judged = [_judged(each, found[each.role], compare, watch) if each.role in found else each for each in states]
     damaged = {each.role for each in judged if each.checksum == WRONG and each.role in WALKED}
     damaged = {role for role in damaged if not disguise_at(found[role].path, plain_tar=True)}
@@ -123,27 +120,46 @@ def _in_full(folder: Path, states: list[ArchiveState], jobs: int, watch: Watch) 
 
 
 def _found(state: ArchiveState, folder: Path) -> FoundArchive | None:
-    """Give what can be looked into: the archive, or a part that came whole and did not get its name."""
+    """Give what can be looked into: the archive, or a part that came whole and did not get its name; of a file that is
+    too long, as much as the published one has.
+    """
     final = folder / state.name
     if state.size is not None:
-        return FoundArchive(state.role, final, state.size)
-    if state.unfinished is not None and state.problems:
-        return FoundArchive(state.role, unfinished_path(final), state.unfinished)
+        return FoundArchive(state.role, final, min(state.size, state.official_size or state.size))
+    if state.came_whole:
+        return FoundArchive(state.role, unfinished_path(final), state.official_size or 0)
     return None
+
+
+def _is_worth_reading(state: ArchiveState) -> bool:
+    """Whether the checksum may be the published one: of a file that is too long, that of its beginning."""
+    too_short = (state.size or 0) < (state.official_size or 0) and not state.came_whole
+    return not (state.disguised or state.unreadable or too_short)
 
 
 def _judged(
     state: ArchiveState, found: FoundArchive, compare: Callable[[FoundArchive], str], watch: Watch
 ) -> ArchiveState:
-    if state.problems:
+    if state.unreadable:
+        return state
+    if not _is_worth_reading(state):
         return replace(state, checksum=WRONG if state.md5 or state.sha1 else UNPUBLISHED)
     try:
         verdict = compare(found)
     except SourceError as error:  # a disk that fails is damage like any other
-        return replace(state, checksum=WRONG, problems=(Problem(state.name, error.summary),))
+        return replace(state, checksum=WRONG, problems=(Problem(found.path.name, error.summary),))
     if state.role == DEVKIT and verdict in (WRONG, OTHER):
         return _other_devkit(state, found.path, watch)
-    return replace(state, checksum=verdict, problems=(Problem(state.name, _DIFFERS),) if verdict == WRONG else ())
+    if verdict == RIGHT and state.problems:
+        return _too_long(state, found)
+    differs = (Problem(found.path.name, _DIFFERS),) if verdict == WRONG else ()
+    return replace(state, checksum=verdict, problems=state.problems or differs)
+
+
+def _too_long(state: ArchiveState, found: FoundArchive) -> ArchiveState:
+    cut = shlex.join(["truncate", "-s", str(found.size), str(found.path)])
+    reason = f"its first {found.size:,} bytes are the published file, and no more; this cuts the rest off: {cut}"
+    return replace(state, checksum=OTHER, problems=(Problem(found.path.name, reason),))
 
 
 def _other_devkit(state: ArchiveState, path: Path, watch: Watch) -> ArchiveState:
@@ -161,5 +177,5 @@ def _searched(state: ArchiveState, found: FoundArchive, engine: Engine, watch: W
     damage = damage_in(found, engine, watch)
     problems = damage.problems
     if not problems and found.size == state.official_size:
-        problems = (Problem(state.name, "every image in it decodes: where it is damaged cannot be told"),)
+        problems = (Problem(found.path.name, "every image in it decodes: where it is damaged cannot be told"),)
     return replace(state, problems=state.problems + problems, clean=damage.clean, containers=damage.parts)

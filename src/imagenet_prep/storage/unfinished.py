@@ -59,6 +59,11 @@ def unfinished_path(final: Path) -> Path:
     return final.with_name(f"{final.name}.part")
 
 
+def final_path(path: Path) -> Path:
+    """Give the name that a file has when it is complete and right."""
+    return path.with_name(path.name.removesuffix(".part"))
+
+
 def bookmark_path(final: Path) -> Path:
     """Give the name of the bookmark on the part."""
     return final.with_name(f"{final.name}.part.json")

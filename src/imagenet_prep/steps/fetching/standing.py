@@ -54,7 +54,7 @@ def look(wanted: Wanted, paths: dict[int, Path], watch: Watch, verdict: str = ""
     final, part = wanted.final, unfinished_path(wanted.final)
     begun = os.path.lexists(part)
     if not os.path.lexists(final):
-        return Standing(wanted, there=_look_at_part(wanted, part) if begun else 0)
+        return Standing(wanted, there=_look_at_part(wanted, part, watch) if begun else 0)
     with source_errors(final):
         status = final.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -118,7 +118,7 @@ def make_ready(standing: Standing, watch: Watch) -> None:
     """Make what is there, or nothing, a part that pieces can be written into. Raises OutputError."""
     final, part = standing.wanted.final, unfinished_path(standing.wanted.final)
     before = load_bookmark(final)
-    adopted = bool(standing.damage) or (before is not None and before.adopted)
+    adopted = bool(standing.damage) or (bool(standing.there) and (before is None or before.adopted))
     if not standing.damage:
         with output_errors(part):
             part.touch()  # never a bookmark alone: it would make ours what somebody puts there later
@@ -153,16 +153,17 @@ def _try_to_write(path: Path, how: str = "") -> None:
         raise in_the_way(path, why, "Make it writable, or move it away.") from error
 
 
-def _look_at_part(wanted: Wanted, part: Path) -> int:
+def _look_at_part(wanted: Wanted, part: Path, watch: Watch) -> int:
     if not stat.S_ISREG(part.lstat().st_mode):
         raise in_the_way(part, "is not a file", "Move it away.")
     bookmark = load_bookmark(wanted.final)
-    if bookmark is None:
-        if part.stat().st_size == 0:  # a kill before the first byte
-            return 0
-        remedy = f"Move it away, or to {wanted.final.name}, to have it repaired."
-        raise in_the_way(part, "is not of this program", remedy)
-    if bookmark.size not in (None, wanted.size):
+    if part.stat().st_size == 0:  # a kill before the first byte
+        return 0
+    if bookmark is None:  # another program has begun it, or the user
+        pieces = check(wanted, {wanted.index: part}, watch)
+        if pieces.damaged + pieces.unknown == pieces.total:
+            raise in_the_way(part, "has not one piece of the torrent's: it is another file", "Move it away.")
+    elif bookmark.size not in (None, wanted.size):
         why = f"was begun of a file of {bookmark.size:,} bytes, and the torrent's has {wanted.size:,}"
         raise in_the_way(part, why, "Go on with what it was begun with, or move it away.")
     _try_to_write(part)
