@@ -191,7 +191,7 @@ class TestAPart:
     def test_becomes_the_file(self, tmp_path: Path) -> None:
         final = tmp_path / "x.tar"
         with Partial(final, Bookmark(URL, algorithm="sha1")) as part:
-            part.identify(300_000, '"1"', "")
+            part.identify(300_000, '"1"', "", "here")
             part.write(DATA)
             assert wait_for_the_checksum(part) == SUMS["sha1"]
             part.publish()
@@ -202,13 +202,15 @@ class TestAPart:
     def test_notes_how_far_it_is_when_it_is_left(self, tmp_path: Path, algorithm: str) -> None:
         final = tmp_path / "x.tar"
         with Partial(final, Bookmark(URL, algorithm=algorithm)) as part:
-            part.identify(300_000, '"1"', "Wed, 01 Aug 2012 12:00:00 GMT")
+            part.identify(300_000, '"1"', "Wed, 01 Aug 2012 12:00:00 GMT", "here")
             part.write(DATA[:1_000])
             wait_for_the_checksum(part)
         bookmark = load_bookmark(final)
         assert bookmark
         hashed, modified = 1_000 if algorithm else 0, "Wed, 01 Aug 2012 12:00:00 GMT"
-        assert bookmark == Bookmark(URL, 300_000, '"1"', modified, 1_000, algorithm, hashed, bookmark.state)
+        assert bookmark == Bookmark(
+            URL, 300_000, '"1"', modified, 1_000, algorithm, hashed, bookmark.state, origin="here"
+        )
         with Partial(final, bookmark) as part:
             part.write(DATA[1_000:])
             assert wait_for_the_checksum(part) == (SUMS["md5"] if algorithm else "")
@@ -217,8 +219,8 @@ class TestAPart:
         """A part without a note would be nobody's after a kill."""
         final = tmp_path / "x.tar"
         with Partial(final, Bookmark(URL)) as part:
-            part.identify(300_000, '"1"', "")
-            assert load_bookmark(final) == Bookmark(URL, 300_000, '"1"')
+            part.identify(300_000, '"1"', "", "here")
+            assert load_bookmark(final) == Bookmark(URL, 300_000, '"1"', origin="here")
 
     def test_that_is_begun_anew_has_nothing_of_before(self, tmp_path: Path) -> None:
         """Also where the file on the server is empty, and nothing is ever written."""
@@ -226,7 +228,7 @@ class TestAPart:
         unfinished_path(final).write_bytes(DATA)
         with Partial(final, Bookmark(URL)) as part:
             assert unfinished_path(final).read_bytes() == DATA
-            part.identify(0, "", "")
+            part.identify(0, "", "", "here")
             part.publish()
         assert (names(tmp_path), final.read_bytes()) == (["x.tar"], b"")
 

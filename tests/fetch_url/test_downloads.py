@@ -16,6 +16,7 @@ from imagenet_prep.core.progress import Note, Progress
 from imagenet_prep.errors import UsageError
 from imagenet_prep.steps.fetch import fetch
 from imagenet_prep.steps.fetching import download
+from imagenet_prep.steps.fetching.pace import Pace
 from imagenet_prep.storage import unfinished
 from imagenet_prep.storage.partial import Partial
 from web import GOOD, Answer, Web, page, serving
@@ -250,6 +251,14 @@ class TestTheRate:
         fetching.get(url(web), rate=10_000)
         fetching.assert_whole()
         assert sum(fetching.waits) > 10
+
+    def test_a_pause_earns_no_more_than_a_second(self) -> None:
+        pace = Pace(100)
+        assert pace.owed(100, now=50.0) == 0.0
+        assert pace.owed(100, now=50.0) == 1.0
+        assert pace.owed(50, now=51.0) == 0.5
+        assert pace.owed(100, now=1_000.0) == 0.0
+        assert pace.owed(100, now=1_000.0) == 1.0
 
     def test_without_one_nobody_waits(self, fetching: Fetching, web: Web) -> None:
         fetching.get(url(web))

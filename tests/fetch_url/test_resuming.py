@@ -8,6 +8,7 @@ import random
 import socket
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -28,6 +29,8 @@ from fetch_url.asking import (
 )
 from imagenet_prep.core.facts import RIGHT
 from imagenet_prep.core.fetched import Fetched
+from imagenet_prep.core.progress import Progress
+from imagenet_prep.remote import troubles
 from imagenet_prep.remote.troubles import GO_ON
 from imagenet_prep.sources.disguise import START_BYTES
 from imagenet_prep.steps.fetching import download
@@ -186,6 +189,14 @@ class TestRetries:
         fetching.get(url(web))
         assert fetching.waits == [waited]
 
+    def test_or_at_what_time(self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is noon here."""
+        monkeypatch.setattr(troubles, "time", SimpleNamespace(time=lambda: 1_343_822_400.0))
+        web.next(*(page(503, Retry_After=f"Wed, 01 Aug 2012 12:{when} GMT") for when in ("00:42", "10:00", "61:00")))
+        web.next(page(503, Retry_After="Wed, 01 Aug 2012 11:00:00 GMT"))
+        fetching.get(url(web))
+        assert fetching.waits == [42, 600, 3_600, 8]
+
     @pytest.mark.parametrize("wanted", ["86401", "1" * 400, "Fri, 31 Dec 2399 23:59:59 GMT"])
     def test_nobody_waits_for_ever(self, fetching: Fetching, web: Web, wanted: str) -> None:
         web.next(page(503, Retry_After=wanted))
@@ -244,6 +255,7 @@ class TestGoingOnLater:
         assert (note["by"], note["size"], note["received"]) == ("url", 300_000, 200_001)
         assert note["hashed"] == 200_001
         assert note["etag"]
+        assert note["origin"]
         assert "127.0.0.1" not in json.dumps(note)
         assert str(web.port) not in json.dumps({**note, "digest": "", "state": ""})
 
@@ -365,6 +377,18 @@ class TestAServerThatIgnoresRange:
         fetching.get(url(web), rate=10_000)
         assert sum(fetching.waits) > 20
 
+    def test_what_is_passed_over_is_told_as_such(
+        self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It may be 100 GB."""
+        monkeypatch.setattr(download, "_SECONDS_BETWEEN_EVENTS", 0.0)
+        fetching.begin(web, 200_000)
+        web.next(Answer(ranges=False))
+        fetching.get(url(web))
+        told = [each for each in fetching.events if isinstance(each, Progress) and each.stage == "skip"]
+        assert told[0].bytes_done < 200_000
+        assert (told[-1].bytes_done, told[-1].bytes_total, told[-1].subject) == (200_000, 200_000, VAL)
+
     @PUBLISHED
     def test_nothing_is_lost_when_it_breaks_off_before_it_has_caught_up(self, fetching: Fetching, web: Web) -> None:
         fetching.begin(web, 200_000)
@@ -447,3 +471,27 @@ class TestAFileThatChanges:
             fetching.get(url(mirror))
             assert mirror.starts == [100_000]
         fetching.assert_whole()
+
+    @PUBLISHED
+    def test_whose_tag_and_time_are_its_own_and_noted_from_then_on(self, fetching: Fetching, web: Web) -> None:
+        own = Answer(headers={"ETag": '"own"', "Last-Modified": self.OTHER_TIME}, stop=100_000)
+        fetching.begin(web, 100_000)
+        with serving({f"{SECRET}/{VAL}": DATA}, own, Answer(headers={"ETag": '"changed"'})) as mirror:
+            assert_said(fetching.refused(url(mirror)), VAL, *CHANGED, '"own" and is "changed"')
+            assert mirror.starts == [100_000, 200_000]
+        fetching.get(url(web))
+        fetching.assert_whole()
+
+    def test_but_not_where_nothing_would_show_a_mixture(self, fetching: Fetching, web: Web) -> None:
+        fetching.begin(web, 100_000)
+        with serving({f"{SECRET}/{VAL}": DATA}, Answer(headers={"ETag": '"own"'})) as mirror:
+            assert_said(fetching.refused(url(mirror)), VAL, *CHANGED)
+        fetching.assert_only_begun(DATA[:100_000])
+
+    def test_has_become_shorter_than_what_is_here(self, fetching: Fetching, web: Web) -> None:
+        """Of a file whose length nobody has said, from a server that ignores ranges."""
+        web.next(
+            Answer(stop=100_000, framing=CHUNKED), Answer(data=DATA[:50_000], ranges=False, headers={"ETag": None})
+        )
+        words = fetching.refused(url(web))
+        assert_said(words, VAL, *CHANGED, "it has 50,000 bytes, and 100,000 are here already")

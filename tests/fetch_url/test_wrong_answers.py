@@ -296,6 +296,14 @@ class TestAPageInPlaceOfTheFile:
         web.next(Answer(data=b"You are not logged in.", headers={"Content-Type": "text/html"}))
         assert_said(fetching.refused(url(web)), "is not sent, but a web page: ", *LOGIN)
 
+    @pytest.mark.parametrize("data", [b'{"error": "quota"}', b"too many requests", b"BZh91AY&SY" + DATA])
+    @pytest.mark.parametrize("framing", ["length", CHUNKED, UNTIL_CLOSED])
+    def test_what_begins_as_no_archive_is_none(self, fetching: Fetching, web: Web, data: bytes, framing: str) -> None:
+        """Also where no checksum is published, which would show it."""
+        web.next(Answer(data=data, framing=framing))
+        assert_said(fetching.refused(url(web)), VAL, "is no archive on the server")
+        assert fetching.names == []
+
     def test_the_rest_of_an_archive_may_begin_like_one(self, fetching: Fetching) -> None:
         data = DATA[:1_000] + LOGIN_PAGE
         with serving({f"{SECRET}/{VAL}": data}, Answer(stop=1_000)) as web:

@@ -30,6 +30,7 @@ _NAMES = {
     "fetch": "Fetching",
     "torrent": "Fetching",
     "recheck": "Comparing pieces of",
+    "skip": "Skipping what is here of",
 }
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import xxhash
+
 from imagenet_prep.errors import UsageError, printable
 
 _OURS = (".part", ".part.json")
@@ -26,6 +28,11 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.name} from {self.host}"
+
+    @property
+    def origin(self) -> str:
+        """What tells one server from another, and not which it is."""
+        return str(xxhash.xxh3_64_hexdigest(self.host.encode()))
 
 
 def address_of(url: str) -> Address:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
+from email.utils import mktime_tz, parsedate_tz
 from urllib.error import HTTPError, URLError
 from urllib.request import getproxies
 
@@ -102,6 +104,12 @@ def _by_reason(address: Address, reason: object, timeout: float) -> Exception:
 
 
 def _seconds(headers: Message) -> float:
-    """Give what the server says how long to wait, if it says so in seconds."""
+    """Give how long the server asks to wait, which it says in seconds, or by the time when to come again."""
     text = str(headers.get("Retry-After", ""))
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0
+    if text.isascii() and text.isdigit() and len(text) < 6:
+        return float(text)
+    when = parsedate_tz(text)
+    try:
+        return max(0.0, mktime_tz(when) - time.time()) if when else 0.0
+    except (ValueError, OverflowError):  # no day of a calendar
+        return 0.0

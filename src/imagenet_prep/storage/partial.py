@@ -102,10 +102,10 @@ class Partial:
         with output_errors(self._path, "read"):
             return bytes_on_disk(self._path)
 
-    def identify(self, size: int | None, etag: str, modified: str) -> None:
+    def identify(self, size: int | None, etag: str, modified: str, origin: str) -> None:
         """Note of which file of the server these bytes are, before the first of them is written."""
         with self._saving:
-            self.bookmark = replace(self.bookmark, size=size, etag=etag, modified=modified)
+            self.bookmark = replace(self.bookmark, size=size, etag=etag, modified=modified, origin=origin)
         if not self._begun:
             with output_errors(self._path):
                 self._cut()

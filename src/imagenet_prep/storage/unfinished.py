@@ -29,9 +29,10 @@ _SEAM_BYTES = 4096  # before the place where a fetch goes on
 class Bookmark:
     """What is known of a part. ``by`` is URL, whose bytes come in order, or TORRENT, whose pieces lie anywhere.
 
-    ``size`` is that of the whole file in bytes, None as long as nobody said it; ``etag`` and ``modified`` are the
-    server's, "" for none. The first ``received`` bytes are on the disk; ``state`` is that of the checksum ``algorithm``
-    behind the first ``hashed``, as ``running_digest`` gives it. ``adopted``: the user, or another program, began it.
+    ``size`` is that of the whole file in bytes, None as long as nobody said it; ``etag`` and ``modified`` are those of
+    the server ``origin``, "" for none. The first ``received`` bytes are on the disk; ``state`` is that of the checksum
+    ``algorithm`` behind the first ``hashed``, as ``running_digest`` gives it. ``adopted``: the user, or another
+    program, began it.
     """
 
     by: str
@@ -43,10 +44,11 @@ class Bookmark:
     hashed: int = 0
     state: str = ""
     adopted: bool = False
+    origin: str = ""
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no fetch has written."""
-        texts: tuple[object, ...] = (self.by, self.etag, self.modified, self.algorithm, self.state)
+        texts: tuple[object, ...] = (self.by, self.etag, self.modified, self.algorithm, self.state, self.origin)
         numbers: tuple[object, ...] = (self.received, self.hashed, 0 if self.size is None else self.size)
         if {str} != set(map(type, texts)) or {int} != set(map(type, numbers)) or self.adopted not in (True, False):
             raise ValueError("there is something else where a text or a number should be")

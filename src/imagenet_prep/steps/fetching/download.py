@@ -19,6 +19,7 @@ from imagenet_prep.remote.troubles import ANOTHER_LINK, FRESH, GO_ON, LOG_IN, LO
 from imagenet_prep.remote.web import Web
 from imagenet_prep.sources.disguise import START_BYTES, disguise, is_archive, is_page
 from imagenet_prep.steps.fetching.begun import begun, checksum_of, published_as, there_already
+from imagenet_prep.steps.fetching.pace import Pace
 from imagenet_prep.storage.partial import Partial
 from imagenet_prep.storage.space import check_space
 
@@ -41,6 +42,10 @@ class Download:
     options: UrlOptions
     watch: Watch
     _spoke: float = field(default=0.0)
+    _pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pace = Pace(self.options.rate)
 
     def run(self, web: Web) -> Fetched:
         """Fetch the file, or what is missing of it. Raises SourceError and OutputError."""
@@ -100,6 +105,10 @@ class Download:
         archive = published_as(self.address.name)
         if archive and (wrong := disguise(start, plain_tar=archive.plain_tar)):
             raise refused(self.address, f"{wrong.partition(';')[0].partition(':')[0]} on the server", ANOTHER_LINK)
+        unsaid = answer.size is None and not checksum_of(self.address.name)[1]  # and nothing else would show it
+        if archive and not is_archive(start) and (unsaid or len(start) in (START_BYTES, answer.size)):
+            reason = "is no archive on the server: it begins neither as a tar does, nor as what gzip compresses"
+            raise refused(self.address, reason, ANOTHER_LINK)
         return start
 
     def _identify(self, answer: Answer, part: Partial) -> None:
@@ -114,20 +123,25 @@ class Download:
             text = "the server does not say how long it is, so it would not be noticed if the end is missing"
             self.watch(Note(f"{self.address}: {text}."))
         check_space(self.final.parent, (size or 0) - part.occupied, remedy="Free some space, or choose another folder.")
-        part.identify(size, answer.etag, answer.modified)
+        part.identify(size, answer.etag, answer.modified, self.address.origin)
 
     def _compare(self, answer: Answer, part: Partial) -> None:
-        """Make sure that the server still has the file that was begun."""
+        """Make sure that the server still has the file that was begun. ETag and time are each server's own: of another
+        one they say nothing, where a checksum will.
+        """
         bookmark = part.bookmark
+        elsewhere = bool(bookmark.algorithm) and bookmark.origin != self.address.origin
+        if answer.size is not None and answer.size < part.received:
+            raise self._changed(f"it has {answer.size:,} bytes, and {part.received:,} are here already")
         for what, before, now in (
             ("size", bookmark.size, answer.size),
-            ("ETag", bookmark.etag, answer.etag),
-            ("time", bookmark.modified, answer.modified),
+            ("ETag", "" if elsewhere else bookmark.etag, answer.etag),
+            ("time", "" if elsewhere else bookmark.modified, answer.modified),
         ):
             if before and now and before != now:
                 was, is_now = (f"{each:,}" if isinstance(each, int) else printable(each) for each in (before, now))
                 raise self._changed(f"its {what} was {was} and is {is_now}")
-        if part.size is None:
+        if part.size is None or elsewhere:
             self._identify(answer, part)
 
     def _changed(self, how: str) -> SourceError:
@@ -137,19 +151,19 @@ class Download:
         """Read what is here already, from a server that begins at the start whatever it is asked, and compare it."""
         text = "the server sends it from its beginning again; what is here already is skipped, not lost"
         self.watch(Note(f"{self.address}: {text}."))
-        data, place, here, began = beginning, 0, part.received, monotonic()
+        data, place, here = beginning, 0, part.received
         while place < here:
             if not data:
                 raise TryAgain("the connection broke off")
             if not part.has(data[: here - place], place):
                 raise self._changed("its first bytes are others")
             place += len(data)
-            self._keep_to_rate(place, began)
+            self._tell("skip", min(place, here), here)
+            self._keep_to_rate(len(data))
             data = answer.read(min(_CHUNK_BYTES, here - place)) if place < here else b""
         part.write(beginning[here:])
 
     def _write_rest(self, answer: Answer, part: Partial) -> None:
-        began, before = monotonic(), part.received
         end = answer.end if answer.end is not None else part.size
         while end is None or part.received < end:
             data = answer.read(_CHUNK_BYTES if end is None else min(_CHUNK_BYTES, end - part.received))
@@ -157,9 +171,9 @@ class Download:
                 break
             part.write(data)
             self._tell("fetch", part.received, part.size or 0)
-            self._keep_to_rate(part.received - before, began)
+            self._keep_to_rate(len(data))
         if end is None:
-            part.identify(part.received, answer.etag, answer.modified)
+            part.identify(part.received, answer.etag, answer.modified, self.address.origin)
         self._spoke = 0.0
         self._tell("fetch", part.received, part.size or 0)
         if part.received < (end or 0):
@@ -177,17 +191,19 @@ class Download:
             return RIGHT
         sums = f"its {_SUMS[algorithm]} is {part.checksum()}, and the published one is {published}"
         archive = published_as(self.address.name)
-        mend = "--torrent fetches its damaged pieces alone; " if archive and archive.role in (TRAIN, VALIDATION) else ""
+        mend = (
+            "--torrent fetches its damaged pieces alone, or " if archive and archive.role in (TRAIN, VALIDATION) else ""
+        )
         anew = "move it away." if part.bookmark.adopted else "--fresh begins anew."
         raise SourceError(
             "A file is not the published one:",
             (Problem(printable(self.address.name), f"came whole, but damaged: {sums}"),),
-            f"It keeps the name with .part. {(mend + anew)[0].upper()}{(mend + anew)[1:]}",
+            f"It keeps the name with .part: {mend}{anew}",
         )
 
-    def _keep_to_rate(self, came: int, began: float) -> None:
-        if self.options.rate:
-            wait(max(0.0, came / self.options.rate - (monotonic() - began)))
+    def _keep_to_rate(self, came: int) -> None:
+        if seconds := self._pace.owed(came, monotonic()):
+            wait(seconds)
 
     def _tell(self, stage: str, done: int, total: int) -> None:
         now = monotonic()
