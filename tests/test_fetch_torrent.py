@@ -11,9 +11,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import libtorrent
 import pytest
@@ -25,7 +28,7 @@ from imagenet_prep.errors import OutputError, PrepError, SourceError, UsageError
 from imagenet_prep.remote import swarm as remote_swarm
 from imagenet_prep.remote import torrent as remote_torrent
 from imagenet_prep.remote.swarm import Swarm
-from imagenet_prep.steps.fetching.swarm import fetch_torrents
+from imagenet_prep.steps.fetching.swarm import check_torrents, fetch_torrents
 from imagenet_prep.storage import unfinished
 from imagenet_prep.testing import Miniature
 from seeding import PIECE, QUIET, Seeder, torrent_of
@@ -171,6 +174,15 @@ def test_damaged_pieces_alone_are_fetched(tmp_path: Path, folder: Path, seeder: 
     assert watch.notes == [f"{BOXES} is damaged in 2 of 21 pieces; until it is right it is called {BOXES}.part."]
 
 
+def test_what_is_there_is_hashed_before_and_it_is_told_how_far(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
+    (folder / BOXES).write_bytes(DATA[: -PIECE - 777] + bytes(PIECE + 777))
+    watch = Watcher()
+    fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), watch)
+    told = watch.progress("recheck")
+    assert told[:3] == [(PIECE, len(DATA)), (2 * PIECE, len(DATA)), (3 * PIECE, len(DATA))]
+    assert told[20] == (len(DATA), len(DATA))
+
+
 def test_a_file_that_was_cut_off_gets_its_end(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
     (folder / BOXES).write_bytes(DATA[: 18 * PIECE + 9])
     files = fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
@@ -270,6 +282,53 @@ def test_a_folder_under_the_name_is_in_the_way(tmp_path: Path, folder: Path, see
     (folder / BOXES).mkdir()
     with pytest.raises(SourceError, match=rf"{BOXES}: is not a file"):
         fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
+
+
+# ——— What is hashed here ———
+
+
+def test_padding_counts_as_zeros_and_every_file_is_closed(tmp_path: Path) -> None:
+    """A creator of torrents fills up the last piece of a file, so that the next file begins with a piece."""
+    pad, after = bytes(PIECE - 777), b"x" * 100
+    document: Any = libtorrent.bdecode(torrent_of({BOXES: DATA, "pad": pad, "after": after}, folder="imagenet"))
+    document[b"info"][b"files"][1][b"attr"] = b"p"
+    (tmp_path / "it.torrent").write_bytes(libtorrent.bencode(document))
+    (tmp_path / BOXES).write_bytes(DATA)
+    torrent = remote_torrent.open_torrent(str(tmp_path / "it.torrent"))
+    before = len(names_in(Path("/proc/self/fd")))
+    assert [member.name for member in torrent.members] == [BOXES, "after"]
+    assert torrent.check(0, {0: tmp_path / BOXES}, lambda _: None) == remote_torrent.Pieces(21, damaged=0, unknown=0)
+    (tmp_path / BOXES).write_bytes(DATA[:-1] + b"?")
+    assert torrent.check(0, {0: tmp_path / BOXES}, lambda _: None) == remote_torrent.Pieces(21, damaged=1, unknown=0)
+    assert len(names_in(Path("/proc/self/fd"))) == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "pieces"),
+    [(lambda data: b"?" + data[1:], "1 of 21"), (lambda data: data + b"?", "0 of 21")],
+    ids=["a byte", "the length"],
+)
+def test_what_reads_back_differently_does_not_get_its_name(
+    tmp_path: Path,
+    folder: Path,
+    seeder: Seeder,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[bytes], bytes],
+    pieces: str,
+) -> None:
+    """A disk that forgets: the part changes as soon as libtorrent has let go of it."""
+    leave = Swarm.leave
+
+    def forget(swarm: Swarm, torrent: remote_torrent.Torrent) -> None:
+        leave(swarm, torrent)
+        part = folder / f"{BOXES}.part"
+        part.write_bytes(spoil(part.read_bytes()))
+
+    monkeypatch.setattr(Swarm, "leave", forget)
+    with pytest.raises(SourceError, match=f"{pieces} pieces were right when they came") as caught:
+        fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
+    assert caught.value.summary == "What was written reads back differently:"
+    assert names_in(folder) == [f"{BOXES}.part", f"{BOXES}.part.json"]
 
 
 # ——— Parts ———
@@ -373,7 +432,7 @@ import os, signal, sys
 from pathlib import Path
 from imagenet_prep.core.fetched import TorrentOptions
 from imagenet_prep.remote import swarm
-from imagenet_prep.steps.fetching.swarm import fetch_torrents
+from imagenet_prep.steps.fetching.swarm import check_torrents, fetch_torrents
 
 swarm.LISTEN = "127.0.0.1:0"
 swarm._POLL_MILLISECONDS = 5
@@ -591,6 +650,81 @@ def test_limits_and_silence_are_as_asked_for(tmp_path: Path, folder: Path, monke
     assert open_["anonymous_mode"] is True
 
 
+@pytest.mark.parametrize("wrong", [{"rate": -1}, {"upload_rate": -1}, {"timeout": -0.5}, {"timeout": 86_401}])
+def test_numbers_that_make_no_sense(folder: Path, wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="Rates and the timeout are not below 0, and the timeout is at most a day"):
+        fetch_torrents(folder, options("validation", **wrong), Watcher())
+    check_torrents(options("validation", timeout=86_400))
+
+
+@pytest.mark.parametrize("discovery", [False, True])
+def test_without_discovery_a_torrent_is_told_to_nobody_else(tmp_path: Path, discovery: bool) -> None:
+    """The session is one that only takes down what it is given, so that nobody is asked here either."""
+
+    class Session:
+        def add_torrent(self, parameters: libtorrent.add_torrent_params) -> None:
+            flags = libtorrent.torrent_flags
+            ways = (flags.disable_dht, flags.disable_lsd, flags.disable_pex)
+            self.closed = [bool(parameters.flags & way) for way in ways]
+            self.servers = parameters.url_seeds
+
+    document: Any = libtorrent.bdecode(torrent_of({BOXES: DATA}))
+    document[b"url-list"] = [b"http://192.0.2.1/"]
+    (tmp_path / "it.torrent").write_bytes(libtorrent.bencode(document))
+    swarm, session = Swarm(options("validation", discovery=discovery), Watcher()), Session()
+    swarm._session = session
+    swarm._join(remote_torrent.open_torrent(str(tmp_path / "it.torrent")), str(tmp_path), 0)
+    assert session.closed == [not discovery] * 3
+    assert session.servers == (["http://192.0.2.1/"] if discovery else [])
+
+
+@pytest.mark.parametrize(
+    ("peers", "asked", "by_utp"), [((0, 0), [0, 1], True), ((3, 0), [1], False), ((3, 2), [], False)]
+)
+def test_where_nobody_is_the_named_peers_are_tried_again(
+    monkeypatch: pytest.MonkeyPatch, peers: tuple[int, int], asked: list[int], by_utp: bool
+) -> None:
+    """libtorrent gives up on a peer after three tries. Here nothing is a torrent, and it only takes down what it is
+    asked.
+    """
+
+    @dataclass
+    class Handle:
+        num_peers: int
+        tried: list[tuple[str, int]] = field(default_factory=list)
+
+        def status(self) -> Handle:
+            return self
+
+        def connect_peer(self, peer: tuple[str, int]) -> None:
+            self.tried.append(peer)
+
+    class Session:
+        def __init__(self) -> None:
+            self.settings: dict[str, bool] = {}
+
+        def wait_for_alert(self, milliseconds: int) -> None:
+            pass
+
+        def pop_alerts(self) -> list[object]:
+            return []
+
+        def apply_settings(self, settings: dict[str, bool]) -> None:
+            self.settings = settings
+
+    swarm, session, handles = Swarm(options("validation"), Watcher()), Session(), [Handle(each) for each in peers]
+    named: Any = SimpleNamespace(parameters=SimpleNamespace(peers=[("192.0.2.7", 6881)]))
+    swarm._session, swarm._joined = session, {str(each): (named, handle) for each, handle in enumerate(handles)}
+    swarm._knocked = time.monotonic()
+    swarm.wait()
+    assert [handle.tried for handle in handles] == [[], []]
+    swarm._knocked = time.monotonic() - 10.1
+    swarm.wait()
+    swarm.wait()
+    assert [each for each, handle in enumerate(handles) if handle.tried == [("192.0.2.7", 6881)]] == asked
+    assert session.settings == ({"enable_outgoing_utp": True} if by_utp else {})
+
+
 def test_without_a_peer_it_says_so_and_gives_up_in_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_swarm, "LONELY_SECONDS", 0)
     watch = Watcher()
@@ -622,6 +756,15 @@ def test_too_little_space_is_said_before_anything_is_written(
     with pytest.raises(OutputError, match=r"needs 0.3 MB"):
         fetch_torrents(folder, options(tmp_path / "it.torrent", seeder), Watcher())
     assert names_in(folder) == []
+
+
+def test_what_is_there_needs_no_space(
+    tmp_path: Path, folder: Path, seeder: Seeder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / f"{BOXES}.part").write_bytes(DATA[: 15 * PIECE])
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": 6 * PIECE}))
+    fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
+    assert (folder / BOXES).read_bytes() == DATA
 
 
 def test_it_gives_to_others_until_interrupted_if_asked_to(tmp_path: Path, folder: Path, seeder: Seeder) -> None:
