@@ -23,6 +23,7 @@ from fetch_url.asking import (
     STATE_CAN_BE_KEPT,
     VAL,
     Fetching,
+    Publish,
     assert_said,
     flip_first_bit,
     url,
@@ -481,6 +482,16 @@ class TestAFileThatChanges:
             assert mirror.starts == [100_000, 200_000]
         fetching.get(url(web))
         fetching.assert_whole()
+
+    def test_that_says_less_takes_away_nothing_that_is_known(
+        self, fetching: Fetching, web: Web, publish: Publish
+    ) -> None:
+        publish(sized=False)
+        fetching.begin(web, 100_000)
+        unsaid = Answer(headers={"Content-Range": "bytes 100000-299999/*"}, stop=50_000)
+        with serving({f"{SECRET}/{VAL}": DATA}, unsaid, page(404)) as mirror:
+            fetching.refused(url(mirror))
+        assert (fetching.document()["received"], fetching.document()["size"]) == (150_000, 300_000)
 
     def test_but_not_where_nothing_would_show_a_mixture(self, fetching: Fetching, web: Web) -> None:
         fetching.begin(web, 100_000)

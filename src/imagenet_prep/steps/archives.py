@@ -27,7 +27,7 @@ from imagenet_prep.sources.layout import FoundArchive, Source
 from imagenet_prep.steps.checksums import comparer
 from imagenet_prep.steps.fetching.alike import called_alike
 from imagenet_prep.steps.fetching.damage import WALKED, damage_in
-from imagenet_prep.storage.unfinished import URL, bytes_on_disk, load_bookmark, unfinished_path
+from imagenet_prep.storage.unfinished import bytes_there, unfinished_path
 
 _DIFFERS = "does not have the published checksum"
 
@@ -69,7 +69,7 @@ def _at_a_glance(archive: OfficialArchive, folder: Path, there: set[str], watch:
         official_size=archive.size,
         md5=archive.md5,
         sha1=archive.sha1,
-        unfinished=next((size for each in begun if (size := _received(folder / each)) is not None), None),
+        unfinished=_unfinished(folder, begun),
     )
     return _looked_at(state, archive, folder / name) if names else state
 
@@ -96,15 +96,10 @@ def _size(path: Path) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _received(final: Path) -> int | None:
-    """Give the bytes of a part that have come, as far as is known; None if there is no such file."""
-    size, bookmark = _size(unfinished_path(final)), load_bookmark(final)
-    if size is None or bookmark is None:
-        return size
-    if bookmark.by == URL:
-        return min(size, bookmark.received)
-    # A torrent's pieces come in any order: between them are holes, which have no blocks on the disk.
-    return min(size, bytes_on_disk(unfinished_path(final)))
+def _unfinished(folder: Path, names: list[str]) -> int | None:
+    """Give how much there is of the first part; None without one."""
+    with source_errors(folder):
+        return next((size for name in names if (size := bytes_there(folder / name)) is not None), None)
 
 
 def _in_full(folder: Path, states: list[ArchiveState], jobs: int, watch: Watch) -> list[ArchiveState]:

@@ -20,7 +20,7 @@ from imagenet_prep.storage.running_digest import running_digest
 from imagenet_prep.storage.temporary import output_errors
 from imagenet_prep.storage.unfinished import (
     Bookmark,
-    bytes_on_disk,
+    bytes_there,
     forget_bookmark,
     remove_unfinished,
     save_bookmark,
@@ -100,7 +100,7 @@ class Partial:
     def occupied(self) -> int:
         """Bytes that the file has on the disk, also those that will be written over. Raises OutputError."""
         with output_errors(self._path, "read"):
-            return bytes_on_disk(self._path)
+            return bytes_there(self._final) or 0
 
     def identify(self, size: int | None, etag: str, modified: str, origin: str) -> None:
         """Note of which file of the server these bytes are, before the first of them is written."""

@@ -111,6 +111,18 @@ def forget_bookmark(final: Path) -> None:
             bookmark_path(final).unlink()
 
 
+def bytes_there(final: Path) -> int | None:
+    """Give how much of a part has come, as far as is known; None without one. Raises OSError."""
+    part, bookmark = unfinished_path(final), load_bookmark(final)
+    if not part.is_file():
+        return None
+    size = part.stat().st_size
+    if bookmark is None:
+        return size
+    # A torrent's pieces come in any order: between them are holes, which have no blocks on the disk.
+    return min(size, bookmark.received if bookmark.by == URL else bytes_on_disk(part))
+
+
 def bytes_on_disk(path: Path) -> int:
     """Give the bytes that have a place on the disk: of a torrent's part, which has holes, fewer than its size."""
     return path.stat().st_blocks * _SECTOR

@@ -118,7 +118,7 @@ class Download:
         if official and answer.size not in (None, official):
             sizes = f"it has {answer.size:,} bytes on the server, and the published file has {official:,}"
             raise refused(self.address, f"is another file: {sizes}", ANOTHER_LINK)
-        size = answer.size if answer.size is not None else official
+        size = answer.size if answer.size is not None else part.size or official
         if size is None and not checksum_of(self.address.name)[1]:
             text = "the server does not say how long it is, so it would not be noticed if the end is missing"
             self.watch(Note(f"{self.address}: {text}."))

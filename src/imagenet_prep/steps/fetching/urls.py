@@ -15,7 +15,8 @@ from imagenet_prep.remote.web import Web
 from imagenet_prep.steps.fetching.begun import published_as
 from imagenet_prep.steps.fetching.download import Download
 from imagenet_prep.storage.space import check_space
-from imagenet_prep.storage.unfinished import bytes_on_disk, unfinished_path
+from imagenet_prep.storage.temporary import output_errors
+from imagenet_prep.storage.unfinished import bytes_there
 
 _LONGEST_TIMEOUT = 86_400.0  # seconds
 
@@ -74,10 +75,11 @@ class Urls:
 
 
 def _missing(address: Address, final: Path) -> int:
-    archive, part = published_as(address.name), unfinished_path(final)
+    archive = published_as(address.name)
     if archive is None or archive.size is None or os.path.lexists(final):
         return 0
-    return max(0, archive.size - (bytes_on_disk(part) if os.path.exists(part) else 0))
+    with output_errors(final, "read"):
+        return max(0, archive.size - (bytes_there(final) or 0))
 
 
 def _together(failed: dict[str, SourceError]) -> SourceError:
