@@ -1,5 +1,6 @@
 """The command as a user meets it: what it prints, and its exit codes."""
 
+import io
 import json
 import os
 import pty
@@ -9,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from imagenet_prep.cli import main
+from imagenet_prep.cli.bar import bars_on
 from imagenet_prep.cli.progress import _Lines, _state
 from imagenet_prep.core.progress import Progress
 from imagenet_prep.testing import MiniatureOptions, write_miniature
@@ -156,6 +159,45 @@ def test_what_was_there_before_is_no_speed() -> None:
 def test_a_file_of_unknown_length_has_a_speed_and_no_end() -> None:
     began = Progress("fetch", 0, 0, 0, 0, subject="ILSVRC2012_bbox_val_v3.tgz")
     assert _state(Progress("fetch", 0, 0, 4_000, 0, subject="x"), 2.0, began) == "4.0 kB, 2.0 kB/s"
+
+
+def bar(width: int, name: str, state: str) -> str:
+    """What one line of progress is on a terminal of so many columns."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    lines = bars_on(console)
+    lines.add_task(name, total=100, completed=15, state=state)
+    with console.capture() as shown:
+        console.print(lines.get_renderable())  # drawn once: the spinner stands at its first picture
+    return shown.get()
+
+
+TORRENTS = "Fetching ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar"
+FIGURES = "123.3 GB of 154.6 GB, 16.1 MB/s, 12 h 15 min left"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 150, 200])
+@pytest.mark.parametrize("name", ["Fetching ILSVRC2012_img_train.tar", TORRENTS])
+def test_the_figures_are_whole_on_a_narrow_terminal(width: int, name: str) -> None:
+    shown = bar(width, name, FIGURES)
+    assert shown.count("\n") == 1
+    assert len(shown.rstrip("\n")) <= width
+    assert shown.rstrip().endswith(f" {FIGURES}")
+
+
+@pytest.mark.parametrize(
+    ("width", "begins"),
+    [
+        (60, "⠋ Fetc…tar "),
+        (80, "⠋ Fetching ILSVR…2_img_val.tar "),
+        (200, f"⠋ {TORRENTS} ━"),
+    ],
+)
+def test_a_name_gives_way_in_its_middle(width: int, begins: str) -> None:
+    assert bar(width, TORRENTS, FIGURES).startswith(begins)
+
+
+def test_a_name_is_no_markup() -> None:
+    assert bar(80, "Fetching a[red]b[/].tar", "5 bytes").startswith("⠋ Fetching a[red]b[/].tar ")
 
 
 def test_stages_side_by_side_are_two_stages_in_a_log(

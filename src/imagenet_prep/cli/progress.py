@@ -110,12 +110,10 @@ def _state(event: Progress, seconds: float, first: Progress) -> str:
 @contextmanager
 def _bar() -> Iterator[Watch]:
     from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn
-    from rich.progress import Progress as Bars
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    from imagenet_prep.cli.bar import bars_on
+
+    bars = bars_on(Console(stderr=True))
     first: dict[str, _Begun] = {}
     tasks = {}
 
@@ -127,7 +125,7 @@ def _bar() -> Iterator[Watch]:
         now, name = time.monotonic(), _name(event)
         if name not in tasks:
             first[name] = _Begun(event, now)
-            tasks[name] = bars.add_task(escape(name), total=None, state="")
+            tasks[name] = bars.add_task(name, total=None, state="")
         total, done = (event.bytes_total, event.bytes_done) if event.bytes_total else (event.total, event.done)
         bars.update(tasks[name], total=total or None, completed=done, state=first[name].state(event, now))
 
