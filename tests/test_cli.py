@@ -134,6 +134,14 @@ def test_a_full_standard_output_is_an_error_without_a_traceback() -> None:
     )
 
 
+def test_a_full_standard_output_is_json_for_programs(archives: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "imagenet_prep", "check", str(archives), "--json", "--quiet"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 6
+    assert json.loads(result.stderr)["exit_code"] == 6
+
+
 @pytest.mark.parametrize("files", [12, 16, 20, 24])
 def test_workers_that_cannot_be_started_are_an_error_and_not_a_wait(archives: Path, tmp_path: Path, files: int) -> None:
     command = f"ulimit -n {files}; {sys.executable} -m imagenet_prep build {archives} {tmp_path / 'data'} --jobs 16"

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import random
+import signal
 import ssl
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from imagenet_prep.core.facts import OFFICIAL_ARCHIVES, TRAIN, TRAIN_BOXES, VALI
 from imagenet_prep.core.fetched import ArchiveState, Fetched, FetchReport
 from imagenet_prep.errors import Problem, UsageError
 from imagenet_prep.storage.unfinished import URL, Bookmark, save_bookmark, unfinished_path
-from web import page, serving
+from web import STALL, Answer, page, serving
 
 BOXES = "ILSVRC2012_bbox_val_v3.tgz"
 DATA = b"\x1f\x8b" + random.Random(1).randbytes(50_000)
@@ -202,6 +203,17 @@ class TestFromAServer:
             "event": "progress", "stage": "fetch", "done": 0, "total": 0, "bytes_done": 50_002, "bytes_total": 50_002,
             "subject": BOXES,
         }  # fmt: skip
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_an_interruption_is_one_line_of_json(self, tmp_path: Path, number: signal.Signals) -> None:
+        with serving({BOXES: DATA}, Answer(stop=1_000, end=STALL)) as web:
+            command = [sys.executable, "-m", "imagenet_prep", "fetch", str(tmp_path), "--url", web.url(BOXES), "--json"]
+            process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "no_proxy": "*"})
+            assert web.await_request(1, 60)
+            process.send_signal(number)
+            said = process.communicate()[1]
+        events = [json.loads(line)["event"] for line in said.splitlines()]
+        assert (process.returncode, [event for event in events if event != "progress"]) == (130, ["interrupted"])
 
     def test_what_does_not_come_is_code_4(self, tmp_path: Path) -> None:
         with serving({}, otherwise=page(403)) as web:

@@ -52,6 +52,15 @@ class _Commands(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command named. For programs an interrupt is told in one line: of its own, click adds an empty one."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if "--json" in sys.argv:
+                raise click.Abort from None
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -78,10 +87,10 @@ def run() -> NoReturn:
         code = cli.main(prog_name="imagenet-prep", standalone_mode=False)
         sys.stdout.flush()
     except PrepError as error:
-        _fail(_as_json(error) if "--json" in sys.argv else f"Error: {error}", error.exit_code)
+        _report(error)
     except click.ClickException as error:
         if "--json" in sys.argv:
-            _fail(_as_json(UsageError(error.format_message())), error.exit_code)
+            _report(UsageError(error.format_message()))
         error.show()
         _leave(error.exit_code)
     except SystemExit:
@@ -103,7 +112,7 @@ def run() -> NoReturn:
         if error.errno != errno.ENOSPC:
             raise
         _drop_output()
-        _fail("Error: Standard output goes to a place that is full; the work itself is done.", OutputError.exit_code)
+        _report(OutputError("Standard output goes to a place that is full; the work itself is done."))
     _leave(code or 0)
 
 
@@ -129,9 +138,9 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    click.echo(message, err=True)
-    _leave(code)
+def _report(error: PrepError) -> NoReturn:
+    click.echo(_as_json(error) if "--json" in sys.argv else f"Error: {error}", err=True)
+    _leave(error.exit_code)
 
 
 def _leave(code: int) -> NoReturn:
