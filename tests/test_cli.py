@@ -142,6 +142,26 @@ def test_a_full_standard_output_is_json_for_programs(archives: Path) -> None:
     assert json.loads(result.stderr)["exit_code"] == 6
 
 
+STARTED = """
+import subprocess, sys
+from imagenet_prep.__main__ import _open_missing
+_open_missing()
+print("out")
+print("err", file=sys.stderr)
+worker = "import os, sys; print(*[os.stat(each).st_rdev for each in range(3)], file=open(sys.argv[1], 'w'))"
+subprocess.run([sys.executable, "-c", worker, sys.argv[1]], check=True)
+"""
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_no_file_gets_the_place_of_a_closed_output(tmp_path: Path, closed: str) -> None:
+    """Neither here nor in a worker: what is said would be written into it."""
+    command = ["bash", "-c", f'"$@" {closed}', "bash", sys.executable, "-c", STARTED, str(tmp_path / "said")]
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.PIPE)
+    devices = (tmp_path / "said").read_text().split()
+    assert {devices[int(each[0])] for each in closed.split()} == {str(Path(os.devnull).stat().st_rdev)}
+
+
 @pytest.mark.parametrize("files", [12, 16, 20, 24])
 def test_workers_that_cannot_be_started_are_an_error_and_not_a_wait(archives: Path, tmp_path: Path, files: int) -> None:
     command = f"ulimit -n {files}; {sys.executable} -m imagenet_prep build {archives} {tmp_path / 'data'} --jobs 16"

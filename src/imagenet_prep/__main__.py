@@ -25,13 +25,17 @@ def main() -> None:
 
 
 def _open_missing() -> None:
-    """Give the process the outputs that it was started without: the next file it opens would take their place."""
-    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+    """Give the process, and its workers, the outputs that it was started without: the next file that is opened would
+    take their place.
+    """
+    for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
-            setattr(sys, name, open(descriptor, "r" if descriptor == 0 else "w", closefd=False))  # noqa: SIM115
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 — for as long as the process
 
 
 if __name__ == "__main__":
