@@ -269,6 +269,33 @@ class TestWhatMakesNoSense:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize(
+        "arguments", [("--torrent", "ARCHIVES"), ("--accept-terms", "--torrent"), ("--torrent=x",)]
+    )
+    def test_a_folder_that_was_taken_for_the_torrent_is_missed(self, arguments: tuple[str, ...]) -> None:
+        result = run(*arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == (
+            "Error: DIR is missing.\nDIR comes first: what stands behind --torrent is taken for the torrent.\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("place", "option"),
+        [
+            ("https://example.org/secret/x.tar?token=secret", "--url"),
+            ("HTTP://example.org/secret", "--url"),
+            ("ftp://me:secret@example.org/x.tar", "--url"),
+            ("magnet:?xt=urn:btih:secret", "--torrent"),
+        ],
+    )
+    @pytest.mark.parametrize("more", [(), ("--check",), ("https://example.org/y.tar?secret",), ("--torrent", "train")])
+    def test_a_url_in_place_of_the_folder_is_not_shown(self, place: str, option: str, more: tuple[str, ...]) -> None:
+        result = run(place, *more)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == (
+            f"Error: What should be DIR is a link.\nDIR comes first, and links stand behind {option}.\n"
+        )
+
+    @pytest.mark.parametrize(
         ("text", "number"),
         [
             (None, 0),

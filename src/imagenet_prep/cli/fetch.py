@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from dataclasses import asdict, replace
@@ -25,8 +26,30 @@ _OF_BOTH = ("rate", "timeout")
 _GO_WITH = {"--url": _OF_URLS + _OF_BOTH, "--torrent": _OF_TORRENTS + _OF_BOTH, "--check": ("jobs",)}
 
 
-@click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+def _folder(_context: click.Context, _argument: click.Parameter, folder: Path) -> Path:
+    """Look whether the folder is a link, which may be a secret, before its name is said anywhere."""
+    link = re.match(r"(https?|ftp):|(magnet):\?", str(folder), re.IGNORECASE)
+    if link:
+        behind = "--torrent" if link[2] else "--url"
+        raise UsageError("What should be DIR is a link.", remedy=f"DIR comes first, and links stand behind {behind}.")
+    return folder
+
+
+class _Fetch(click.Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; ``--torrent`` takes the one behind it, which may have been meant for DIR."""
+        torrent = any(each.partition("=")[0] == "--torrent" for each in args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter:
+            if torrent:
+                remedy = "DIR comes first: what stands behind --torrent is taken for the torrent."
+                raise UsageError("DIR is missing.", remedy=remedy) from None
+            raise
+
+
+@click.command(cls=_Fetch)
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), callback=_folder)
 @click.argument("more_urls", nargs=-1, metavar="")
 @click.option("--url", "urls", multiple=True, metavar="URL…", help="Download these; a file is called as its URL ends.")
 @click.option(
