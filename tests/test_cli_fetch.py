@@ -303,15 +303,25 @@ class TestWhatMakesNoSense:
             ("20MB", 20_000_000),
             ("1.5 MB/s", 1_500_000),
             ("500k", 500_000),
+            ("500K", 500_000),
+            ("20mb", 20_000_000),
+            ("1.5M", 1_500_000),
+            ("1g/s", 10**9),
             ("2GB", 2 * 10**9),
         ],
     )
     def test_rates(self, text: str | None, number: int) -> None:
         assert rate(click.Context(click.Command("x")), click.Option(["--x"]), text) == number
 
-    @pytest.mark.parametrize("text", ["", "0", "20", "-1", "1e9", "20 MiB", "MB", "0.1", "9" * 40])
+    @pytest.mark.parametrize("text", ["", "-1", "1e9", "20 MiB", "MB", "9" * 40, "9" * 400, "\x1b[31m", "٣ MB"])
     def test_what_is_no_rate(self, text: str) -> None:
-        with pytest.raises(UsageError, match="is no rate"):
+        with pytest.raises(UsageError, match="is no rate") as caught:
+            rate(click.Context(click.Command("x")), click.Option(["--x"]), text)
+        assert "\x1b" not in str(caught.value)
+
+    @pytest.mark.parametrize("text", ["0", "20", "500", "0.1kB"])
+    def test_a_rate_that_is_too_small(self, text: str) -> None:
+        with pytest.raises(UsageError, match=f"^{text} is too small a rate: 1kB a second is the least.$"):
             rate(click.Context(click.Command("x")), click.Option(["--x"]), text)
 
 

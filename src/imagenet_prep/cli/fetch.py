@@ -73,7 +73,11 @@ class _Fetch(click.Command):
 )
 @click.option("--fresh", is_flag=True, help="With --url: begin these files anew, in place of what was begun.")
 @click.option(
-    "--max-rate", "rate", metavar="RATE", callback=rate, help="Download at most so many bytes a second: 500kB, 20MB."
+    "--max-rate",
+    "rate",
+    metavar="RATE",
+    callback=rate,
+    help="Download at most so many bytes a second: 500K, 20MB; K, M and G are powers of 1000.",
 )
 @click.option(
     "--max-upload", "upload_rate", metavar="RATE", callback=rate, help="With --torrent: upload at most so many."

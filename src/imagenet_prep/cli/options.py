@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagenet_prep.errors import UsageError
+from imagenet_prep.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from imagenet_prep.core.taxonomy import Taxonomy
 
-_UNITS = {None: 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+_UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
 class_map_option = click.option(
     "--class-map",
@@ -45,11 +45,15 @@ def share(text: str | None, option: str) -> float:
 
 
 def rate(_context: click.Context, _option: click.Parameter, text: str | None) -> int:
-    """Read bytes a second, such as ``20MB``, ``500 kB`` or ``1000``; 0 without a text. Raises UsageError."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(?:([kMG])B?(?:/s)?)?", text or "0")
-    number = float(found[1]) * _UNITS[found[2]] if found else 0
-    if not found or (text is not None and not 1_000 <= number < 1e15):
-        raise UsageError(f"{text} is no rate, such as 500kB, 20MB or 1GB (a second).")
+    """Read bytes a second, such as ``20MB``, ``500 kB``, ``1.5m`` or ``1000``; 0 without a text. Raises UsageError."""
+    if text is None:
+        return 0
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]+)?) ?([kmg]?)b?(?:/s)?", text.lower(), re.ASCII)
+    number = float(found[1]) * _UNITS[found[2]] if found else 1e15
+    if number >= 1e15:
+        raise UsageError(f"{printable(text)} is no rate, such as 500kB, 20MB or 1GB (a second).")
+    if number < 1_000:
+        raise UsageError(f"{text} is too small a rate: 1kB a second is the least.")
     return round(number)
 
 
