@@ -22,6 +22,7 @@ from imagenet_prep.core.facts import OFFICIAL_ARCHIVES, TRAIN, TRAIN_BOXES, VALI
 from imagenet_prep.core.fetched import ArchiveState, Fetched, FetchReport
 from imagenet_prep.errors import Problem, UsageError
 from imagenet_prep.storage.unfinished import URL, Bookmark, save_bookmark, unfinished_path
+from seeding import torrent_of
 from web import STALL, Answer, page, serving
 
 BOXES = "ILSVRC2012_bbox_val_v3.tgz"
@@ -159,6 +160,22 @@ class TestWhatIsSaid:
             "Next: imagenet-prep fetch a --check   (compares the checksum of what was there)",
         ]
 
+    def test_of_a_fetch_that_went_on_giving(self) -> None:
+        """Its time is that of giving, and a speed would be that of nothing."""
+        report = FetchReport((Fetched(BOXES, 2_000_000, 500_000, "none is published"),), 90_000)
+        assert ways.fetched(report, ABSENT, Path("a"), timed=False).splitlines()[1:3] == [
+            f"  {BOXES}  2.0 MB  500.0 kB came now  checksum: unverified: none is published",
+            "Next: get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar: `imagenet-prep fetch a` says how.",
+        ]
+
+    def test_of_a_folder_with_a_hostile_name(self) -> None:
+        folder, report = Path("a\x1b[31m"), FetchReport((Fetched(BOXES, 5, 0, ""),), 0.5)
+        damaged = there(VALIDATION, problems=(Problem("ILSVRC2012_img_val.tar", "is damaged"),), disguised=True)
+        said = [ways.offered(ABSENT, folder), ways.fetched(report, ABSENT, folder)]
+        said += [ways.compared(states, folder) for states in (ABSENT, with_states(validation=damaged))]
+        assert [each for each in said if "\x1b" in each] == []
+        assert all("a\\x1b[31m" in each for each in said)
+
     def test_of_a_comparison(self) -> None:
         states = with_states(
             train=there(TRAIN, size=5, checksum="wrong", clean=2, containers=1_000),
@@ -238,6 +255,28 @@ class TestFromAServer:
         assert f"{BOXES}: cannot be fetched safely: self-signed certificate" in refused.stderr
         assert trusted.returncode == 0
         assert (tmp_path / "new" / BOXES).read_bytes() == DATA
+
+
+class TestFromASwarm:
+    def test_the_time_of_giving_is_not_reported(self, tmp_path: Path) -> None:
+        (tmp_path / BOXES).write_bytes(DATA)
+        (tmp_path / "torrent").write_bytes(torrent_of({BOXES: DATA}))
+        command = [
+            sys.executable,
+            "-m",
+            "imagenet_prep",
+            "fetch",
+            str(tmp_path),
+            "--torrent",
+            str(tmp_path / "torrent"),
+        ]
+        command += ["--accept-terms", "--no-discovery", "--seed"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr
+        assert any("Everything is here." in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate()
+        assert [line.split()[0] for line in said.splitlines()] == ["In", BOXES, "Next:"]
 
 
 class TestWhatMakesNoSense:
@@ -330,6 +369,10 @@ class TestCheck:
         result = run(tmp_path, "--check")
         assert result.returncode == 4
         assert result.stderr.startswith(f"Error: There is no archive of ILSVRC2012 in {tmp_path}.")
+
+    def test_of_a_folder_with_a_hostile_name_shows_it_harmless(self, tmp_path: Path) -> None:
+        result = run(tmp_path / "\a", "--check")
+        assert (result.returncode, "\a" in result.stderr) == (4, False)
 
     def test_of_what_cannot_be_verified_is_no_error(self, tmp_path: Path) -> None:
         (tmp_path / BOXES).write_bytes(DATA)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from imagenet_prep.cli import ways
 from imagenet_prep.cli.options import jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.core.fetched import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
-from imagenet_prep.errors import SourceError, UsageError
+from imagenet_prep.errors import SourceError, UsageError, printable
 
 _BOTH = "both"  # what --torrent without a value means
 _FILE = click.Path(path_type=Path)  # that it exists is looked at later: a header in its place must not be shown
@@ -134,7 +133,10 @@ def fetch(
 
     with watching(as_json=as_json, quiet=quiet) as watch:
         report = fetch_step(folder, asked, watch=watch)
-    click.echo(json.dumps(asdict(report)) if as_json else ways.fetched(report, archives(folder), folder))
+    if as_json:
+        click.echo(json.dumps(asdict(report)))
+    else:
+        click.echo(ways.fetched(report, archives(folder), folder, timed=not options["seed"]))
 
 
 def _way(context: click.Context, urls: tuple[str | Path, ...], torrents: tuple[str, ...], *, check: bool) -> str:
@@ -195,8 +197,8 @@ def _look(context: click.Context, folder: Path, *, full: bool, jobs: int, as_jso
     with watching(as_json=as_json, quiet=quiet) as watch:
         states = archives(folder, full=full, jobs=jobs, watch=watch)
     if full and all(state.size is None and state.unfinished is None and not state.problems for state in states):
-        remedy = f"imagenet-prep fetch {shlex.quote(str(folder))} says how to get them."
-        raise SourceError(f"There is no archive of ILSVRC2012 in {folder}.", remedy=remedy)
+        remedy = f"imagenet-prep fetch {ways.quoted(folder)} says how to get them."
+        raise SourceError(f"There is no archive of ILSVRC2012 in {printable(str(folder))}.", remedy=remedy)
     if as_json:
         click.echo(json.dumps({"archives": [asdict(state) for state in states]}))
     else:

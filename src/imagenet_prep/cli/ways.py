@@ -59,16 +59,22 @@ _ABOUT = {DEVKIT: "about 2.5 MB", TRAIN_BOXES: "about 20 MB", VALIDATION_BOXES: 
 _UNVERIFIED = "unverified: none is published that can be trusted"
 
 
+def quoted(path: Path) -> str:
+    """Give a path for a command to paste, or, of a hostile name, what a terminal may show."""
+    return printable(shlex.quote(str(path)))
+
+
 def offered(states: Sequence[ArchiveState], folder: Path) -> str:
     """Tell a newcomer the terms, the ways, the files, and what is there."""
     rows = [("file", "", "bytes", "here")]
     rows += [(state.name, _FOR[state.role], _bytes(state), _here(state)) for state in states]
     sums = [(state.name, name, value) for state in states for name, value in _sums(state)]
-    lines = [TERMS, "", _WAYS.format(folder=shlex.quote(str(folder))), "", f"The files, and what is in {folder}", ""]
+    shown = printable(str(folder))
+    lines = [TERMS, "", _WAYS.format(folder=quoted(folder)), "", f"The files, and what is in {shown}", ""]
     lines += [show.table(rows, flush_right=False), "", "Their published checksums", ""]
     lines += [show.table(sums, flush_right=False), *_problems(states), ""]
     there = [state for state in states if state.size is not None and not state.problems]
-    checked = f"\nNot compared here: the checksums. imagenet-prep fetch {shlex.quote(str(folder))} --check does that."
+    checked = f"\nNot compared here: the checksums. imagenet-prep fetch {quoted(folder)} --check does that."
     return "\n".join([*lines, _next(states, folder, how="1 or 2 above") + (checked if there else "")])
 
 
@@ -118,8 +124,8 @@ def _verdict(checksum: str) -> str:
     return f"unverified: {checksum}" if checksum == UNPUBLISHED else checksum
 
 
-def fetched(report: FetchReport, states: Sequence[ArchiveState], folder: Path) -> str:
-    """Tell what a fetch brought, and what to do next."""
+def fetched(report: FetchReport, states: Sequence[ArchiveState], folder: Path, *, timed: bool = True) -> str:
+    """Tell what a fetch brought, how fast unless it is not ``timed``, and what to do next."""
     rows = [
         (
             printable(file.name),
@@ -129,28 +135,30 @@ def fetched(report: FetchReport, states: Sequence[ArchiveState], folder: Path) -
         )
         for file in report.files
     ]
-    speed = f", {show.size(report.received / report.seconds)}/s" if report.received and report.seconds else ""
-    lines = [f"In {folder}:", show.table(rows, flush_right=False), f"{show.duration(report.seconds)}{speed}."]
+    lines = [f"In {printable(str(folder))}:", show.table(rows, flush_right=False)]
+    if timed:
+        speed = f", {show.size(report.received / report.seconds)}/s" if report.received and report.seconds else ""
+        lines.append(f"{show.duration(report.seconds)}{speed}.")
     if not all(file.checksum for file in report.files):
-        check = f"imagenet-prep fetch {shlex.quote(str(folder))} --check"
+        check = f"imagenet-prep fetch {quoted(folder)} --check"
         return "\n".join([*lines, f"Next: {check}   (compares the checksum of what was there)"])
     return "\n".join([*lines, _next(states, folder)])
 
 
 def _next(states: Sequence[ArchiveState], folder: Path, how: str = "") -> str:
     """The command to go on with."""
-    shown, wanted = shlex.quote(str(folder)), [state for state in states if state.role in (TRAIN, VALIDATION)]
+    shown, wanted = quoted(folder), [state for state in states if state.role in (TRAIN, VALIDATION)]
     how = how or f"`imagenet-prep fetch {shown}` says how"
     for state in wanted:
         if state.disguised:
-            return f"Next: move {shlex.quote(str(folder / state.name))} away, and get {state.name} anew: {how}."
+            return f"Next: move {quoted(folder / state.name)} away, and get {state.name} anew: {how}."
         if state.unreadable:
-            return f"Next: chmod u+r {shlex.quote(str(folder / state.name))}   (you may not read it)"
+            return f"Next: chmod u+r {quoted(folder / state.name)}   (you may not read it)"
         if state.came_whole and not state.checksum:
             return f"Next: imagenet-prep fetch {shown} --check   (compares {state.name}.part, which came whole)"
         if state.came_whole and state.checksum == RIGHT:
-            final = str(folder / state.name)
-            return f"Next: {shlex.join(['mv', '-n', f'{final}.part', final])}   (it came whole, and is right)"
+            part, final = quoted(folder / f"{state.name}.part"), quoted(folder / state.name)
+            return f"Next: mv -n {part} {final}   (it came whole, and is right)"
     if bad := [state.role for state in wanted if state.problems]:
         torrents = " ".join(f"--torrent {role}" for role in bad)
         return f"Next: imagenet-prep fetch {shown} {torrents}   (fetches only the damaged pieces)"

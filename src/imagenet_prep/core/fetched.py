@@ -67,7 +67,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class FetchReport:
-    """What a fetch brought."""
+    """What a fetch brought. ``seconds`` are those of the whole run: with ``seed``, of giving, too."""
 
     files: tuple[Fetched, ...]
     seconds: float
