@@ -14,6 +14,7 @@ from imagenet_prep.core.facts import RIGHT, UNPUBLISHED
 from imagenet_prep.core.fetched import Fetched, UrlOptions
 from imagenet_prep.core.progress import Note, Progress
 from imagenet_prep.errors import UsageError
+from imagenet_prep.remote.address import address_of
 from imagenet_prep.steps.fetch import fetch
 from imagenet_prep.steps.fetching import download
 from imagenet_prep.steps.fetching.pace import Pace
@@ -82,6 +83,19 @@ class TestWhatIsAskedFor:
     def test_what_is_no_url_of_a_server(self, fetching: Fetching, address: str) -> None:
         fetching.refused(address, kind=UsageError)
         assert fetching.names == []
+
+    @pytest.mark.parametrize("host", ["b\u00fccher.example", "xn--bcher-kva.ex\u00e4mple", "stra\u00dfe.example"])
+    def test_a_host_in_other_letters_has_another_form(self, fetching: Fetching, host: str) -> None:
+        """It is not made here: of some letters, such as ß, the standard library makes another host than browsers do."""
+        words = fetching.refused(f"https://{host}/{SECRET}/x.tar", kind=UsageError)
+        assert_said(words, f"The host {host} is not written in ASCII", "xn--")
+
+    @pytest.mark.parametrize(
+        ("address", "shown"),
+        [("http://[::1]:1/x.tar", "[::1]:1"), ("http://[FE80::1]/x.tar", "[fe80::1]"), ("http://a:1/x.tar", "a:1")],
+    )
+    def test_an_address_of_version_6_is_shown_in_brackets(self, address: str, shown: str) -> None:
+        assert str(address_of(address)) == f"x.tar from {shown}"
 
     def test_a_password_in_a_url_is_not_repeated(self, fetching: Fetching, web: Web) -> None:
         address = url(web, host=f"somebody:{SECRET}@127.0.0.1")

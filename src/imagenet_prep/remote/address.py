@@ -45,6 +45,7 @@ def address_of(url: str) -> Address:
         parts = urlsplit(url)
         host = parts.hostname or ""
         host.encode("idna")
+        host = f"[{host}]" if ":" in host else host
         origin = host if parts.port is None else f"{host}:{parts.port}"
     except ValueError:  # a bad port, bad brackets, a bad host name; its words may have all of the URL in them
         raise UsageError("A URL cannot be read.", remedy="It looks like https://HOST/PATH/FILE.") from None
@@ -53,6 +54,9 @@ def address_of(url: str) -> Address:
             "What should be a URL is none of http:// or https://.",
             remedy="It looks like https://HOST/PATH/FILE; torrents are fetched with --torrent.",
         )
+    if not host.isascii():
+        remedy = "Its other form begins with xn--; browsers show it where an address is copied from."
+        raise UsageError(f"The host {printable(host)} is not written in ASCII.", remedy=remedy)
     if parts.username is not None:
         raise UsageError(
             f"A URL for {printable(host)} holds a name or password, which others can read on the command line.",
