@@ -32,13 +32,13 @@ ABSENT = tuple(
 )
 
 
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "imagenet_prep", "fetch", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        stdin=subprocess.DEVNULL,
+        input=given,
         env={**os.environ, "no_proxy": "*", **environment},
     )
 
@@ -210,6 +210,12 @@ class TestFromAServer:
             assert run(tmp_path / "new", "--url-file", links).returncode == 0
         assert len(list((tmp_path / "new").iterdir())) == 2
 
+    def test_urls_may_come_from_standard_input(self, tmp_path: Path) -> None:
+        with serving({BOXES: DATA, "x.tar": DATA}) as web:
+            links = f"\ufeff{web.url(BOXES)}\n{web.url('x.tar')}  # the last one\n"
+            assert run(tmp_path / "new", "--url-file", "-", "--url-file", "-", given=links).returncode == 0
+        assert len(list((tmp_path / "new").iterdir())) == 2
+
     def test_a_program_gets_json(self, tmp_path: Path) -> None:
         with serving({BOXES: DATA}) as web:
             result = run(tmp_path, "--url", web.url(BOXES), "--json")
@@ -293,6 +299,7 @@ class TestWhatMakesNoSense:
             (("--url", "https://example.org/x.tar", "--seed"), "Error: --seed goes with --torrent."),
             (("--url", "https://me:secret@example.org/x"), "Error: A URL for example.org holds a name or password"),
             (("--url-file", "/dev/null"), "Error: There is no URL in /dev/null."),
+            (("--url-file", "-"), "Error: There is no URL in standard input."),
             (
                 ("--url", "https://example.org/x.tar", "--max-rate", "fast"),
                 "Error: fast is no rate, such as 500kB",
@@ -315,6 +322,24 @@ class TestWhatMakesNoSense:
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr == (
             "Error: DIR is missing.\nDIR comes first: what stands behind --torrent is taken for the torrent.\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("option", "given", "what", "wanted"),
+        [
+            ("--url-file", "http://example.org/x?token=secret", "URLs", "the path of a file, or - for standard input"),
+            ("--cookies", "sessionid=secret", "cookies", "the path of a file"),
+            ("--headers", "Bearer secret", "headers", "the path of a file"),
+        ],
+    )
+    def test_what_stands_in_place_of_a_file_is_not_shown(
+        self, tmp_path: Path, option: str, given: str, what: str, wanted: str
+    ) -> None:
+        result = run(tmp_path, "--url", "http://127.0.0.1:1/x.tar", option, given)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == (
+            f"Error: Cannot read the file of {what}: No such file or directory.\n"
+            f"{option} wants {wanted}; on a command line everybody on the machine could read it.\n"
         )
 
     @pytest.mark.parametrize(

@@ -288,12 +288,18 @@ class TestCredentials:
         fetching.get(url(web, OTHER), headers=given(remark, "X-Token: 1"))
         assert fetching.names == sorted([VAL, OTHER])
 
-    @pytest.mark.parametrize("kind", ["cookies", "headers"])
-    def test_a_file_of_credentials_that_cannot_be_read(
-        self, fetching: Fetching, web: Web, tmp_path: Path, kind: str
+    @pytest.mark.parametrize("kind", ["cookies", "headers", "url_files"])
+    @pytest.mark.parametrize(
+        ("place", "why"),
+        [(f"{SECRET}=1", "No such file"), (f"Authorization: Bearer {SECRET}", "No such file"), (".", "Is a directory"),
+         (f"{SECRET}\0", "this is no path"), (SECRET * 30, "File name too long")],
+    )  # fmt: skip
+    def test_what_stands_in_place_of_a_file_that_can_be_read_is_not_shown(
+        self, fetching: Fetching, web: Web, kind: str, place: str, why: str
     ) -> None:
-        for path in (tmp_path / "none", tmp_path):
-            assert_said(fetching.refused(url(web), kind=UsageError, **{kind: path}), str(path))
+        given = (Path(place),) if kind == "url_files" else Path(place)
+        words = fetching.refused(url(web), kind=UsageError, **{kind: given})
+        assert_said(words, f"Cannot read the file of {kind.replace('url_files', 'URLs')}: {why}")
         assert web.requests == []
 
     def test_what_comes_of_credentials_is_in_no_note(
@@ -375,10 +381,6 @@ class TestWhoGetsWhat:
         request = urllib.request.Request("http://users.example.org/x")
         credentials.read_cookies(tmp_path / "cookies").add_cookie_header(request)
         assert (request.get_header("Cookie") == "a=1") is sent
-
-    def test_a_header_in_place_of_a_file_is_not_shown(self, fetching: Fetching, web: Web) -> None:
-        words = fetching.refused(url(web), kind=UsageError, headers=Path(f"Authorization: Bearer {SECRET}"))
-        assert_said(words, "Cannot read")
 
     def test_a_proxy_that_makes_no_sense_is_not_shown(
         self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch

@@ -52,7 +52,11 @@ class _Fetch(click.Command):
 @click.argument("more_urls", nargs=-1, metavar="")
 @click.option("--url", "urls", multiple=True, metavar="URL…", help="Download these; a file is called as its URL ends.")
 @click.option(
-    "--url-file", "url_files", multiple=True, type=_FILE, help="The same, from a file with a URL on each line."
+    "--url-file",
+    "url_files",
+    multiple=True,
+    type=_FILE,
+    help="The same, from a file with a URL on each line; - is standard input.",
 )
 @click.option("--cookies", type=_FILE, help="Cookies to send, as browsers and curl export them (Netscape's format).")
 @click.option("--headers", type=_FILE, help="Headers to send, a file with `Name: value` on each line.")
@@ -158,6 +162,7 @@ def _way(context: click.Context, urls: tuple[str | Path, ...], torrents: tuple[s
 def _url_options(urls: tuple[str, ...], files: tuple[Path, ...], options: dict[str, object]) -> UrlOptions:
     timeout = TIMEOUT if options["timeout"] is None else options["timeout"]
     chosen = {name: options[name] for name in (*_OF_URLS, "rate")}
+    files = tuple(dict.fromkeys(files))  # standard input can be read once
     return UrlOptions(urls=urls, url_files=files, timeout=timeout, **chosen)  # type: ignore[arg-type]  # click has looked
 
 

@@ -16,10 +16,10 @@ class UrlOptions:
     """Get files from servers. A file is called as its URL ends, or as stands before the URL and a blank. Credentials
     are in files, never in these values.
 
-    ``url_files`` have more of them, one on a line. ``cookies`` is a file in Netscape's format, ``headers`` one with
-    ``Name: value`` on each line. ``retries`` are those in a row that bring no byte; ``timeout`` is in seconds without a
-    byte; ``rate`` in bytes a second, 0 for as fast as it goes. ``fresh``: begin these files anew, in place of what was
-    begun of them.
+    ``url_files`` have more of them, one on a line; ``-`` is standard input. ``cookies`` is a file in Netscape's format,
+    ``headers`` one with ``Name: value`` on each line. ``retries`` are those in a row that bring no byte; ``timeout`` is
+    in seconds without a byte; ``rate`` in bytes a second, 0 for as fast as it goes. ``fresh``: begin these files anew,
+    in place of what was begun of them.
     """
 
     urls: tuple[str, ...] = ()

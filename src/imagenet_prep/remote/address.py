@@ -5,6 +5,7 @@ and file name.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import xxhash
 
 from imagenet_prep.errors import UsageError, printable
+from imagenet_prep.remote.credentials import contents
 
 _OURS = (".part", ".part.json")
 _NAMED = re.compile(r"([^\s/]+)\s+(\S+)")
@@ -68,16 +70,15 @@ def address_of(url: str) -> Address:
 
 
 def addresses_in(path: Path) -> list[Address]:
-    """Read a file with a URL on each line; blank lines and what is behind a # are passed over. Raises UsageError, with
-    the number of the line.
+    """Read a file, or standard input for ``-``, with a URL on each line; blank lines and what is behind a # are passed
+    over. Raises UsageError, with the number of the line.
     """
-    shown = printable(str(path))
-    try:
-        lines = path.read_text("utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise UsageError(f"Cannot read {shown}: {error.strerror}.") from error
+    piped = str(path) == "-"
+    shown = "standard input" if piped else printable(str(path))
+    wanted = "--url-file wants the path of a file, or - for standard input"
+    data = contents(sys.stdin.buffer.read if piped else path.read_bytes, "URLs", wanted)
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(data.decode("utf-8-sig", errors="replace").splitlines(), 1):
         url = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
         if url:
             try:

@@ -8,7 +8,7 @@ and shows the lines that it does not understand.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
@@ -25,7 +25,7 @@ _NETSCAPE = "A cookie is a line of seven fields between tabs, in Netscape's form
 def read_cookies(path: Path) -> CookieJar:
     """Read cookies in Netscape's format; those whose time is over are not sent. Raises UsageError."""
     jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain))
-    for number, line in _lines(path):
+    for number, line in _lines(path, "cookies"):
         if line.startswith("#") and not line.startswith(_HTTP_ONLY):
             continue
         fields = line.removeprefix(_HTTP_ONLY).split("\t")
@@ -53,7 +53,7 @@ def read_headers(path: Path) -> dict[str, str]:
     names that begin with a colon), and headers that are the program's own, such as Range. Raises UsageError.
     """
     headers = {}
-    for number, line in _lines(path):
+    for number, line in _lines(path, "headers"):
         name, _, value = line.partition(":")
         if line.startswith("#") or _COPIED.fullmatch(line):
             continue
@@ -64,14 +64,19 @@ def read_headers(path: Path) -> dict[str, str]:
     return headers
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank, with their numbers. Raises UsageError if one is not printable ASCII."""
+def contents(read: Callable[[], bytes], what: str, wanted: str) -> bytes:
+    """Read a file that holds a secret. Raises UsageError, which does not show the path: it may be the secret itself."""
     try:
-        data = path.read_bytes()
-    except (OSError, ValueError):  # a header in the place of a file's name must not be shown
-        shown = printable(str(path)) if ":" not in str(path) else "what should be the name of a file"
-        remedy = "Cookies and headers are in files, because everybody on a machine can read command lines."
-        raise UsageError(f"Cannot read {shown}.", remedy=remedy) from None
+        return read()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "this is no path"
+        remedy = f"{wanted}; on a command line everybody on the machine could read it."
+        raise UsageError(f"Cannot read the file of {what}: {why}.", remedy=remedy) from None
+
+
+def _lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, with their numbers. Raises UsageError if one is not printable ASCII."""
+    data = contents(path.read_bytes, what, f"--{what} wants the path of a file")
     for number, line in enumerate(data.split(b"\n"), 1):
         text = line.removesuffix(b"\r").decode("latin-1")
         if not (text.isascii() and text.replace("\t", "").isprintable()) and not text.startswith("# "):
