@@ -163,6 +163,13 @@ class TestCredentials:
             ((HEAD, cookie("127.0.0.1", "a", "1", expires=4_102_444_800)), "a=1"),
             ((HEAD, cookie("127.0.0.1", "a", "1", path=f"/{SECRET}")), "a=1"),
             ((HEAD, cookie("127.0.0.1", "a", "x=y z")), "a=x=y z"),
+            ((HEAD, cookie("127.0.0.1", "a", "\u00c0\u20ac")), "a=\xc3\x80\xe2\x82\xac"),
+            ((HEAD, b"127.0.0.1\tFALSE\t/\tFALSE\t0\ta\t\xff\x85\xa0"), "a=\xff\x85\xa0"),
+            ((HEAD, cookie("127.0.0.1", "a", "1", expires=-1)), "a=1"),
+            ((HEAD, cookie("127.0.0.1", "a", "1").replace("\t0\t", "\t-62135596800.5\t")), "a=1"),
+            (("\ufeff" + HEAD, cookie("127.0.0.1", "a", "1")), "a=1"),
+            (("\ufeff" + cookie("127.0.0.1", "a", "1"),), "a=1"),
+            ((HEAD, cookie("sh\u00f6p.example", "b", "\u00fc"), cookie("127.0.0.1", "a", "1")), "a=1"),
             ((HEAD, cookie("example.org", "a"), cookie("127.0.0.2", "c")), None),
             ((HEAD, cookie("127.0.0.1", "a", path="/elsewhere")), None),
             ((HEAD, cookie("127.0.0.1", "a", secure="TRUE")), None),
@@ -171,9 +178,10 @@ class TestCredentials:
     )
     @pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
     def test_cookies_go_where_they_belong(
-        self, fetching: Fetching, web: Web, given: Callable[..., Path], lines: tuple[str, ...], sent: str | None,
-        ending: bytes,
+        self, fetching: Fetching, web: Web, given: Callable[..., Path], lines: tuple[str | bytes, ...],
+        sent: str | None, ending: bytes,
     ) -> None:  # fmt: skip
+        """And byte for byte: the server here reads a letter for each."""
         fetching.get(url(web), cookies=given(*lines, ending=ending))
         assert web.requests[0].headers.get("Cookie") == sent
 
@@ -272,7 +280,10 @@ class TestCredentials:
             ((HEAD, cookie("127.0.0.1", "a").replace("\t", "  ")), 2),
             ((HEAD, cookie("", "a")), 2),
             ((HEAD, cookie("127.0.0.1", "a").replace("\t0\t", f"\t{SECRET}\t")), 2),
-            ((HEAD, b"127.0.0.1\tFALSE\t/\tFALSE\t0\ta\t\xff" + SECRET.encode()), 2),
+            ((HEAD, cookie("127.0.0.1", "a", f"\x1b{SECRET}")), 2),
+            ((HEAD, cookie("127.0.0.1", "a", f"{SECRET}\x7f")), 2),
+            ((HEAD, cookie("127.0.0.1", "a", f"{SECRET}\r{SECRET}")), 2),
+            ((HEAD, cookie("127.0.0.1", "a").replace("\t0\t", "\t--1\t")), 2),
             ((f'[{{"name": "a", "value": "{SECRET}"}}]',), 1),
         ],
     )
@@ -281,6 +292,12 @@ class TestCredentials:
     ) -> None:
         assert_said(fetching.refused(url(web), kind=UsageError, cookies=given(*lines)), "credentials", f"Line {line} ")
         assert web.requests == []
+
+    def test_a_mark_of_utf_8_before_headers_is_none_of_them(
+        self, fetching: Fetching, web: Web, given: Callable[..., Path]
+    ) -> None:
+        fetching.get(url(web), headers=given(f"\ufeffX-Token: {SECRET}"))
+        assert web.requests[0].headers["X-Token"] == SECRET
 
     def test_remarks_may_have_any_letters(self, fetching: Fetching, web: Web, given: Callable[..., Path]) -> None:
         remark = "# \u00fcber curl geholt"

@@ -185,7 +185,10 @@ def urls() -> list[bytes]:
 
 def cookies() -> list[bytes]:
     line = b"\t".join([b".example.org", b"TRUE", b"/", b"TRUE", b"0", b"session", b"secret"])
-    return [b"# Netscape HTTP Cookie File\n\n#HttpOnly_" + line + b"\r\n" + line.replace(b"\t0\t", b"\t4102444800\t")]
+    return [
+        b"# Netscape HTTP Cookie File\n\n#HttpOnly_" + line + b"\r\n" + line.replace(b"\t0\t", b"\t4102444800\t"),
+        b"\xef\xbb\xbf" + line.replace(b"\t0\t", b"\t-1\t") + "\u00fc\n".encode(),
+    ]
 
 
 def headers() -> list[bytes]:
@@ -262,6 +265,8 @@ URL_WORDS = (
     b".part",
 )
 CREDENTIAL_WORDS = (
+    b"\xef\xbb\xbf",
+    b"-1",
     b"\t",
     b"#HttpOnly_",
     b"TRUE",
