@@ -299,6 +299,17 @@ class TestCredentials:
         fetching.get(url(web), headers=given(f"\ufeffX-Token: {SECRET}"))
         assert web.requests[0].headers["X-Token"] == SECRET
 
+    @pytest.mark.parametrize("name", ["Cookie", "cookie"])
+    def test_cookies_come_from_one_place(
+        self, fetching: Fetching, web: Web, given: Callable[..., Path], tmp_path: Path, name: str
+    ) -> None:
+        """The header would be sent alone, and those of the file nowhere."""
+        (tmp_path / "headers").write_text(f"X-Token: 1\n{name}: a={SECRET}\n")
+        cookies = given(self.HEAD, cookie("127.0.0.1", "b"))
+        words = fetching.refused(url(web), kind=UsageError, cookies=cookies, headers=tmp_path / "headers")
+        assert_said(words, "--cookies", "--headers", "Cookie")
+        assert web.requests == []
+
     def test_remarks_may_have_any_letters(self, fetching: Fetching, web: Web, given: Callable[..., Path]) -> None:
         remark = "# \u00fcber curl geholt"
         fetching.get(url(web), cookies=given(self.HEAD, remark, cookie("127.0.0.1", "a")))

@@ -28,9 +28,14 @@ from imagenet_prep.version import __version__
 
 
 class Web:
-    """Asks servers for files. ``timeout`` is in seconds without a byte."""
+    """Asks servers for files. ``timeout`` is in seconds without a byte. Raises UsageError for cookies from two places:
+    the standard library would send those of the headers alone.
+    """
 
     def __init__(self, cookies: CookieJar | None, headers: Mapping[str, str], timeout: float) -> None:
+        if cookies is not None and any(name.lower() == "cookie" for name in headers):
+            remedy = "Leave --cookies out, or take the line out of the file."
+            raise UsageError("There are --cookies, and the file of --headers has a line Cookie, too.", remedy=remedy)
         self._headers = dict(headers)
         self._timeout = timeout
         self._opener = OpenerDirector()
