@@ -197,6 +197,17 @@ class TestCredentials:
             fetching.get(url(web), cookies=given(self.HEAD, cookie("127.0.0.1", "session")))
             assert "Cookie" not in other.requests[0].headers
 
+    def test_each_host_on_the_way_gets_its_own_cookies(
+        self, fetching: Fetching, web: Web, given: Callable[..., Path]
+    ) -> None:
+        """As in a browser: a file of them has those of all sites."""
+        with serving({}, redirect(f"{url(web)}&again")) as other:
+            web.next(redirect(url(other, host="localhost")))
+            cookies = given(self.HEAD, cookie("127.0.0.1", "a", "1"), cookie("localhost", "b", "2"))
+            fetching.get(url(web), cookies=cookies)
+            assert [request.headers["Cookie"] for request in other.requests] == ["b=2"]
+        assert [request.headers["Cookie"] for request in web.requests] == ["a=1", "a=1"]
+
     def test_a_cookie_that_the_server_sets_on_the_way(self, fetching: Fetching, web: Web) -> None:
         def gate(request: Request) -> Answer:
             if f"pass={SECRET}" in request.headers.get("Cookie", ""):
