@@ -59,11 +59,12 @@ def _options() -> argparse.Namespace:
 
 
 def _make(path: Path, size: int) -> tuple[int, str]:
-    """Write bytes that cannot be compressed; give their number and their MD5."""
+    """Write bytes that cannot be compressed, and begin as a tar does; give their number and their MD5."""
     digest = hashlib.md5()
     with path.open("wb") as file:
         for start in range(0, size, 1 << 20):
             chunk = os.urandom(min(1 << 20, size - start))
+            chunk = chunk[:257] + b"ustar" + chunk[262:]
             file.write(chunk)
             digest.update(chunk)
     return size, digest.hexdigest()

@@ -20,15 +20,14 @@ from pathlib import Path
 
 import pytest
 
+from fetch_url.asking import tar_like
 from imagenet_prep.storage.follower import Follower
 from imagenet_prep.storage.running_digest import running_digest
 from imagenet_prep.storage.unfinished import Bookmark, load_bookmark, unfinished_path
 from web import GOOD, STALL, Answer, Request, Web, serving
 
 VAL, TRAIN, OTHER = "ILSVRC2012_img_val.tar", "ILSVRC2012_img_train.tar", "other.tar"
-FILES = {
-    name: random.Random(name).randbytes(size) for name, size in ((VAL, 40 << 20), (TRAIN, 20 << 20), (OTHER, 9**8))
-}
+FILES = {name: tar_like(name, size) for name, size in ((VAL, 40 << 20), (TRAIN, 20 << 20), (OTHER, 9**8))}
 STATE_CAN_BE_KEPT = bool(getattr(running_digest("md5"), "state", str)())
 GOES_ON = "Interrupted. The same command again goes on where this one stopped."
 MINIATURES = """

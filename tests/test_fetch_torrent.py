@@ -230,6 +230,9 @@ def test_of_a_known_torrent_whose_archive_is_right_no_swarm_is_asked(
     with pytest.raises(SourceError, match="no peer was found"):
         fetch_torrents(folder, options("train", torrents=("validation", "train"), timeout=0.3), watch)
     assert watch.notes == ["Asking the swarm what the torrent train holds."]
+    with pytest.raises(SourceError, match="no peer was found"):
+        fetch_torrents(folder, options("train", torrents=("a" * 40, "train"), timeout=0.3), watch)
+    assert watch.notes[1] == f"Asking the swarm what the torrent {'a' * 40} and the torrent train hold."
 
 
 def test_and_one_that_is_wrong_is_read_once_for_that(
@@ -630,6 +633,14 @@ def test_a_missing_libtorrent_is_named(folder: Path, monkeypatch: pytest.MonkeyP
 )
 def test_what_is_no_torrent_is_said(folder: Path, given: str, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(folder, options(given), monkeypatch).summary.startswith(answer)
+
+
+def test_a_page_in_place_of_a_torrent_is_called_so(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "it.torrent").write_text("\n<!doctype html><html>Log in</html>")
+    error = refused(folder, options(tmp_path / "it.torrent"), monkeypatch)
+    assert error.summary == f"{tmp_path}/it.torrent is a web page, and not a torrent."
 
 
 @pytest.mark.parametrize("peer", ["localhost", "localhost:", ":6881", "localhost:0", "localhost:65536", "a:b"])

@@ -24,9 +24,9 @@ OTHER = "other.tar"
 SECRET = "kept-secret"
 
 
-def tar_like(seed: int) -> bytes:
+def tar_like(seed: int | str, size: int = 300_000) -> bytes:
     """Random bytes with the mark of a tar at its place."""
-    data = random.Random(seed).randbytes(300_000)
+    data = random.Random(seed).randbytes(size)
     return data[:257] + b"ustar" + data[262:]
 
 

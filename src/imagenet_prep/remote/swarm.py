@@ -93,7 +93,8 @@ class Swarm:
         lost = [each for each in torrents if each.info is None]
         if not lost:
             return
-        self._watch(Note(f"Asking the swarm what {_listed(each.label for each in lost)} holds."))
+        names = " and ".join(each.label for each in lost)
+        self._watch(Note(f"Asking the swarm what {names} {'holds' if len(lost) == 1 else 'hold'}."))
         with tempfile.TemporaryDirectory(prefix="imagenet-prep-") as nowhere:  # no file of theirs is looked at yet
             handles = {each: self._join(each, nowhere, library().torrent_flags.default_dont_download) for each in lost}
             while not all(handle.status().has_metadata for handle in handles.values()):
@@ -270,7 +271,3 @@ def _resolve(host: str, port: int) -> list[tuple[str, int]]:
         return sorted({(str(found[4][0]), port) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
     except (OSError, UnicodeError) as error:
         raise SourceError(f"The peer {printable(host)} cannot be found: {error}.") from error
-
-
-def _listed(names: Iterable[str]) -> str:
-    return " and ".join(names)

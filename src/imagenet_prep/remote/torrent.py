@@ -170,8 +170,12 @@ def _magnet(link: str) -> Any:
 def _read(path: Path) -> Any:
     shown = printable(str(path))
     try:
-        return library().load_torrent_buffer(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"Cannot read the torrent {shown}: {error.strerror}.", remedy=_REMEDY) from error
+    if data.lstrip().startswith(b"<"):  # of a login that had expired
+        raise UsageError(f"{shown} is a web page, and not a torrent.", remedy="Download it again.")
+    try:
+        return library().load_torrent_buffer(data)
     except (RuntimeError, ValueError) as error:
         raise UsageError(f"{shown} is not a torrent: {printable(str(error))}.", remedy=_REMEDY) from error

@@ -52,7 +52,8 @@ class Urls:
         check_space(folder, self._missing(folder), remedy="Free some space, or choose another folder.")
         strangers = [each.name for each in self._addresses if not published_as(each.name)]
         if strangers:
-            watch(Note(f"Archives are known by their official names, and this is none: {', '.join(strangers)}."))
+            none = "this is none" if len(strangers) == 1 else "these are none"
+            watch(Note(f"Archives are known by their official names, and {none}: {', '.join(strangers)}."))
         fetched: list[Fetched] = []
         failed: dict[str, SourceError] = {}
         for address in self._addresses:
