@@ -27,6 +27,12 @@ from web import STALL, Answer, page, serving
 
 BOXES = "ILSVRC2012_bbox_val_v3.tgz"
 DATA = b"\x1f\x8b" + random.Random(1).randbytes(50_000)
+ON_THIS_MACHINE = """
+from imagenet_prep.remote import swarm
+swarm.LISTEN = "127.0.0.1:0"
+from imagenet_prep.__main__ import main
+main()
+"""
 ABSENT = tuple(
     ArchiveState(of.role, of.names[0], official_size=of.size, md5=of.md5, sha1=of.sha1) for of in OFFICIAL_ARCHIVES
 )
@@ -136,6 +142,17 @@ class TestWhatComesNext:
             "\nNext: mv -n a/ILSVRC2012_img_val.tar.part a/ILSVRC2012_img_val.tar   (it came whole, and is right)"
         )
         assert "  came whole, but has not been compared\n" in ways.offered(with_states(validation=whole), Path("a"))
+
+    def test_with_one_that_is_only_too_long_is_to_cut_it(self) -> None:
+        longer = there(
+            VALIDATION,
+            size=6_744_924_161,
+            checksum="not the published file",
+            problems=(Problem("ILSVRC2012_img_val.tar", "something was written behind its end"),),
+        )
+        assert ways.compared(with_states(train=there(TRAIN), validation=longer), Path("a b")).endswith(
+            "\nNext: truncate -s 6744924160 'a b/ILSVRC2012_img_val.tar'   (cuts off what is behind its end)"
+        )
 
     def test_with_one_that_may_not_be_read_is_to_make_it_readable(self) -> None:
         locked = there(TRAIN, unreadable=True, problems=(Problem("ILSVRC2012_img_train.tar", "cannot be read"),))
@@ -269,8 +286,8 @@ class TestFromASwarm:
         (tmp_path / "torrent").write_bytes(torrent_of({BOXES: DATA}))
         command = [
             sys.executable,
-            "-m",
-            "imagenet_prep",
+            "-c",
+            ON_THIS_MACHINE,
             "fetch",
             str(tmp_path),
             "--torrent",
@@ -416,15 +433,8 @@ class TestTheTerms:
     def answer(self, folder: Path, text: bytes, torrent: str = "1" * 40) -> tuple[int, str]:
         """Answer the question on a terminal; nobody is asked for the torrent."""
         ours, theirs = pty.openpty()
-        command = [
-            sys.executable,
-            "-m",
-            "imagenet_prep",
-            "fetch",
-            str(folder),
-            "--torrent",
-            f"magnet:?xt=urn:btih:{torrent}",
-        ]
+        magnet = f"magnet:?xt=urn:btih:{torrent}"
+        command = [sys.executable, "-c", ON_THIS_MACHINE, "fetch", str(folder), "--torrent", magnet]
         command += ["--no-discovery", "--timeout", "1"]
         process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)

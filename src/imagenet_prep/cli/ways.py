@@ -9,6 +9,7 @@ from pathlib import Path
 from imagenet_prep.cli import show
 from imagenet_prep.core.facts import (
     DEVKIT,
+    OTHER,
     RIGHT,
     TRAIN,
     TRAIN_BOXES,
@@ -149,16 +150,8 @@ def _next(states: Sequence[ArchiveState], folder: Path, how: str = "") -> str:
     """The command to go on with."""
     shown, wanted = quoted(folder), [state for state in states if state.role in (TRAIN, VALIDATION)]
     how = how or f"`imagenet-prep fetch {shown}` says how"
-    for state in wanted:
-        if state.disguised:
-            return f"Next: move {quoted(folder / state.name)} away, and get {state.name} anew: {how}."
-        if state.unreadable:
-            return f"Next: chmod u+r {quoted(folder / state.name)}   (you may not read it)"
-        if state.came_whole and not state.checksum:
-            return f"Next: imagenet-prep fetch {shown} --check   (compares {state.name}.part, which came whole)"
-        if state.came_whole and state.checksum == RIGHT:
-            part, final = quoted(folder / f"{state.name}.part"), quoted(folder / state.name)
-            return f"Next: mv -n {part} {final}   (it came whole, and is right)"
+    if mend := next((words for state in wanted if (words := _put_right(state, folder, how))), ""):
+        return f"Next: {mend}"
     if bad := [state.role for state in wanted if state.problems]:
         torrents = " ".join(f"--torrent {role}" for role in bad)
         return f"Next: imagenet-prep fetch {shown} {torrents}   (fetches only the damaged pieces)"
@@ -171,3 +164,19 @@ def _next(states: Sequence[ArchiveState], folder: Path, how: str = "") -> str:
     if good:
         return f"Next: get {missing}; or, without it, imagenet-prep build {shown} DATA --split {good[0]}"
     return f"Next: get {missing}: {how}."
+
+
+def _put_right(state: ArchiveState, folder: Path, how: str) -> str:
+    """Say what makes one usable that is there; "" if it is so, or nothing at hand would."""
+    final, part = quoted(folder / state.name), quoted(folder / f"{state.name}.part")
+    if state.disguised:
+        return f"move {final} away, and get {state.name} anew: {how}."
+    if state.unreadable:
+        return f"chmod u+r {final}   (you may not read it)"
+    if state.problems and state.checksum == OTHER:
+        return f"truncate -s {state.official_size} {final}   (cuts off what is behind its end)"
+    if state.came_whole and not state.checksum:
+        return f"imagenet-prep fetch {quoted(folder)} --check   (compares {state.name}.part, which came whole)"
+    if state.came_whole and state.checksum == RIGHT:
+        return f"mv -n {part} {final}   (it came whole, and is right)"
+    return ""

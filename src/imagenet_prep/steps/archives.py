@@ -7,7 +7,6 @@ end, and of one that is wrong it is told which part.
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -152,8 +151,7 @@ def _judged(
 
 
 def _too_long(state: ArchiveState, found: FoundArchive) -> ArchiveState:
-    cut = shlex.join(["truncate", "-s", str(found.size), str(found.path)])
-    reason = f"its first {found.size:,} bytes are the published file, and no more; this cuts the rest off: {cut}"
+    reason = f"its first {found.size:,} bytes are the published file: something was written behind its end"
     return replace(state, checksum=OTHER, problems=(Problem(found.path.name, reason),))
 
 

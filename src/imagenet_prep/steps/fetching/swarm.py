@@ -208,8 +208,8 @@ def _seed(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
     """Give until the user has enough of it, which is how this is meant to end."""
     for job in jobs:
         swarm.seed(job.torrent, folder, {each.wanted.index: each.wanted.final.name for each in job.standings})
-    watch(Note(f"Everything is here. Giving it to others, on port {swarm.port}, until Ctrl-C."))
     try:
+        watch(Note(f"Everything is here. Giving it to others, on port {swarm.port}, until Ctrl-C."))
         while True:
             swarm.wait()
     except KeyboardInterrupt:
