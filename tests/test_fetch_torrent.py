@@ -807,3 +807,14 @@ def test_it_gives_to_others_until_interrupted_if_asked_to(tmp_path: Path, folder
     assert (tmp_path / "other" / BOXES).read_bytes() == DATA
     assert seeder.given == len(DATA)
     assert watch.notes[-1] == "No longer giving."
+
+
+def test_an_interrupt_at_the_first_moment_of_giving_ends_it_as_well(
+    tmp_path: Path, folder: Path, seeder: Seeder
+) -> None:
+    def interrupt(event: Progress | Note) -> None:
+        if isinstance(event, Note) and "until Ctrl-C" in event.text:
+            raise KeyboardInterrupt
+
+    files = fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder, seed=True), interrupt)
+    assert [file.name for file in files] == [BOXES]
