@@ -42,6 +42,7 @@ DATA = random.Random(0).randbytes(20 * PIECE + 777)  # 21 pieces
 def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_swarm, "LISTEN", "127.0.0.1:0")
     monkeypatch.setattr(remote_torrent, "TRACKER", "http://127.0.0.1:1/announce")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": 10**15}))  # whatever is free here
 
 
 @pytest.fixture
@@ -767,6 +768,14 @@ def test_too_little_space_is_said_before_anything_is_written(
     with pytest.raises(OutputError, match=r"needs 0.3 MB"):
         fetch_torrents(folder, options(tmp_path / "it.torrent", seeder), Watcher())
     assert names_in(folder) == []
+
+
+def test_of_known_torrents_before_anybody_is_asked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": 150_000_000_000}))
+    watch = Watcher()
+    with pytest.raises(OutputError, match=r"needs 154.6 GB, and its file system has 150.0 GB free"):
+        fetch_torrents(folder, options("train", torrents=("train", "validation"), timeout=0.3), watch)
+    assert watch.notes == []
 
 
 def test_what_is_there_needs_no_space(

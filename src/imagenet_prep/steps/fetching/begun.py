@@ -14,7 +14,15 @@ from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.checksum import published_checksum
 from imagenet_prep.sources.disguise import disguise_at, is_tar_at
-from imagenet_prep.storage.unfinished import TORRENT, URL, Bookmark, forget_bookmark, load_bookmark, unfinished_path
+from imagenet_prep.storage.unfinished import (
+    TORRENT,
+    URL,
+    Bookmark,
+    bytes_there,
+    forget_bookmark,
+    load_bookmark,
+    unfinished_path,
+)
 
 
 def published_as(name: str) -> OfficialArchive | None:
@@ -26,6 +34,15 @@ def checksum_of(name: str) -> tuple[str, str]:
     """Give the algorithm and the published checksum of a file; two empty texts where there is none."""
     archive = published_as(name)
     return published_checksum(archive, name) if archive else ("", "")
+
+
+def missing_of(final: Path) -> int:
+    """Give how many bytes are to come of a file; 0 if it is there, or no size is published. Raises SourceError."""
+    archive = published_as(final.name)
+    if archive is None or archive.size is None or os.path.lexists(final):
+        return 0
+    with source_errors(final):
+        return max(0, archive.size - (bytes_there(final) or 0))
 
 
 def there_already(final: Path) -> Fetched:

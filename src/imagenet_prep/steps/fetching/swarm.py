@@ -13,6 +13,7 @@ from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.remote.swarm import Swarm, Transfer, leftover
 from imagenet_prep.remote.torrent import Torrent, open_torrent
+from imagenet_prep.steps.fetching.begun import missing_of
 from imagenet_prep.steps.fetching.standing import Standing, check, compare, look, make_ready, not_the_published, tidy
 from imagenet_prep.steps.fetching.wanted import Wanted, choose
 from imagenet_prep.storage.publish import sync_folder
@@ -56,6 +57,7 @@ def fetch_torrents(folder: Path, options: TorrentOptions, watch: Watch) -> tuple
     verdicts = _compare_known(torrents, folder, watch)
     settled = [] if options.seed else [final for final, verdict in verdicts.items() if verdict == RIGHT]
     torrents = [each for each in torrents if _known_final(each, folder) not in settled]
+    _check_space(folder, sum(missing_of(final) for each in torrents if (final := _known_final(each, folder))))
     jobs: list[_Job] = []
     try:
         with Swarm(options, watch) as swarm, output_errors(folder):  # libtorrent names no file
@@ -112,7 +114,7 @@ def _stand(torrents: list[Torrent], folder: Path, verdicts: Mapping[Path, str], 
 def _start(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
     todo = [each for job in jobs for each in job.standings if each.right is None]
     needed = sum(max(0, each.wanted.size - each.there) for each in todo)
-    check_space(folder, needed, remedy="Free some space, or choose another folder.")
+    _check_space(folder, needed)
     for each in todo:
         make_ready(each, watch)
     for job in jobs:
@@ -214,6 +216,10 @@ def _seed(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
             swarm.wait()
     except KeyboardInterrupt:
         watch(Note("No longer giving."))
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    check_space(folder, needed, remedy="Free some space, or choose another folder.")
 
 
 def _is_utf8(path: Path) -> bool:

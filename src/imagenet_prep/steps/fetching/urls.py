@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 from imagenet_prep.core.fetched import Fetched, UrlOptions
 from imagenet_prep.core.progress import Note, Watch
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
-from imagenet_prep.remote.address import Address, address_of, addresses_in
+from imagenet_prep.remote.address import address_of, addresses_in
 from imagenet_prep.remote.credentials import read_cookies, read_headers
 from imagenet_prep.remote.web import Web
-from imagenet_prep.steps.fetching.begun import published_as
+from imagenet_prep.steps.fetching.begun import missing_of, published_as
 from imagenet_prep.steps.fetching.download import Download
 from imagenet_prep.storage.space import check_space
-from imagenet_prep.storage.temporary import output_errors
-from imagenet_prep.storage.unfinished import bytes_there
 
 _LONGEST_TIMEOUT = 86_400.0  # seconds
 
@@ -69,18 +66,7 @@ class Urls:
 
     def _missing(self, folder: Path) -> int:
         """Bytes that are to come, of the files whose size is published."""
-        missing = 0
-        for address in self._addresses:
-            missing += _missing(address, folder / address.name)
-        return missing
-
-
-def _missing(address: Address, final: Path) -> int:
-    archive = published_as(address.name)
-    if archive is None or archive.size is None or os.path.lexists(final):
-        return 0
-    with output_errors(final, "read"):
-        return max(0, archive.size - (bytes_there(final) or 0))
+        return sum(missing_of(folder / address.name) for address in self._addresses)
 
 
 def _together(failed: dict[str, SourceError]) -> SourceError:
