@@ -84,7 +84,7 @@ def options(torrent: Path | str, *peers: Seeder, **more: object) -> TorrentOptio
         accept_terms=True,
         peers=tuple(peer.peer for peer in peers),
         discovery=False,
-        timeout=20,
+        timeout=100,  # a disk that others use may make everybody wait
     )
     return replace(plain, **more)  # type: ignore[arg-type]
 
@@ -436,20 +436,20 @@ import os, signal, sys
 from pathlib import Path
 from imagenet_prep.core.fetched import TorrentOptions
 from imagenet_prep.remote import swarm
-from imagenet_prep.steps.fetching.swarm import check_torrents, fetch_torrents
+from imagenet_prep.steps.fetching.swarm import fetch_torrents
 
 swarm.LISTEN = "127.0.0.1:0"
 swarm._POLL_MILLISECONDS = 5
 folder, torrent, peer, enough = sys.argv[1:]
 
 def watch(event):
-    if event.stage == "torrent" and event.bytes_done >= int(enough):
+    if getattr(event, "stage", "") == "torrent" and event.bytes_done >= int(enough):
         print(event.bytes_done, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
 fetch_torrents(
     Path(folder),
-    TorrentOptions(torrents=(torrent,), accept_terms=True, peers=(peer,), discovery=False, timeout=20),
+    TorrentOptions(torrents=(torrent,), accept_terms=True, peers=(peer,), discovery=False, timeout=100),
     watch,
 )
 """
