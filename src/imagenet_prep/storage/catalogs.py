@@ -17,8 +17,8 @@ import xxhash
 
 from imagenet_prep.core.archive import Archive
 from imagenet_prep.core.catalog import SCHEMA, Catalog
-from imagenet_prep.storage.publish import Publication
-from imagenet_prep.storage.temporary import output_errors
+from imagenet_prep.storage.draft import undisturbed
+from imagenet_prep.storage.publish import published
 
 Buffer = bytes | memoryview
 
@@ -36,14 +36,15 @@ def save_catalog(path: Path, catalog: Catalog) -> None:
         "identity": catalog.identity,
     }
     schema = catalog.table.schema.with_metadata({_KEY: json.dumps(document).encode()})
-    with Publication(path.parent) as files:
-        descriptor = files.create(path.name)
-        with output_errors(path), open(descriptor, "wb", closefd=False) as file:
-            hashing = _Hashing(file)
-            with pa.ipc.new_file(hashing, schema) as writer:
-                writer.write_table(catalog.table)
-            file.write(hashing.digest.digest())
-        files.finish()
+    undisturbed(lambda: _write(path, catalog.table, schema))
+
+
+def _write(path: Path, table: pa.Table, schema: pa.Schema) -> None:
+    with published(path) as file:
+        hashing = _Hashing(file)
+        with pa.ipc.new_file(hashing, schema) as writer:
+            writer.write_table(table)
+        file.write(hashing.digest.digest())
 
 
 class _Hashing:

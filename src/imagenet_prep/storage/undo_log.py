@@ -16,8 +16,7 @@ from typing import Any
 import xxhash
 
 from imagenet_prep.errors import OutputError
-from imagenet_prep.storage.publish import Publication
-from imagenet_prep.storage.temporary import output_errors
+from imagenet_prep.storage.publish import published
 
 UNDO_VERSION = 1
 
@@ -43,16 +42,14 @@ class UndoLog:
 
 
 def save_undo_log(path: Path, archives: Iterable[str], moves: Iterable[Moves]) -> None:
-    """Write a log, durably; at no time is more of it in memory than a line."""
+    """Write a log, durably; at no time is more of it in memory than a line. Raises DisturbedError."""
     digest = xxhash.xxh3_128()
-    with Publication(path.parent) as files, output_errors(path):
-        with open(files.create(path.name), "wb", closefd=False) as file:
-            for document in chain([{"version": UNDO_VERSION, "archives": list(archives)}], map(_document, moves)):
-                line = json.dumps(document).encode() + b"\n"
-                digest.update(line)
-                file.write(line)
-            file.write(_last_line(digest.hexdigest()))
-        files.finish()
+    with published(path) as file:
+        for document in chain([{"version": UNDO_VERSION, "archives": list(archives)}], map(_document, moves)):
+            line = json.dumps(document).encode() + b"\n"
+            digest.update(line)
+            file.write(line)
+        file.write(_last_line(digest.hexdigest()))
 
 
 def _document(moves: Moves) -> dict[str, object]:

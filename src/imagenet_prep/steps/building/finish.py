@@ -32,6 +32,7 @@ from imagenet_prep.steps.building.manifest import manifest_rows, write_manifest
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, receipts_folder
 from imagenet_prep.storage.digests import fact_of_file
 from imagenet_prep.storage.documents import seal, unseal
+from imagenet_prep.storage.draft import undisturbed
 from imagenet_prep.storage.publish import publish_bytes
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
 from imagenet_prep.storage.temporary import output_errors
@@ -44,8 +45,7 @@ def finish(out: Path, plan: Plan) -> Accounts:
     Raises PrepError if a receipt is missing or the images do not add up, and OutputError if something cannot
     be written.
     """
-    ledger = _Ledger(plan)
-    write_manifest(out / MANIFEST, ledger.rows(out))
+    ledger = undisturbed(lambda: _with_manifest(out, plan))
     accounts = ledger.accounts()
     if not accounts.balanced:
         raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
@@ -60,6 +60,12 @@ def finish(out: Path, plan: Plan) -> Accounts:
         documents = [fact_of_file(out, path) for path in (MANIFEST, *sorted([*texts, *lists]))]
     publish_bytes(out / BUILD, seal({**ledger.document(), "documents": [_file(fact) for fact in documents]}))
     return accounts
+
+
+def _with_manifest(out: Path, plan: Plan) -> _Ledger:
+    ledger = _Ledger(plan)
+    write_manifest(out / MANIFEST, ledger.rows(out))
+    return ledger
 
 
 def finished(out: Path, plan: Plan) -> Accounts | None:

@@ -23,8 +23,7 @@ from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.images import Kind
 from imagenet_prep.steps.places import MANIFEST
-from imagenet_prep.storage.publish import Publication
-from imagenet_prep.storage.temporary import output_errors
+from imagenet_prep.storage.publish import published
 
 _ROW_GROUP = 1 << 16  # rows: little enough to hold, and enough for a reader to skip what it does not want
 _HEX_DIGITS = 32
@@ -41,13 +40,10 @@ _LEARNT = {
 
 def write_manifest(path: Path, tables: Iterable[pa.Table]) -> None:
     """Write the tables one after the other; at no time are there more of them in memory than a row group
-    takes.
+    takes. Raises OutputError, and DisturbedError.
     """
-    with Publication(path.parent) as files:
-        descriptor = files.create(path.name)
-        with output_errors(path), open(descriptor, "wb", closefd=False) as file:
-            _write(file, iter(tables))
-        files.finish()
+    with published(path) as file:
+        _write(file, iter(tables))
 
 
 def _write(file: Any, tables: Iterable[pa.Table]) -> None:

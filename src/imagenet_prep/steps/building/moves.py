@@ -21,6 +21,7 @@ from imagenet_prep.core.recipe import COPY, HARDLINK
 from imagenet_prep.errors import OtherBuildError, OutputError, PrepError, Problem, SourceError, UsageError
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.steps.places import undo_log_path
+from imagenet_prep.storage.draft import undisturbed
 from imagenet_prep.storage.tree import try_link
 from imagenet_prep.storage.undo_log import Moves, load_undo_log, save_undo_log
 
@@ -126,7 +127,7 @@ def log_moves(plan: Plan, archives: tuple[str, ...], out: Path, times: dict[str,
     """Write the undo log; ``times`` are those of the folders. A million moves are made twice rather than kept: they
     would take more memory than all else.
     """
-    save_undo_log(undo_log_path(out), archives, _moves(plan, archives, times))
+    undisturbed(lambda: save_undo_log(undo_log_path(out), archives, _moves(plan, archives, times)))
 
 
 def _nearest(out: Path) -> Path:
