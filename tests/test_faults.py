@@ -252,7 +252,7 @@ class TestWriteErrors:
             ("write", "bytes(arguments[1][:2]) == b'\\xff\\xd8'", "folders/…"),
             ("fsync", "'/tfrecord/.' in os.readlink(f'/proc/self/fd/{arguments[0]}')", "tfrecord/train-00000-of-00006"),
             ("fsync", "os.readlink(f'/proc/self/fd/{arguments[0]}').endswith('/receipts')", ".imagenet-prep/receipts"),
-            ("rename", "True", "folders/…"),
+            ("replace", "'.JPEG' in str(arguments)", "folders/…"),
         ],
     )
     def test_a_disk_that_fails(self, make: Callable[..., Build], function: str, when: str, path: str) -> None:

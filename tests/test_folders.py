@@ -293,7 +293,7 @@ class TestResume:
         whole = contents(tmp_path / "whole")
         expected = {entry.name: entry.sha256 for entry in larger.entries}
         chance = random.Random(0)
-        for call in ("write", "rename", "rename", "mkdir"):
+        for call in ("write", "replace", "replace", "mkdir"):
             shutil.rmtree(out, ignore_errors=True)
             killed_at(call, chance.randrange(12, 36), larger.root, out)
             assert images_in(out)

@@ -329,8 +329,8 @@ def _stepping(kill: Kill, name: str) -> Callable[..., Any]:
 
 @pytest.fixture
 def as_if_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The killed process was this one, which lives; its temporary files are left by a dead one all the same."""
-    monkeypatch.setattr(temporary, "_is_alive", lambda _: False)
+    """The killed process was this one, which lives, and may hold locks; that of a dead one would not."""
+    monkeypatch.setattr(temporary, "lock", lambda _: True)
 
 
 def undone(out: Path) -> bool:

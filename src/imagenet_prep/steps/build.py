@@ -113,7 +113,7 @@ def preview(source: Source | Iterable[Source], out: Source, options: BuildOption
         catalog, archives = _catalog(sources, out, options, engine, watch)
     from imagenet_prep.steps.building.prepare import prepare
 
-    prepared = prepare(catalog, archives, out, options)
+    prepared = prepare(catalog, archives, out, options, watch)
     finished = len(prepared.plan.shards) - len(prepared.todo)
     if finished:
         watch(Note(f"{finished:,} of {len(prepared.plan.shards):,} shards are finished already and would stay."))

@@ -25,6 +25,7 @@ from imagenet_prep.steps.building.fresh import remove_earlier, size_of_earlier
 from imagenet_prep.steps.building.manifest import LeftOut, set_aside_images
 from imagenet_prep.steps.building.moves import log_moves, try_links
 from imagenet_prep.steps.building.prepare import Prepared, prepare
+from imagenet_prep.steps.building.remaining import remember
 from imagenet_prep.steps.building.repair import damaged
 from imagenet_prep.steps.building.write import make_shard
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, SPLIT_LISTS, undo_log_path
@@ -47,7 +48,7 @@ def run_stages(
     """Do everything that is missing in ``out``. Nothing is written or taken away before sources, plan and free space
     were found good.
     """
-    prepared = prepare(catalog, archives, out, options)
+    prepared = prepare(catalog, archives, out, options, watch)
     the_plan, todo = prepared.plan, prepared.todo
     for remark in remarks(the_plan):
         watch(Note(remark))
@@ -59,6 +60,7 @@ def run_stages(
     with held(out / PRIVATE, out, alone=alone):
         refuse_other(out, the_plan)  # before the folder was held, another run may have claimed it
         keep_catalog(out, the_plan)
+        remember(prepared.times_of_receipts)
         if todo:
             known = {shard.name for shard in prepared.todo}
             unfinish(out, [shard for shard in todo if shard.name not in known])
