@@ -16,10 +16,10 @@ from imagenet_prep.remote.torrent import Torrent, open_torrent
 from imagenet_prep.steps.fetching.begun import missing_of
 from imagenet_prep.steps.fetching.standing import Standing, check, compare, look, make_ready, not_the_published, tidy
 from imagenet_prep.steps.fetching.wanted import Wanted, choose
-from imagenet_prep.storage.publish import sync_folder
+from imagenet_prep.storage.draft import undisturbed
 from imagenet_prep.storage.space import check_space
 from imagenet_prep.storage.temporary import output_errors
-from imagenet_prep.storage.unfinished import forget_bookmark, unfinished_path
+from imagenet_prep.storage.unfinished import name_part, unfinished_path
 
 _LONGEST_TIMEOUT = 86_400.0  # seconds
 _TERMS = (
@@ -171,7 +171,6 @@ def _finish(job: _Job, folder: Path, watch: Watch) -> list[SourceError]:
         except SourceError as error:
             failed.append(error)
             continue
-        _publish(wanted.final)
         paths[wanted.index] = wanted.final
         there = job.before[wanted.index] if job.before else 0
         job.fetched.append(Fetched(wanted.final.name, wanted.size, wanted.size - there, verdict))
@@ -180,12 +179,18 @@ def _finish(job: _Job, folder: Path, watch: Watch) -> list[SourceError]:
 
 
 def _prove(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
-    """Read a complete part once more, from the disk's file and not from what libtorrent remembers: the verdict on its
-    published checksum. Raises SourceError if it is not the published file, or not what came.
+    return undisturbed(lambda: _read_and_name(wanted, paths, watch))
+
+
+def _read_and_name(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
+    """Read a complete part once more, from the disk's file and not from what libtorrent remembers, and give it its name
+    if it is still the same then: the verdict on its published checksum. Raises SourceError if it is not the published
+    file, or not what came.
     """
     part = unfinished_path(wanted.final)
     with output_errors(part), part.open("rb+") as file:
         os.fsync(file.fileno())
+        seen = os.fstat(file.fileno())
     verdict = compare(wanted.archive, wanted.final, watch, part)
     if verdict != RIGHT:
         pieces = check(wanted, paths, watch)
@@ -194,16 +199,10 @@ def _prove(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
             raise SourceError("What was written reads back differently:", (problem,), "Look after the disk.")
         if verdict == WRONG:
             raise not_the_published(wanted, part)
+    if os.path.lexists(wanted.final):
+        raise SourceError("A file has appeared meanwhile:", (Problem(wanted.final.name, "was not there before"),))
+    name_part(wanted.final, seen)
     return verdict
-
-
-def _publish(final: Path) -> None:
-    if os.path.lexists(final):
-        raise SourceError("A file has appeared meanwhile:", (Problem(final.name, "was not there before"),))
-    with output_errors(final):
-        unfinished_path(final).rename(final)
-    sync_folder(final.parent)
-    forget_bookmark(final)
 
 
 def _seed(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
