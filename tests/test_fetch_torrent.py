@@ -28,8 +28,10 @@ from imagenet_prep.errors import OutputError, PrepError, SourceError, UsageError
 from imagenet_prep.remote import swarm as remote_swarm
 from imagenet_prep.remote import torrent as remote_torrent
 from imagenet_prep.remote.swarm import Swarm
+from imagenet_prep.steps.fetching import standing, swarm
 from imagenet_prep.steps.fetching.swarm import check_torrents, fetch_torrents
 from imagenet_prep.storage import unfinished
+from imagenet_prep.storage.draft import DisturbedError
 from imagenet_prep.testing import Miniature
 from seeding import PIECE, QUIET, Seeder, torrent_of
 
@@ -156,6 +158,29 @@ def test_two_torrents_come_together(tmp_path: Path, folder: Path, seeder: Seeder
         both = (str(tmp_path / "boxes.torrent"), str(tmp_path / "other.torrent"))
         files = fetch_torrents(folder, options("", seeder, second, torrents=both), Watcher())
     assert [(file.name, file.received) for file in files] == [(BOXES, len(DATA)), (next(iter(other)), 3 * PIECE)]
+
+
+@pytest.mark.parametrize("disturb", ["replace", "truncate", "write"])
+def test_a_part_that_changes_after_it_was_read_back_gets_no_name(
+    tmp_path: Path, folder: Path, seeder: Seeder, monkeypatch: pytest.MonkeyPatch, disturb: str
+) -> None:
+    part = folder / f"{BOXES}.part"
+
+    def compare_and_disturb(*arguments: Any) -> str:
+        verdict = standing.compare(*arguments)
+        if disturb == "replace":
+            part.with_name("other").write_bytes(bytes(len(DATA)))
+            part.with_name("other").replace(part)
+        else:
+            with part.open("rb+") as file:
+                file.write(bytes(100)) if disturb == "write" else file.truncate(0)
+        return verdict
+
+    as_published(monkeypatch, BOXES, DATA)
+    monkeypatch.setattr(swarm, "compare", compare_and_disturb)
+    with pytest.raises((DisturbedError, SourceError)):
+        fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
+    assert BOXES not in names_in(folder)
 
 
 # ——— What is there already ———

@@ -134,8 +134,8 @@ def _seam(part: Path, received: int) -> str:
 
 
 def forget_bookmark(final: Path, *, other: bool = False) -> None:
-    """Take a bookmark away whose part is no more: with a part that somebody puts there later it would be a lie. So it is
-    with the ``other`` that is there now, if it is known to be another.
+    """Take a bookmark away whose part is no more: with a part that somebody puts there later it would be a lie. So it
+    is with the ``other`` that is there now, if it is known to be another.
     """
     if other or not os.path.lexists(unfinished_path(final)):
         with output_errors(bookmark_path(final), "remove"), contextlib.suppress(FileNotFoundError):
