@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from faulty import WAIT, Build, Paused, assert_ended, contents
+from faulty import FINISH, WAIT, Build, Paused, assert_ended, at_event, contents, failing
 from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
@@ -274,6 +274,95 @@ class TestAFileThatIsDisturbedWhileItIsWritten:
         assert {path for path, data in finished(build).items() if data != want.get(path, data)} == set()
         for theirs in build.out.rglob("*.theirs"):
             theirs.unlink()
+        build.assert_goes_on()
+
+
+def within(*paths: str) -> Callable[[Build], None]:
+    """Remove files and folders of the output."""
+
+    def remove_all(build: Build) -> None:
+        for path in (build.out / each for each in paths):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return remove_all
+
+
+def cut(path: str) -> Callable[[Build], None]:
+    return lambda build: os.truncate(build.out / path, 10)
+
+
+def overwritten(path: str) -> Callable[[Build], None]:
+    """Another byte in a file, of the same size, with a later time."""
+
+    def overwrite(build: Build) -> None:
+        with (build.out / path).open("r+b") as file:
+            file.seek(100)
+            file.write(b"\xff\x00\xff")
+        later(build.out / path)
+
+    return overwrite
+
+
+SECOND, LAST, FIRST = "tfrecord/train-00001-of-00003", in_the_middle("/.train-00002"), "tfrecord/train-00000-of-00003"
+RECEIPTS = ".imagenet-prep/receipts"
+
+
+class TestWhatIsFinishedIsDisturbedBeforeTheEnd:
+    @pytest.mark.parametrize(
+        ("moment", "act", "named"),
+        [
+            (LAST, within(FIRST), "train-00000-of-00003"),
+            (LAST, cut(FIRST), "train-00000-of-00003"),
+            (LAST, overwritten(FIRST), "train-00000-of-00003"),
+            (LAST, within("folders/train"), "train-00000-of-00003"),
+            (LAST, within(RECEIPTS), "receipt"),
+            (at_event(FINISH), within(f"{RECEIPTS}/train-00001-of-00003.receipt"), "train-00001-of-00003"),
+            (at_event(FINISH), within(SECOND), "train-00001-of-00003"),
+            (at_the_end("/.train.txt."), cut("manifest.parquet"), "manifest.parquet"),
+            (at_the_end("/.train.txt."), within("classes.csv"), "classes.csv"),
+            (in_the_middle(SHARD), lambda build: shutil.rmtree(build.out), ""),
+            (in_the_middle(SHARD), lambda build: build.out.rename(build.out.with_name("moved")), ""),
+        ],
+    )  # fmt: skip
+    def test_it_is_named_and_the_build_is_not_called_complete(
+        self, make: Callable[..., Build], moment: str, act: Callable[[Build], None], named: str
+    ) -> None:
+        build = make()
+        paused = Paused(build, fault=moment)
+        act(build)
+        ended = paused.go()
+        assert ended.code == 6
+        assert named in "\n".join(ended.error)
+        assert not (build.out / "build.json").exists()
+        build.assert_goes_on()
+
+    @pytest.mark.parametrize(
+        ("moment", "act"),
+        [
+            (in_the_middle(SHARD), within("tfrecord")),
+            (in_the_middle(SHARD), within(".imagenet-prep")),
+            (in_the_middle(SHARD), within(".imagenet-prep/plan.json", ".imagenet-prep/catalog.arrow")),
+            (LAST, within(".imagenet-prep/plan.json")),
+            (in_the_middle("/folders/"), within("folders")),
+        ],
+    )
+    def test_what_is_still_to_be_written_is_written(
+        self, make: Callable[..., Build], moment: str, act: Callable[[Build], None]
+    ) -> None:
+        build = make()
+        paused = Paused(build, fault=moment)
+        act(build)
+        assert paused.go() == (0, [])
+        assert_right(build)
+
+    @pytest.mark.parametrize("name", [SHARD, "/folders/", ".receipt.", "/.plan.json.", "/.catalog.arrow.", "/.build."])
+    def test_a_full_disk_gives_no_name_to_a_part(self, make: Callable[..., Build], name: str) -> None:
+        build = make()
+        full = f"{name!r} in paths.get(arguments[0], '')"
+        ended = build.run(fault=NAMES + failing("write", "ENOSPC", full) + failing("writev", "ENOSPC", full))
+        assert (ended.code, "No space left on device" in ended.error[0]) == (6, True)
+        want = build.want
+        assert {path for path, data in contents(build.out).items() if data != want[path]} == set()
         build.assert_goes_on()
 
 

@@ -18,7 +18,7 @@ import xxhash
 from imagenet_prep.core.archive import Archive
 from imagenet_prep.core.catalog import SCHEMA, Catalog
 from imagenet_prep.storage.draft import undisturbed
-from imagenet_prep.storage.publish import published
+from imagenet_prep.storage.publish import publish_stream
 
 Buffer = bytes | memoryview
 
@@ -36,15 +36,14 @@ def save_catalog(path: Path, catalog: Catalog) -> None:
         "identity": catalog.identity,
     }
     schema = catalog.table.schema.with_metadata({_KEY: json.dumps(document).encode()})
-    undisturbed(lambda: _write(path, catalog.table, schema))
+    undisturbed(lambda: publish_stream(path, lambda file: _write(file, catalog.table, schema)))
 
 
-def _write(path: Path, table: pa.Table, schema: pa.Schema) -> None:
-    with published(path) as file:
-        hashing = _Hashing(file)
-        with pa.ipc.new_file(hashing, schema) as writer:
-            writer.write_table(table)
-        file.write(hashing.digest.digest())
+def _write(file: BinaryIO, table: pa.Table, schema: pa.Schema) -> None:
+    hashing = _Hashing(file)
+    with pa.ipc.new_file(hashing, schema) as writer:
+        writer.write_table(table)
+    file.write(hashing.digest.digest())
 
 
 class _Hashing:

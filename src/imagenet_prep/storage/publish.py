@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -84,26 +83,24 @@ class Publication:
             self._open.popitem()[1].__exit__()
 
 
-def publish_bytes(path: Path, data: bytes) -> None:
-    """Write a whole small file, durably, under its final name; again, if another program disturbs it."""
-
-    def write() -> None:
-        with published(path) as file:
-            file.write(data)
-
-    undisturbed(write)
+def publish_bytes(path: Path, data: bytes) -> FileFact:
+    """Write a whole small file, durably, under its final name; again, if another program disturbs it. Gives what was
+    written.
+    """
+    return undisturbed(lambda: publish_stream(path, lambda file: file.write(data)))
 
 
-@contextlib.contextmanager
-def published(path: Path) -> Iterator[BinaryIO]:
-    """Write a file as a stream; it gets its name, durably, when the context ends. Raises OutputError, and
+def publish_stream(path: Path, write: Callable[[BinaryIO], object]) -> FileFact:
+    """Have a file written by ``write``, and give it its name, durably; gives what was written. Raises OutputError, and
     DisturbedError.
     """
     with Publication(path.parent) as files, output_errors(path):
         noting = _Noting(files.create(path.name))
         with io.BufferedWriter(noting) as file:
-            yield file
-        files.finish([FileFact(path.name, noting.size, noting.digest.hexdigest())])
+            write(file)
+        fact = FileFact(path.name, noting.size, noting.digest.hexdigest())
+        files.finish([fact])
+    return fact
 
 
 class _Noting(io.RawIOBase):

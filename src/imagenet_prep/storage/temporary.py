@@ -33,6 +33,8 @@ _REMEDIES = {
     errno.EROFS: "The file system is read-only; choose another folder.",
     errno.EACCES: "Choose a folder you may write to.",
     errno.EPERM: "Choose a folder you may write to.",
+    errno.EISDIR: "A folder has the name of this file: move it away.",
+    errno.ENOTDIR: "A file has the name of a folder: move it away.",
     errno.EMFILE: "Too many files are open (see ulimit -n). Fewer --jobs need fewer.",
 }
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import xxhash
 
 from imagenet_prep.errors import OutputError
-from imagenet_prep.storage.publish import published
+from imagenet_prep.storage.publish import publish_stream
 
 UNDO_VERSION = 1
 
@@ -43,13 +43,16 @@ class UndoLog:
 
 def save_undo_log(path: Path, archives: Iterable[str], moves: Iterable[Moves]) -> None:
     """Write a log, durably; at no time is more of it in memory than a line. Raises DisturbedError."""
+    publish_stream(path, lambda file: _write(file, archives, moves))
+
+
+def _write(file: BinaryIO, archives: Iterable[str], moves: Iterable[Moves]) -> None:
     digest = xxhash.xxh3_128()
-    with published(path) as file:
-        for document in chain([{"version": UNDO_VERSION, "archives": list(archives)}], map(_document, moves)):
-            line = json.dumps(document).encode() + b"\n"
-            digest.update(line)
-            file.write(line)
-        file.write(_last_line(digest.hexdigest()))
+    for document in chain([{"version": UNDO_VERSION, "archives": list(archives)}], map(_document, moves)):
+        line = json.dumps(document).encode() + b"\n"
+        digest.update(line)
+        file.write(line)
+    file.write(_last_line(digest.hexdigest()))
 
 
 def _document(moves: Moves) -> dict[str, object]:

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +22,16 @@ from imagenet_prep.core.report import Accounts
 from imagenet_prep.core.splits import Rows
 from imagenet_prep.core.task import CHECKS, FileFact, Receipt
 from imagenet_prep.core.taxonomy import to_csv
-from imagenet_prep.errors import PrepError
+from imagenet_prep.errors import OutputError, PrepError, Problem
 from imagenet_prep.formats import format_named
 from imagenet_prep.formats.base import BuildFacts, SplitFacts
 from imagenet_prep.images import Kind
 from imagenet_prep.sources.labels import IMAGE_NAME
 from imagenet_prep.steps.building.lists import write_split_lists
 from imagenet_prep.steps.building.manifest import manifest_rows, write_manifest
+from imagenet_prep.steps.building.remaining import remaining
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, receipts_folder
-from imagenet_prep.storage.digests import fact_of_file
+from imagenet_prep.storage.digests import fact_of_file, size_of
 from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.draft import undisturbed
 from imagenet_prep.storage.publish import publish_bytes
@@ -42,10 +43,10 @@ from imagenet_prep.version import __version__
 def finish(out: Path, plan: Plan) -> Accounts:
     """Write what stands beside the shards; give what became of every image. May be repeated.
 
-    Raises PrepError if a receipt is missing or the images do not add up, and OutputError if something cannot
-    be written.
+    Raises PrepError if the images do not add up, and OutputError if something cannot be written, or if what was written
+    is gone.
     """
-    ledger = undisturbed(lambda: _with_manifest(out, plan))
+    ledger, manifest = undisturbed(lambda: _with_manifest(out, plan))
     accounts = ledger.accounts()
     if not accounts.balanced:
         raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
@@ -53,19 +54,29 @@ def finish(out: Path, plan: Plan) -> Accounts:
     texts = {CLASSES: to_csv(plan.options.taxonomy).encode()}
     for name in plan.formats:
         texts |= format_named(name).documents(ledger.facts(name))
-    for path, text in texts.items():
-        publish_bytes(out / path, text)
-    lists = write_split_lists(out, plan, ledger.set_aside_rows())
-    with output_errors(out, "read"):
-        documents = [fact_of_file(out, path) for path in (MANIFEST, *sorted([*texts, *lists]))]
+    documents = [replace(publish_bytes(out / path, text), path=path) for path, text in texts.items()]
+    documents += write_split_lists(out, plan, ledger.set_aside_rows())
+    documents = [manifest, *sorted(documents, key=lambda fact: fact.path)]
+    _refuse_lost(out, plan, documents)
     publish_bytes(out / BUILD, seal({**ledger.document(), "documents": [_file(fact) for fact in documents]}))
     return accounts
 
 
-def _with_manifest(out: Path, plan: Plan) -> _Ledger:
+def _with_manifest(out: Path, plan: Plan) -> tuple[_Ledger, FileFact]:
     ledger = _Ledger(plan)
-    write_manifest(out / MANIFEST, ledger.rows(out))
-    return ledger
+    return ledger, write_manifest(out / MANIFEST, ledger.rows(out))
+
+
+def _refuse_lost(out: Path, plan: Plan, documents: list[FileFact]) -> None:
+    """Where ``build.json`` is, the build is complete: look once more, because other programs may be at work here."""
+    lost = [str(shard.name) for shard in remaining(out, plan).todo]
+    lost += [file.path for file in documents if size_of(out, file.path) != file.size]
+    if lost:
+        raise OutputError(
+            "What was finished is gone, or was changed, before the build was complete:",
+            tuple(Problem(name, "another program removed or changed it") for name in lost),
+            "Run the same command again: it writes these again, and keeps the rest.",
+        )
 
 
 def finished(out: Path, plan: Plan) -> Accounts | None:
@@ -127,7 +138,7 @@ class _Ledger:
         for shard in self.plan.shards:
             receipt = load_receipt(receipt_path(receipts_folder(out), shard.name))
             if receipt is None or receipt.plan != self.plan.identity:
-                raise PrepError(f"The receipt of {shard.name} is gone.", remedy="Run the same command again.")
+                raise OutputError(f"The receipt of {shard.name} is gone.", remedy="Run the same command again.")
             kinds = zip(receipt.columns.get("kind", ()), receipt.columns.get("repaired", ()), strict=True)
             self.repaired.update(Kind(kind).name for kind, repaired in kinds if repaired)
             yield manifest_rows(self.plan, shard, receipt)

@@ -13,7 +13,7 @@ from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.core.recipe import COPY, MOVE, SYMLINK
 from imagenet_prep.core.remarks import remarks
-from imagenet_prep.core.report import Report, SplitReport
+from imagenet_prep.core.report import Accounts, Report, SplitReport
 from imagenet_prep.core.task import SET_ASIDE, ShardTask
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import OtherBuildError
@@ -68,8 +68,7 @@ def run_stages(
         written = _write(out, the_plan, todo, archives, options, engine, watch)
         accounts = None if todo or options.repair else finished(out, the_plan)
         if accounts is None:
-            watch(Progress("finish", 0, 0))
-            accounts = finish(out, the_plan)
+            accounts = _finish(out, the_plan, watch)
     left_out = set_aside_images(out) if accounts.set_aside else []
     splits = {split: _split_report(the_plan, split, left_out) for split in the_plan.splits}
     return Report(
@@ -155,6 +154,14 @@ def _write(
         watch(Progress("write", done, images, read, size))
     failures.raise_any(the_plan.images)
     return written
+
+
+def _finish(out: Path, the_plan: Plan, watch: Watch) -> Accounts:
+    """Write what stands beside the shards. What resuming needs may have gone while they were written."""
+    watch(Progress("finish", 0, 0))
+    claim(out, the_plan, repair=True)
+    keep_catalog(out, the_plan)
+    return finish(out, the_plan)
 
 
 def _task(the_plan: Plan, shard: Shard, out: Path, archives: tuple[str, ...], options: BuildOptions) -> ShardTask:
