@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from faulty import FINISH, WAIT, Build, Paused, assert_ended, at_event, contents, failing
+from faulty import FINISH, WAIT, Build, Paused, assert_ended, at_event, contents
 from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
@@ -98,6 +98,20 @@ os.fsync = disturb_and_sync
 def disk(path: Path) -> Path:
     """The folder that the output lies in."""
     return next(folder for folder in path.parents if folder.name == "disk")
+
+
+def full(name: str) -> str:
+    """Code that lets the disk be full for files with ``name`` in their paths."""
+    return f"""{NAMES}
+import errno
+def filled(real):
+    def write(descriptor, data):
+        if {name!r} in paths.get(descriptor, ""):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data)
+    return write
+os.write, os.writev = filled(os.write), filled(os.writev)
+"""
 
 
 def truncate(path: Path) -> None:
@@ -358,8 +372,7 @@ class TestWhatIsFinishedIsDisturbedBeforeTheEnd:
     @pytest.mark.parametrize("name", [SHARD, "/folders/", ".receipt.", "/.plan.json.", "/.catalog.arrow.", "/.build."])
     def test_a_full_disk_gives_no_name_to_a_part(self, make: Callable[..., Build], name: str) -> None:
         build = make()
-        full = f"{name!r} in paths.get(arguments[0], '')"
-        ended = build.run(fault=NAMES + failing("write", "ENOSPC", full) + failing("writev", "ENOSPC", full))
+        ended = build.run(fault=full(name))
         assert (ended.code, "No space left on device" in ended.error[0]) == (6, True)
         want = build.want
         assert {path for path, data in contents(build.out).items() if data != want[path]} == set()

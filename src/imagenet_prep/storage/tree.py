@@ -18,7 +18,7 @@ from pathlib import Path
 
 from imagenet_prep.core.recipe import MOVE, SYMLINK
 from imagenet_prep.errors import OutputError, Problem, SourceError
-from imagenet_prep.storage.draft import Draft, disturbed, undisturbed
+from imagenet_prep.storage.draft import DisturbedError, Draft, disturbed, undisturbed
 from imagenet_prep.storage.temporary import forget_name, output_errors, temporary_name
 
 _FICLONE = 0x40049409  # linux/fs.h: let one file share the blocks of another
@@ -48,7 +48,15 @@ class Tree:
         """Write a file of its own, which replaces one of that name. Where the file system can, it shares the blocks of
         ``source``, the path of a file with the same bytes ("" for none).
         """
-        undisturbed(lambda: self._place(path, data, source))
+
+        def write() -> None:
+            try:
+                self._place(path, data, source)
+            except DisturbedError:
+                self._made.clear()  # its folder may be gone, too
+                raise
+
+        undisturbed(write)
 
     def _place(self, path: str, data: bytes | memoryview, source: str) -> None:
         def has_same(there: str) -> bool:
