@@ -38,7 +38,7 @@ fuzz: .venv-fuzz/made
 SEED ?= 0
 
 torture: .venv/made
-	$(BIN)/python tests/torture/kills.py --builds 200 --seed $(SEED)
+	$(BIN)/python tests/torture/kills.py --builds 200 --pairs 60 --seed $(SEED)
 	$(BIN)/python tests/torture/flips.py --flips 1000 --seed $(SEED)
 
 bench: .venv/made

@@ -18,11 +18,10 @@ import pytest
 from faulty import FINISH, WAIT, Build, Paused, assert_ended, at_event, contents
 from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from torture.kills import IN_A_SPACE, NO_LOCKS
 
 RECIPE = ("--format", "tfrecord", "--format", "folders", "--test-per-class", "2", "--shards", "train=3")
 LINKS = ("--format", "folders", "--test-per-class", "2", "--transfer")
-SPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-IN_A_SPACE = SPACE if os.geteuid() == 0 else (SPACE[0], "--user", "--map-root-user", *SPACE[1:])
 SHARD = "tfrecord/.train-00000-of-00003."
 DAYS = 3 * 86_400
 
@@ -35,12 +34,6 @@ def make_and_note(path, *arguments, **more):
     paths[descriptor] = os.fspath(path)
     return descriptor
 os.open = make_and_note
-"""
-NO_LOCKS = """
-import errno, fcntl, os
-def flock(descriptor, operation):
-    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-fcntl.flock = flock
 """
 ELSEWHERE = """
 import socket
