@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ from imagenet_prep.testing import MiniatureOptions, write_miniature
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a source, its build, and class folders that others made."""
     folder = tmp_path_factory.mktemp("made")
-    few = {"classes": 3, "images_per_class": 12, "validation_per_class": 2}
-    write_miniature(folder / "SRC", MiniatureOptions(**few))
-    write_miniature(folder / "SORTED", MiniatureOptions(**few, layout="sorted"))
+    few = MiniatureOptions(classes=3, images_per_class=12, validation_per_class=2)
+    write_miniature(folder / "SRC", few)
+    write_miniature(folder / "SORTED", replace(few, layout="sorted"))
     assert said(folder, "utf-8", "build SRC OUT --test-per-class 2").returncode == 0
     return folder
 
