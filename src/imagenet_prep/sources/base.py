@@ -128,7 +128,10 @@ class ArchiveReader:
                 archive = entries.archives[asked]
                 if not self._folders[archive]:  # opening a file to announce it would cost as much as reading it
                     descriptor = self._descriptors[archive]
-                    os.posix_fadvise(descriptor, entries.offsets[asked], entries.sizes[asked], os.POSIX_FADV_WILLNEED)
+                    with contextlib.suppress(OSError):  # it is advice, which some file systems do not take
+                        os.posix_fadvise(
+                            descriptor, entries.offsets[asked], entries.sizes[asked], os.POSIX_FADV_WILLNEED
+                        )
                 asked_bytes += entries.sizes[asked]
                 asked += 1
             read_bytes += size

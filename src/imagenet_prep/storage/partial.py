@@ -6,6 +6,7 @@ A thread of its own syncs what was written and then notes how much that is: what
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -15,8 +16,8 @@ from typing import Self
 from imagenet_prep.errors import OutputError, PrepError
 from imagenet_prep.storage.follower import Follower
 from imagenet_prep.storage.lock import lock_file
-from imagenet_prep.storage.publish import sync_folder
 from imagenet_prep.storage.running_digest import running_digest
+from imagenet_prep.storage.sync import sync_file, sync_folder
 from imagenet_prep.storage.temporary import output_errors
 from imagenet_prep.storage.unfinished import (
     Bookmark,
@@ -131,7 +132,8 @@ class Partial:
     def _ask(self) -> None:
         """Ask the kernel to begin writing to the disk, so that the syncs find little left."""
         if hasattr(os, "posix_fadvise"):  # not on macOS; for pages that are still dirty this advice means: write them
-            os.posix_fadvise(self._descriptor, self._asked, self.received - self._asked, os.POSIX_FADV_DONTNEED)
+            with suppress(OSError):  # it is advice, which some file systems do not take
+                os.posix_fadvise(self._descriptor, self._asked, self.received - self._asked, os.POSIX_FADV_DONTNEED)
         self._asked = self.received
 
     def has(self, data: bytes, place: int) -> bool:
@@ -145,7 +147,7 @@ class Partial:
             hashed, state = self._follower.snapshot() if self._follower else (0, "")
             received = self.received  # read after the snapshot: never less than what was hashed
             with output_errors(self._path):
-                os.fsync(self._descriptor)
+                sync_file(self._descriptor)
             self.bookmark = replace(self.bookmark, received=received, hashed=hashed if state else 0, state=state)
             save_bookmark(self._final, self.bookmark)
             self._noted = received, hashed
@@ -164,7 +166,7 @@ class Partial:
         if os.path.lexists(self._final):
             raise OutputError(f"{self._final} has come from elsewhere meanwhile.", remedy="Move one of the two away.")
         with output_errors(self._final):
-            os.fsync(self._descriptor)
+            sync_file(self._descriptor)
             self._path.replace(self._final)
             sync_folder(self._final.parent)
         forget_bookmark(self._final)

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Self
 
+from imagenet_prep.storage.sync import sync_file, sync_folder
 from imagenet_prep.storage.temporary import output_errors, temporary_name
 from imagenet_prep.storage.tree import Tree
 
@@ -51,7 +52,7 @@ class Publication:
             self._tree.sync()
         for final, (_, descriptor) in self._open.items():
             with output_errors(final):
-                os.fsync(descriptor)
+                sync_file(descriptor)
         folders = sorted({final.parent for final in self._open})
         for final, (temporary, descriptor) in list(self._open.items()):
             with output_errors(final):
@@ -79,13 +80,3 @@ def publish_bytes(path: Path, data: bytes) -> None:
         while view:
             view = view[os.write(descriptor, view) :]
         files.finish()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the renames in ``folder`` survive a power cut."""
-    with output_errors(folder):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

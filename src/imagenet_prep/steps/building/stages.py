@@ -30,6 +30,7 @@ from imagenet_prep.steps.building.write import make_shard
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, SPLIT_LISTS, undo_log_path
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.space import check_space
+from imagenet_prep.storage.sync import refusal
 
 if TYPE_CHECKING:
     from imagenet_prep.steps.build import BuildOptions
@@ -144,6 +145,8 @@ def _write(
     failures = Failures()
     tasks = (_task(the_plan, shard, out, archives, options) for shard in todo)
     if todo:
+        if unsynced := refusal(out):
+            watch(Note(unsynced))
         watch(Progress("write", 0, images, 0, size))
     for outcome in engine.run(make_shard, tasks, lost=failures.lost):
         done += outcome.images

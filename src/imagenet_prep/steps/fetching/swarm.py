@@ -16,8 +16,8 @@ from imagenet_prep.remote.torrent import Torrent, open_torrent
 from imagenet_prep.steps.fetching.begun import missing_of
 from imagenet_prep.steps.fetching.standing import Standing, check, compare, look, make_ready, not_the_published, tidy
 from imagenet_prep.steps.fetching.wanted import Wanted, choose
-from imagenet_prep.storage.publish import sync_folder
 from imagenet_prep.storage.space import check_space
+from imagenet_prep.storage.sync import sync_file, sync_folder
 from imagenet_prep.storage.temporary import output_errors
 from imagenet_prep.storage.unfinished import forget_bookmark, unfinished_path
 
@@ -185,7 +185,7 @@ def _prove(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
     """
     part = unfinished_path(wanted.final)
     with output_errors(part), part.open("rb+") as file:
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
     verdict = compare(wanted.archive, wanted.final, watch, part)
     if verdict != RIGHT:
         pieces = check(wanted, paths, watch)
