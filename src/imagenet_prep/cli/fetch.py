@@ -16,6 +16,7 @@ from imagenet_prep.cli.options import jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.core.fetched import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
 from imagenet_prep.errors import SourceError, UsageError, printable
+from imagenet_prep.platform import local_path
 
 _BOTH = "both"  # what --torrent without a value means
 _FILE = click.Path(path_type=Path)  # that it exists is looked at later: a header in its place must not be shown
@@ -31,7 +32,7 @@ def _folder(_context: click.Context, _argument: click.Parameter, folder: Path) -
     if link:
         behind = "--torrent" if link[2] else "--url"
         raise UsageError("What should be DIR is a link.", remedy=f"DIR comes first, and links stand behind {behind}.")
-    return folder
+    return local_path(folder)
 
 
 class _Fetch(click.Command):

@@ -27,7 +27,7 @@ from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import OnExecutor, available_processors, local_engine
 from imagenet_prep.errors import OtherBuildError, OutputError, UsageError
 from imagenet_prep.formats import format_named
-from imagenet_prep.platform import check_platform
+from imagenet_prep.platform import check_platform, local_path
 from imagenet_prep.sources.layout import Source, source_paths
 from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, paths_of
 from imagenet_prep.steps.places import BUILD, catalog_path, holds_receipts, plan_path, undo_log_path
@@ -94,7 +94,7 @@ def build(
     """
     started = time.monotonic()
     options = options or BuildOptions()
-    sources, out = source_paths(source), Path(out)
+    sources, out = source_paths(source), local_path(out)
     with _swept(out), _engine(options, executor) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
         # With Arrow, which the index has loaded while it waited.
@@ -108,7 +108,7 @@ def preview(source: Source | Iterable[Source], out: Source, options: BuildOption
     """Give the plan that ``build`` would carry out; raises what that would raise before it begins, but for a lack of
     space. Nothing is written.
     """
-    sources, out = source_paths(source), Path(out)
+    sources, out = source_paths(source), local_path(out)
     with local_engine(options.jobs) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
     from imagenet_prep.steps.building.prepare import prepare

@@ -20,6 +20,7 @@ from imagenet_prep.core.progress import Progress, Watch, unwatched
 from imagenet_prep.errors import OutputError, Problem, SourceError, UsageError
 from imagenet_prep.formats.folders import CLASSES as FOLDER_CLASSES
 from imagenet_prep.formats.folders import META
+from imagenet_prep.platform import local_path
 from imagenet_prep.sources.layout import Source
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SPLIT_LISTS, undo_log_path
 from imagenet_prep.storage.lock import held
@@ -46,7 +47,7 @@ def undo(out: Source, *, watch: Watch = unwatched) -> UndoReport:
     Raises UsageError if ``out`` holds no such build, OtherBuildError while another run is at work in it, SourceError
     with every file that could not be put back (all others are), and OutputError if something cannot be written.
     """
-    out = Path(out)
+    out = local_path(out)
     if not undo_log_path(out).exists():
         raise UsageError(f"{out} holds no moved files: there is nothing to undo.")
     with held(out / PRIVATE, out, alone=True):

@@ -19,7 +19,7 @@ from imagenet_prep.core.foreign.seen import Seen
 from imagenet_prep.core.progress import Progress, Watch, unwatched
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import AuditError, Problem, SourceError
-from imagenet_prep.platform import check_platform
+from imagenet_prep.platform import check_platform, local_path
 from imagenet_prep.sources.layout import Source
 from imagenet_prep.steps.foreign.folders import find_folder_set
 from imagenet_prep.steps.foreign.found import FoundSet
@@ -34,7 +34,7 @@ def audit_foreign(out: Source, options: AuditOptions | None = None, *, watch: Wa
     missing. Raises AuditError if there is no data set that is known.
     """
     check_platform()
-    out, options = Path(out), options or AuditOptions()
+    out, options = local_path(out), options or AuditOptions()
     decode, sample = options.decode, options.sample
     sets, remarks = _find(out)
     looks = [each for number, found in enumerate(sets) for each in _looks(found, number, decode, sample)]
