@@ -145,7 +145,7 @@ def _remove_empty(out: Path, folders: set[str]) -> None:
             try:
                 (out / folder).rmdir()
             except OSError as error:
-                if not any((out / folder).iterdir()):
+                if folder and not any((out / folder).iterdir()):  # the output folder may be a mount, or given by others
                     raise OutputError(f"Cannot remove {out / folder}: {error.strerror}.") from error
 
 

@@ -1,6 +1,6 @@
 """What lies in an output folder beside the build: readers that take files by a pattern would take it for data.
 
-Hidden files pass, such as those that systems and network disks leave. Class folders, with their million names, are
+Hidden files pass, and what systems and network disks leave. Class folders, with their million names, are
 looked at by ``strays``.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.errors import Problem
+from imagenet_prep.sources.found import is_of_system
 
 
 def beside(out: Path, own: Iterable[str]) -> Iterator[Problem]:
@@ -24,7 +25,7 @@ def beside(out: Path, own: Iterable[str]) -> Iterator[Problem]:
         below = os.path.relpath(folder, out).removeprefix(".")
         for name in sorted((*names, *inner)):
             path = f"{below}/{name}".lstrip("/")
-            if path not in files and path not in folders and not name.startswith("."):
+            if path not in files and path not in folders and not (name.startswith(".") or is_of_system(name)):
                 yield Problem(path, "is not of this build")
         inner[:] = [name for name in inner if f"{below}/{name}".lstrip("/") in folders - {FOLDERS}]
 
