@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "images": {"core", "errors"},
     "sources": {"core", "errors", "platform"},
     "formats": {"core", "errors"},
-    "storage": {"core", "errors"},
+    "storage": {"core", "errors", "platform"},
     "engine": {"core", "errors"},
     "remote": {"core", "errors", "platform", "version"},
     "steps": {"sources", "formats", "storage", "images", "engine", "remote", "core", "errors", "platform", "version"},

@@ -41,6 +41,18 @@ def local_path(path: str | PathLike[str]) -> Path:
     return at_home(path)
 
 
+def lacking(path: Path) -> tuple[Path, str]:
+    """Say what keeps this user from reading ``path``: a folder above that may not be entered, or ``path`` itself, and
+    which permission is missing there.
+    """
+    for folder in (*reversed(path.absolute().parents), path):
+        if os.path.isdir(folder) and not os.access(folder, os.X_OK):  # noqa: PTH112 — never raises
+            return folder, "may not be entered: you lack the permission x"
+    if os.access(path, os.R_OK):  # lists of access, containers and the like have rules of their own
+        return path, "may not be read: the system does not permit it"
+    return path, "may not be read: you lack the permission r"
+
+
 def at_home(path: str | PathLike[str]) -> Path:
     """Give the path that a user means: ``~`` at its start is a home, quoted or from Python, too. ``./~`` is a file of
     that name. May be repeated.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_prep.errors import UsageError, printable
-from imagenet_prep.platform import local_path
+from imagenet_prep.platform import lacking, local_path
 
 if TYPE_CHECKING:
     from imagenet_prep.core.taxonomy import Taxonomy
@@ -27,7 +27,16 @@ class LocalPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Give the path. Raises UsageError, and what click raises."""
-        return super().convert(local_path(value), param, ctx)
+        path = local_path(value)
+        try:
+            if self.exists:
+                path.stat()
+        except PermissionError as error:  # of which click says that there is no such path
+            place, what = map(str, lacking(path))
+            raise UsageError(f"{printable(str(path))} cannot be found: {printable(place)} {what}.") from error
+        except (OSError, ValueError):
+            pass
+        return super().convert(path, param, ctx)
 
 
 class LocalFile(click.File):

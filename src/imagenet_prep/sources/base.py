@@ -15,6 +15,7 @@ from typing import Self
 
 from imagenet_prep.core.task import Entries
 from imagenet_prep.errors import SourceError, printable
+from imagenet_prep.platform import lacking
 
 BUFFER_BYTES = 1 << 20  # of images between two writes: more leave the processor's cache, fewer cost system calls
 _ENDS_EARLY = "the archive ends before this image does; it has become shorter"
@@ -28,9 +29,11 @@ def source_errors(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SourceError(
-            f"Cannot read {printable(str(path))}: {reason}.", remedy="Put it right and run the same command again."
-        ) from error
+        remedy = "Put it right and run the same command again."
+        if isinstance(error, PermissionError):
+            place, what = lacking(Path(path))
+            remedy = f"{printable(str(place))} {what}. Its owner can change that (chmod u+rX)."
+        raise SourceError(f"Cannot read {printable(str(path))}: {reason}.", remedy=remedy) from error
 
 
 class ArchiveReader:

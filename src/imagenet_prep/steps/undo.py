@@ -48,7 +48,9 @@ def undo(out: Source, *, watch: Watch = unwatched) -> UndoReport:
     with every file that could not be put back (all others are), and OutputError if something cannot be written.
     """
     out = local_path(out)
-    if not undo_log_path(out).exists():
+    with output_errors(out, "read"):
+        moved = undo_log_path(out).exists()
+    if not moved:
         raise UsageError(f"{out} holds no moved files: there is nothing to undo.")
     with held(out / PRIVATE, out, alone=True):
         return _undo(out.absolute(), watch)  # a folder cannot be removed under the name "."

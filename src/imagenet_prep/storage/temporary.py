@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagenet_prep.errors import OutputError
+from imagenet_prep.platform import lacking
 
 _HOST = re.sub(
     r"[^\w-]", "_", socket.gethostname()
@@ -28,6 +29,8 @@ _REMEDIES = {
     errno.EPERM: "Choose a folder you may write to.",
     errno.EMFILE: "Too many files are open (see ulimit -n). Fewer --jobs need fewer.",
 }
+
+MAY_READ = "Its owner can change that (chmod -R u+rX, or a+rX for all users); nothing is known to be damaged."
 
 
 def temporary_name(name: str) -> str:
@@ -81,4 +84,6 @@ def output_errors(path: Path, doing: str = "write") -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "Nothing of the source was changed; run the same command again.")
+        if doing == "read" and isinstance(error, PermissionError):
+            remedy = f"{' '.join(map(str, lacking(path)))}. {MAY_READ}"
         raise OutputError(f"Cannot {doing} {path}: {reason}.", remedy=remedy) from error

@@ -63,7 +63,7 @@ def _others(out: Path, folder: str, own: set[str], what: str) -> Iterator[Proble
     except (FileNotFoundError, NotADirectoryError):  # of which every missing image is said
         return
     except OSError as error:
-        yield Problem(folder, unreadable(error))
+        yield unreadable(out, folder, error)
         return
     for name in others:
         yield Problem(f"{folder}/{name}", f"is not {what} of this build")

@@ -20,6 +20,7 @@ from imagenet_prep.core.shards import ShardName
 from imagenet_prep.core.task import CHECKS, UNREAD, Receipt
 from imagenet_prep.steps.places import SET_ASIDE_FOLDER, receipts_folder
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
+from imagenet_prep.storage.temporary import output_errors
 
 
 def unfinished(out: Path, plan: Plan, check: str = UNREAD) -> list[Shard]:
@@ -55,6 +56,9 @@ def _has_files(out: Path, receipt: Receipt) -> bool:
 def _size(path: str) -> int:
     try:
         return os.stat(path).st_size
+    except PermissionError:  # what may not be looked at is not missing
+        with output_errors(Path(path), "read"):
+            raise
     except OSError:
         return -1
 
@@ -76,6 +80,9 @@ def _count(folder: Path) -> int:
     try:
         # Names alone: a million entries as objects would take seconds. What systems leave there does not count.
         return sum(name.endswith(".JPEG") for name in os.listdir(folder))
+    except PermissionError:
+        with output_errors(folder, "read"):
+            raise
     except OSError:
         return 0
 

@@ -25,6 +25,7 @@ from imagenet_prep.steps.foreign.folders import find_folder_set
 from imagenet_prep.steps.foreign.found import FoundSet
 from imagenet_prep.steps.foreign.look import FolderLook, Look, ShardLook, look, look_in_vain
 from imagenet_prep.steps.foreign.records import find_record_sets
+from imagenet_prep.storage.temporary import output_errors
 
 
 def audit_foreign(out: Source, options: AuditOptions | None = None, *, watch: Watch = unwatched) -> ForeignReport:
@@ -60,6 +61,9 @@ def _find(out: Path) -> tuple[list[FoundSet], list[Problem]]:
         folders, archives = find_folder_set(out)
     except SourceError as error:
         raise AuditError(f"{out} is no build of imagenet-prep. {error.summary}", error.problems) from error
+    except PermissionError as error:
+        with output_errors(Path(error.filename), "read"):
+            raise
     except OSError as error:
         raise AuditError(f"{out} cannot be searched: {error.strerror or error}: {error.filename}.") from error
     sets += [folders] if folders else []
