@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,46 @@ if __name__ == "__main__":
 """,
     )
     assert said == "(30, 30, 30, 30, 30)\n"
+
+
+WITHOUT_SIMPLEJPEG = "import sys\nsys.modules['simplejpeg'] = None  # importing it is an ImportError\n"
+
+
+def command(folder: Path, *arguments: object, fault: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in an environment, where Python does what ``fault`` says first, in all processes of it."""
+    faulty = folder / "faulty"
+    faulty.mkdir(exist_ok=True)
+    (faulty / "sitecustomize.py").write_text(fault)
+    ended = subprocess.run(
+        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(faulty), **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr, ended.stderr
+    return ended
+
+
+def test_without_simplejpeg_pillow_decodes_and_that_is_told_once(source: Miniature, tmp_path: Path) -> None:
+    recipe = ("build", source.root, "OUT", "--test-per-class", 2, "--check", "decode", "--jobs", 2)
+    for arguments in recipe, ("audit", "OUT", "--decode"), ("check", source.root, "--full"):
+        for fault, times in (WITHOUT_SIMPLEJPEG, 1), ("", 0):
+            shutil.rmtree(tmp_path / "OUT") if arguments is recipe and (tmp_path / "OUT").exists() else None
+            ended = command(tmp_path, *arguments, fault=fault)
+            assert ended.returncode == 0, ended.stderr
+            assert (ended.stdout + ended.stderr).count("simplejpeg is not installed") == times
+    ended = command(tmp_path, "build", source.root, "OTHER", "--test-per-class", 2, fault=WITHOUT_SIMPLEJPEG)
+    assert (ended.returncode, "simplejpeg" in ended.stderr) == (0, False)  # which decodes nothing
+
+
+@pytest.mark.parametrize("quirk", ["truncated", "text", "empty"])
+def test_without_simplejpeg_what_every_decoder_refuses_is_refused(tmp_path: Path, quirk: str) -> None:
+    write_miniature(tmp_path / "SRC", MiniatureOptions(classes=2, quirks=(quirk,)))
+    said = []
+    for fault in WITHOUT_SIMPLEJPEG, "":
+        ended = command(tmp_path, "check", "SRC", "--full", "--jobs", 1, fault=fault)
+        assert ended.returncode == 4
+        said.append(ended.stdout[ended.stdout.index(" problem") :])
+    assert said[0] == said[1]

@@ -31,6 +31,7 @@ from imagenet_prep.steps.auditing.private import strange_receipts
 from imagenet_prep.steps.auditing.read_back import ReadBack, ReadBackTask, read_back, unreadable
 from imagenet_prep.steps.auditing.strays import strays
 from imagenet_prep.steps.building.manifest import read_manifest
+from imagenet_prep.steps.decode import tell_decoder
 from imagenet_prep.steps.places import BUILD, MANIFEST, SET_ASIDE_FOLDER
 from imagenet_prep.storage.digests import fact_of_file
 from imagenet_prep.storage.documents import unseal
@@ -50,6 +51,8 @@ _STRAY_REMEDY = "Take out what is not of the build."
 
 def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> AuditReport:
     """Compare the build in ``out`` with its documents. Raises AuditError with all that differs."""
+    if options.decode:
+        tell_decoder(watch)
     document, manifest = _read_documents(out)
     shards = _chosen(document, manifest, options.sample)
     read = _Sum()

@@ -14,7 +14,7 @@ from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.core.recipe import COPY, MOVE, SYMLINK
 from imagenet_prep.core.remarks import remarks
 from imagenet_prep.core.report import Report, SplitReport
-from imagenet_prep.core.task import SET_ASIDE, ShardTask
+from imagenet_prep.core.task import DECODE, SET_ASIDE, ShardTask
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.formats import format_named
@@ -27,6 +27,7 @@ from imagenet_prep.steps.building.moves import log_moves, try_links
 from imagenet_prep.steps.building.prepare import Prepared, prepare
 from imagenet_prep.steps.building.repair import damaged
 from imagenet_prep.steps.building.write import make_shard
+from imagenet_prep.steps.decode import tell_decoder
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, SPLIT_LISTS, undo_log_path
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.space import check_space
@@ -147,6 +148,8 @@ def _write(
     if todo:
         if unsynced := refusal(out):
             watch(Note(unsynced))
+        if options.check == DECODE:
+            tell_decoder(watch)
         watch(Progress("write", 0, images, 0, size))
     for outcome in engine.run(make_shard, tasks, lost=failures.lost):
         done += outcome.images

@@ -21,6 +21,7 @@ from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import AuditError, Problem, SourceError
 from imagenet_prep.platform import check_platform, local_path
 from imagenet_prep.sources.layout import Source
+from imagenet_prep.steps.decode import tell_decoder
 from imagenet_prep.steps.foreign.folders import find_folder_set
 from imagenet_prep.steps.foreign.found import FoundSet
 from imagenet_prep.steps.foreign.look import FolderLook, Look, ShardLook, look, look_in_vain
@@ -37,6 +38,8 @@ def audit_foreign(out: Source, options: AuditOptions | None = None, *, watch: Wa
     check_platform()
     out, options = local_path(out), options or AuditOptions()
     decode, sample = options.decode, options.sample
+    if decode:
+        tell_decoder(watch)
     sets, remarks = _find(out)
     looks = [each for number, found in enumerate(sets) for each in _looks(found, number, decode, sample)]
     seen = _look(looks, options.jobs, watch)
