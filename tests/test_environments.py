@@ -101,3 +101,71 @@ def test_without_simplejpeg_what_every_decoder_refuses_is_refused(tmp_path: Path
         assert ended.returncode == 4
         said.append(ended.stdout[ended.stdout.index(" problem") :])
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_build_that_can_tell_nobody_goes_on(source: Miniature, tmp_path: Path, more: tuple[str, ...]) -> None:
+    """Standard error is a full disk, or a pipe whose reader went away."""
+    recipe = ("build", str(source.root), "--test-per-class", "2", *more)
+    read, write = os.pipe()
+    os.close(read)
+    with Path("/dev/full").open("wb") as full:
+        for name, nowhere in ("full", full.fileno()), ("gone", write):
+            ended = subprocess.run(
+                [sys.executable, "-m", "imagenet_prep", *recipe, str(tmp_path / name)],
+                stdout=subprocess.PIPE,
+                stderr=nowhere,
+                check=False,
+            )
+            assert ended.returncode == 0
+            assert ended.stdout
+            assert (tmp_path / name / "build.json").exists()
+            ended = subprocess.run(
+                [sys.executable, "-m", "imagenet_prep", *recipe, str(tmp_path / name), "--seed", "1"],
+                stdout=subprocess.PIPE,
+                stderr=nowhere,
+                check=False,
+            )
+            assert ended.returncode == 5
+    os.close(write)
+
+
+def test_a_lack_of_memory_is_told(source: Miniature, tmp_path: Path) -> None:
+    fault = """
+from imagenet_prep.sources import layout
+def recognise(*arguments):
+    raise MemoryError
+layout.recognise = recognise
+"""
+    ended = command(tmp_path, "check", source.root, fault=fault)
+    assert ended.returncode == 1
+    assert "not enough memory" in ended.stderr
+
+
+def test_an_output_folder_that_is_a_link_to_nowhere_is_told(source: Miniature, tmp_path: Path) -> None:
+    (tmp_path / "lost").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    for out in "lost", "loop", "lost/data":
+        ended = command(tmp_path, "build", source.root, out, "--test-per-class", 2)
+        assert ended.returncode == 6
+        assert "is a symbolic link that leads nowhere" in ended.stderr
+
+
+def test_an_empty_path_is_not_the_folder_one_is_in(source: Miniature, tmp_path: Path) -> None:
+    for arguments in (("build", source.root, ""), ("build", "", "OUT"), ("check", ""), ("audit", ""), ("fetch", "")):
+        ended = command(tmp_path, *arguments)
+        assert (ended.returncode, "A path is empty" in ended.stderr) == (2, True), arguments
+
+
+def test_a_folder_that_was_removed_is_told(source: Miniature, tmp_path: Path) -> None:
+    removed = ("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh")
+    for out, code in ("OUT", 6), (str(tmp_path / "OUT"), 0):
+        ended = subprocess.run(
+            [*removed, sys.executable, "-m", "imagenet_prep", "build", source.root, out, "--test-per-class", "2"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
+    assert (tmp_path / "OUT" / "build.json").exists()

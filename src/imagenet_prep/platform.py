@@ -32,6 +32,8 @@ def local_path(path: str | PathLike[str]) -> Path:
 
     Raises UsageError for a URL, which would become a folder of that name. What follows the scheme may be a secret.
     """
+    if not os.fspath(path):
+        raise UsageError("A path is empty.", remedy="The folder you are in is . (a dot).")
     if url := _URL.match(os.fspath(path)):
         scheme = url[1].lower()
         drive = len(scheme) == 1

@@ -181,6 +181,11 @@ def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContext
 
 def _refuse_foreign(out: Path) -> None:
     """A folder with anything else in it is not ours to write into."""
+    lost = next((path for path in (out, *out.absolute().parents) if path.is_symlink() and not path.exists()), None)
+    if lost:
+        raise OutputError(
+            f"{lost} is a symbolic link that leads nowhere.", remedy="Remove it, or make what it leads to."
+        )
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise OutputError(f"{nearest} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")

@@ -24,6 +24,7 @@ _REMEDIES = {
     errno.ENOSPC: f"Free some space. {_AGAIN}",
     errno.EDQUOT: f"Your quota is used up: free some space. {_AGAIN}",
     errno.EFBIG: "A file may not grow that large here (see ulimit -f). More shards (--shards) make smaller files.",
+    errno.ENOENT: "A folder above it has been removed, perhaps the one you are in.",
     errno.EROFS: "The file system is read-only; choose another folder.",
     errno.EACCES: "Choose a folder you may write to.",
     errno.EPERM: "Choose a folder you may write to.",
