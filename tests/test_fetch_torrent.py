@@ -44,7 +44,9 @@ DATA = random.Random(0).randbytes(20 * PIECE + 777)  # 21 pieces
 def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_swarm, "LISTEN", "127.0.0.1:0")
     monkeypatch.setattr(remote_torrent, "TRACKER", "http://127.0.0.1:1/announce")
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": 10**15}))  # whatever is free here
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda _: type("", (), {"total": 10**15, "free": 10**15})
+    )  # whatever is free here
 
 
 @pytest.fixture
@@ -789,14 +791,14 @@ def test_too_little_space_is_said_before_anything_is_written(
     tmp_path: Path, folder: Path, seeder: Seeder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "it.torrent").write_bytes(torrent_of({BOXES: DATA}))
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": len(DATA) - 1}))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"total": 10**15, "free": len(DATA) - 1}))
     with pytest.raises(OutputError, match=r"needs 0.3 MB"):
         fetch_torrents(folder, options(tmp_path / "it.torrent", seeder), Watcher())
     assert names_in(folder) == []
 
 
 def test_of_known_torrents_before_anybody_is_asked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": 150_000_000_000}))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"total": 10**15, "free": 150_000_000_000}))
     watch = Watcher()
     with pytest.raises(OutputError, match=r"needs 154.6 GB, and its file system has 150.0 GB free"):
         fetch_torrents(folder, options("train", torrents=("train", "validation"), timeout=0.3), watch)
@@ -807,7 +809,7 @@ def test_what_is_there_needs_no_space(
     tmp_path: Path, folder: Path, seeder: Seeder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / f"{BOXES}.part").write_bytes(DATA[: 15 * PIECE])
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": 6 * PIECE}))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"total": 10**15, "free": 6 * PIECE}))
     fetch_torrents(folder, options(tmp_path / "boxes.torrent", seeder), Watcher())
     assert (folder / BOXES).read_bytes() == DATA
 

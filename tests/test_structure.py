@@ -19,13 +19,13 @@ MAY_IMPORT = {
     "platform": {"errors"},
     "core": {"errors"},
     "images": {"core", "errors"},
-    "sources": {"core", "errors"},
+    "sources": {"core", "errors", "platform"},
     "formats": {"core", "errors"},
-    "storage": {"core", "errors"},
+    "storage": {"core", "errors", "platform"},
     "engine": {"core", "errors"},
-    "remote": {"core", "errors", "version"},
+    "remote": {"core", "errors", "platform", "version"},
     "steps": {"sources", "formats", "storage", "images", "engine", "remote", "core", "errors", "platform", "version"},
-    "testing": {"core", "errors", "formats"},  # of the formats, the protocol alone: see the test below
+    "testing": {"core", "errors", "formats", "platform"},  # of the formats, the protocol alone: see the test below
     "cli": {"steps", "testing", "core", "errors", "platform", "version"},
     "__main__": {"cli"},
     "__init__": {"core", "steps", "formats", "errors", "version"},

@@ -19,7 +19,7 @@ import imagenet_prep
 from imagenet_prep import BuildOptions, OtherBuildError, OutputError, SourceError, UndoReport, UsageError
 from imagenet_prep.steps.building import stages
 from imagenet_prep.steps.building.claim import claim
-from imagenet_prep.storage import temporary, tree
+from imagenet_prep.storage import sync, temporary, tree
 from imagenet_prep.storage.lock import held
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
@@ -310,7 +310,7 @@ def killed(at: int) -> Iterator[Kill]:
             return real_open(path, flags, *more, **others)
 
         patch.setattr(os, "open", stepping_open)
-        patch.setattr(tree, "_sync_file_system", lambda _: kill.step())
+        patch.setattr(sync, "_syncfs", lambda _: kill.step())
         try:
             yield kill
         except Killed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagenet_prep.cli.options import class_map_option, class_names, jobs_option, output_options
+from imagenet_prep.cli.options import LocalPath, class_map_option, class_names, jobs_option, output_options
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.cli.subset import check_one_hold_out, subset_options
 from imagenet_prep.core.class_folders import NAMES, VALIDATION_FOLDERS
@@ -27,8 +27,8 @@ _FORMATS = ("tfrecord", "tfds", "folders")  # the keys of FORMATS, here without 
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=click.Path(readable=False, path_type=Path))
-@click.argument("out", type=click.Path(readable=False, path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=LocalPath(readable=False))
+@click.argument("out", type=LocalPath(readable=False))
 @click.option(
     "--format",
     "formats",

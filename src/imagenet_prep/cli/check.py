@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagenet_prep.cli import show
-from imagenet_prep.cli.options import class_map_option, class_names, jobs_option, output_options
+from imagenet_prep.cli.options import LocalPath, class_map_option, class_names, jobs_option, output_options
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.core.facts import CLASS_COUNT, SPLITS, TEST, TRAIN, UNLABELLED, VALIDATION
 from imagenet_prep.core.recipe import TEST_PER_CLASS
@@ -25,7 +25,7 @@ _NAMED_CLASSES = 5  # of those that are missing; the rest is counted
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=LocalPath(readable=False))
 @click.option("--full", is_flag=True, help="Compare the published checksums, and decode every image: takes its time.")
 @class_map_option
 @jobs_option

@@ -11,15 +11,45 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_prep.errors import UsageError, printable
+from imagenet_prep.platform import lacking, local_path
 
 if TYPE_CHECKING:
     from imagenet_prep.core.taxonomy import Taxonomy
 
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
+
+class LocalPath(click.Path):
+    """A path of this machine, in which ~ is a home whether the shell or the program reads it, and which is no URL."""
+
+    def __init__(self, **rules: Any) -> None:
+        super().__init__(path_type=Path, **rules)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Give the path. Raises UsageError, and what click raises."""
+        path = local_path(value)
+        try:
+            if self.exists:
+                path.stat()
+        except PermissionError as error:  # of which click says that there is no such path
+            place, what = map(str, lacking(path))
+            raise UsageError(f"{printable(str(path))} cannot be found: {printable(place)} {what}.") from error
+        except (OSError, ValueError):
+            pass
+        return super().convert(path, param, ctx)
+
+
+class LocalFile(click.File):
+    """A file with such a path, opened; ``-`` is standard input."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Open the file. Raises UsageError, and what click raises."""
+        return super().convert(str(local_path(value)), param, ctx)
+
+
 class_map_option = click.option(
     "--class-map",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=LocalPath(exists=True, dir_okay=False),
     is_eager=True,  # --classes may use its names
     help="Class names of your own, in the form of map_clsloc.txt: class folders in SOURCE may have them.",
 )

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 import click
@@ -42,12 +42,22 @@ def watching(*, as_json: bool = False, quiet: bool = False) -> Iterator[Watch]:
     if quiet:
         yield lambda _event: None
     elif as_json:
-        yield _json_line
+        yield _never_in_the_way(_json_line)
     elif sys.stderr.isatty():
         with _bar() as watch:
-            yield watch
+            yield _never_in_the_way(watch)
     else:
-        yield _Lines()
+        yield _never_in_the_way(_Lines())
+
+
+def _never_in_the_way(watch: Watch) -> Watch:
+    """The work goes on where it can be told to nobody: a log whose disk is full, a reader that went away."""
+
+    def tell(event: Progress | Note) -> None:
+        with suppress(OSError):
+            watch(event)
+
+    return tell
 
 
 def _json_line(event: Progress | Note) -> None:
@@ -132,4 +142,5 @@ def _bar() -> Iterator[Watch]:
     try:
         yield watch
     finally:
-        bars.stop()
+        with suppress(OSError):  # a terminal that is gone
+            bars.stop()

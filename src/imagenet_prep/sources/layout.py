@@ -26,6 +26,7 @@ from imagenet_prep.core.facts import (
 )
 from imagenet_prep.core.taxonomy import Taxonomy, official
 from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.platform import local_path
 from imagenet_prep.sources.disguise import disguise_at
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, KAGGLE_CLASSES
 from imagenet_prep.sources.survey import ImageSet, Part, Survey, survey
@@ -79,8 +80,8 @@ def _counted(parts: Sequence[Part], what: str) -> str:
 
 
 def source_paths(source: Source | Iterable[Source]) -> list[Path]:
-    """Give one source or several as a list of paths."""
-    return [Path(source)] if isinstance(source, str | PathLike) else [Path(each) for each in source]
+    """Give one source or several as a list of paths. Raises UsageError for URLs."""
+    return list(map(local_path, [source] if isinstance(source, str | PathLike) else source))
 
 
 def recognise(sources: Iterable[Path], taxonomy: Taxonomy | None = None) -> dict[str, FoundArchive]:

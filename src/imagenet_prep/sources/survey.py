@@ -19,12 +19,11 @@ from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.facts import TRAIN, VALIDATION
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.base import source_errors
-from imagenet_prep.sources.found import is_litter
+from imagenet_prep.sources.found import is_litter, is_of_system
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, CLASS_TAR, role_of
 
 _DEEPEST = 5  # folders below the one that was given: Kaggle's train lies four deep
 _MOST_FOLDERS = 20_000  # a home directory given by mistake must not take an hour
-_PASSED_OVER = ("__MACOSX", "lost+found")
 _LOOP = "is a symbolic link to a folder that it lies in: a loop"
 
 ClassesCalled = Callable[[str], tuple[int, ...]]  # from a folder's name to the class indexes it may mean
@@ -161,7 +160,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _take_sets(folder: Path, listing: _Listing, found: Survey, classes_called: ClassesCalled) -> list[str]:
     """Add the sets that ``folder`` is; give the subfolders to search."""
-    subfolders = [name for name in listing.folders if not name.startswith(".") and name not in _PASSED_OVER]
+    subfolders = [name for name in listing.folders if not name.startswith(".") and not is_of_system(name)]
     named = {name: classes for name in subfolders if (classes := classes_called(name))}
     roles = _class_folder_roles(folder, named, found)
     for role in sorted({*roles.values(), *listing.roles}):

@@ -18,7 +18,7 @@ from imagenet_prep.core.progress import Note, Watch, unwatched
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.platform import check_platform
+from imagenet_prep.platform import check_platform, local_path
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.disguise import disguise_at, is_gzip
@@ -40,7 +40,7 @@ def archives(
     means one for each processor). Raises SourceError if the folder cannot be listed.
     """
     check_platform()
-    folder = Path(folder)
+    folder = local_path(folder)
     there = _listed(folder)
     states = [_at_a_glance(archive, folder, there, watch) for archive in OFFICIAL_BY_ROLE.values()]
     return tuple(_in_full(folder, states, jobs, watch)) if full else tuple(states)

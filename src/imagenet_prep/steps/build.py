@@ -25,9 +25,10 @@ from imagenet_prep.core.report import Report
 from imagenet_prep.core.task import DECODE, FAIL, HEADER, ON_BAD
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import OnExecutor, available_processors, local_engine
-from imagenet_prep.errors import OtherBuildError, OutputError, UsageError
+from imagenet_prep.errors import OtherBuildError, OutputError, UsageError, printable
 from imagenet_prep.formats import format_named
-from imagenet_prep.platform import check_platform
+from imagenet_prep.platform import check_platform, local_path
+from imagenet_prep.sources.found import is_of_system
 from imagenet_prep.sources.layout import Source, source_paths
 from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, paths_of
 from imagenet_prep.steps.places import BUILD, catalog_path, holds_receipts, plan_path, undo_log_path
@@ -36,6 +37,8 @@ from imagenet_prep.storage.temporary import output_errors, sweep
 if TYPE_CHECKING:
     from imagenet_prep.core.catalog import Catalog
     from imagenet_prep.core.plan import Plan
+
+_NAMED = 5  # of the files that are in the way
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +97,7 @@ def build(
     """
     started = time.monotonic()
     options = options or BuildOptions()
-    sources, out = source_paths(source), Path(out)
+    sources, out = source_paths(source), local_path(out)
     with _swept(out), _engine(options, executor) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
         # With Arrow, which the index has loaded while it waited.
@@ -108,7 +111,7 @@ def preview(source: Source | Iterable[Source], out: Source, options: BuildOption
     """Give the plan that ``build`` would carry out; raises what that would raise before it begins, but for a lack of
     space. Nothing is written.
     """
-    sources, out = source_paths(source), Path(out)
+    sources, out = source_paths(source), local_path(out)
     with local_engine(options.jobs) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
     from imagenet_prep.steps.building.prepare import prepare
@@ -178,6 +181,11 @@ def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContext
 
 def _refuse_foreign(out: Path) -> None:
     """A folder with anything else in it is not ours to write into."""
+    lost = next((path for path in (out, *out.absolute().parents) if path.is_symlink() and not path.exists()), None)
+    if lost:
+        raise OutputError(
+            f"{lost} is a symbolic link that leads nowhere.", remedy="Remove it, or make what it leads to."
+        )
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise OutputError(f"{nearest} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")
@@ -188,8 +196,10 @@ def _refuse_foreign(out: Path) -> None:
             f"{out} holds a build whose {PRIVATE} is gone.",
             remedy=f"It can be audited and read, but not added to: bring {PRIVATE} back, or choose another folder.",
         )
-    if not ours and out.is_dir() and any(path.name != PRIVATE for path in out.iterdir()):
+    there = [] if ours or not out.is_dir() else [path.name for path in out.iterdir()]
+    if others := sorted(printable(name) for name in there if name != PRIVATE and not is_of_system(name)):
+        more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
         raise OtherBuildError(
-            f"{out} is not empty, and what is in it is no build of imagenet-prep.",
+            f"{out} is not empty, and what is in it is no build of imagenet-prep: {', '.join(others[:_NAMED])}{more}.",
             remedy="Choose a folder that is empty or does not exist yet.",
         )

@@ -22,6 +22,7 @@ from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.formats import FORMATS
+from imagenet_prep.images import LOOSELY, decodes_strictly
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
 from imagenet_prep.steps.checksums import comparer
@@ -95,6 +96,8 @@ def _index(found: list[FoundArchive], how: IndexOptions, engine: Engine, finding
 
 
 def _decode(catalog: Catalog, paths: tuple[str, ...], engine: Engine, findings: _Findings, watch: Watch) -> None:
+    if not decodes_strictly():
+        findings.notes.append(LOOSELY)
     size = int(catalog.numbers("size").sum())
     for part in decode_all(_decode_tasks(catalog, paths), len(catalog), size, engine, watch):
         findings.decoded += part.images

@@ -10,10 +10,11 @@ from pathlib import Path
 from time import monotonic
 
 from imagenet_prep.core.fetched import Fetched, FetchReport, TorrentOptions, UrlOptions
-from imagenet_prep.core.progress import Watch, unwatched
-from imagenet_prep.platform import check_platform
+from imagenet_prep.core.progress import Note, Watch, unwatched
+from imagenet_prep.platform import check_platform, local_path
 from imagenet_prep.sources.layout import Source
 from imagenet_prep.storage.lock import held
+from imagenet_prep.storage.sync import refusal
 from imagenet_prep.storage.temporary import output_errors, sweep
 
 
@@ -25,10 +26,12 @@ def fetch(folder: Source, options: UrlOptions | TorrentOptions, *, watch: Watch 
     OutputError where it cannot be written.
     """
     check_platform()
-    folder, began = Path(folder), monotonic()
+    folder, began = local_path(folder), monotonic()
     fetch_into = _prepared(options)
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    if unsynced := refusal(folder):
+        watch(Note(unsynced))
     with held(folder, folder, alone=True):
         sweep(folder, shallow=".")  # of bookmarks that a kill left half written; there may be a million images below
         files = fetch_into(folder, watch)

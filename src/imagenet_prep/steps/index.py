@@ -13,7 +13,7 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,7 +33,7 @@ from imagenet_prep.core.taxonomy import Taxonomy, official, validation_truth
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import printable
-from imagenet_prep.platform import check_platform
+from imagenet_prep.platform import check_platform, local_path
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.folder import FolderTask, run_folder_task
 from imagenet_prep.sources.found import Found
@@ -86,6 +86,8 @@ def index(
     """
     check_platform()
     options = options or IndexOptions()
+    if options.cache:
+        options = replace(options, cache=local_path(options.cache))
     found = found_in(source, options)
     with nullcontext(engine) if engine else local_engine(options.jobs) as at_work:
         return catalog_of(found, options, engine=at_work, watch=watch)

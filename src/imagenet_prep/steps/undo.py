@@ -20,6 +20,7 @@ from imagenet_prep.core.progress import Progress, Watch, unwatched
 from imagenet_prep.errors import OutputError, Problem, SourceError, UsageError
 from imagenet_prep.formats.folders import CLASSES as FOLDER_CLASSES
 from imagenet_prep.formats.folders import META
+from imagenet_prep.platform import local_path
 from imagenet_prep.sources.layout import Source
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SPLIT_LISTS, undo_log_path
 from imagenet_prep.storage.lock import held
@@ -46,8 +47,10 @@ def undo(out: Source, *, watch: Watch = unwatched) -> UndoReport:
     Raises UsageError if ``out`` holds no such build, OtherBuildError while another run is at work in it, SourceError
     with every file that could not be put back (all others are), and OutputError if something cannot be written.
     """
-    out = Path(out)
-    if not undo_log_path(out).exists():
+    out = local_path(out)
+    with output_errors(out, "read"):
+        moved = undo_log_path(out).exists()
+    if not moved:
         raise UsageError(f"{out} holds no moved files: there is nothing to undo.")
     with held(out / PRIVATE, out, alone=True):
         return _undo(out.absolute(), watch)  # a folder cannot be removed under the name "."
@@ -144,7 +147,7 @@ def _remove_empty(out: Path, folders: set[str]) -> None:
             try:
                 (out / folder).rmdir()
             except OSError as error:
-                if not any((out / folder).iterdir()):
+                if folder and not any((out / folder).iterdir()):  # the output folder may be a mount, or given by others
                     raise OutputError(f"Cannot remove {out / folder}: {error.strerror}.") from error
 
 

@@ -19,6 +19,7 @@ from imagenet_prep.core.archive import Archive
 from imagenet_prep.core.catalog import SCHEMA, Catalog
 from imagenet_prep.storage.draft import undisturbed
 from imagenet_prep.storage.publish import publish_stream
+from imagenet_prep.storage.temporary import output_errors
 
 Buffer = bytes | memoryview
 
@@ -81,13 +82,20 @@ def _proved(data: pa.Buffer) -> pa.Buffer:
     return body
 
 
+def _contents(file: BinaryIO) -> pa.Buffer:
+    try:
+        return pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError:  # a file system in user space may have files that cannot be mapped
+        return pa.py_buffer(file.read())
+
+
 def load_catalog(path: Path, archives: tuple[Archive, ...] | None = None) -> Catalog | None:
     """Read a catalog back; None if there is none, if it describes other archives than ``archives`` (if any are given),
-    or if a bit of it is wrong.
+    or if a bit of it is wrong. Raises OutputError if the user may not read it.
     """
     try:
         with path.open("rb") as file:  # Arrow itself opens no path that is not UTF-8
-            body = _proved(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+            body = _proved(_contents(file))
         with pa.ipc.open_file(body) as reader:
             document = _document(reader)
             stored = _stored_archives(document)
@@ -96,6 +104,9 @@ def load_catalog(path: Path, archives: tuple[Archive, ...] | None = None) -> Cat
             table = reader.read_all().replace_schema_metadata(None)
         table.validate(full=True)
         catalog = Catalog(table.cast(SCHEMA), stored, tuple(document["notes"]))
+    except PermissionError:
+        with output_errors(path, "read"):
+            raise
     except (OSError, ValueError, TypeError, KeyError, pa.ArrowException):
         return None
     return catalog if catalog.identity == document.get("identity") else None

@@ -6,6 +6,7 @@ A thread of its own syncs what was written and then notes how much that is: what
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -17,6 +18,7 @@ from imagenet_prep.storage.draft import disturbed
 from imagenet_prep.storage.follower import Follower
 from imagenet_prep.storage.lock import lock_file
 from imagenet_prep.storage.running_digest import running_digest
+from imagenet_prep.storage.sync import sync_file
 from imagenet_prep.storage.temporary import output_errors
 from imagenet_prep.storage.unfinished import (
     Bookmark,
@@ -132,7 +134,8 @@ class Partial:
     def _ask(self) -> None:
         """Ask the kernel to begin writing to the disk, so that the syncs find little left."""
         if hasattr(os, "posix_fadvise"):  # not on macOS; for pages that are still dirty this advice means: write them
-            os.posix_fadvise(self._descriptor, self._asked, self.received - self._asked, os.POSIX_FADV_DONTNEED)
+            with suppress(OSError):  # it is advice, which some file systems do not take
+                os.posix_fadvise(self._descriptor, self._asked, self.received - self._asked, os.POSIX_FADV_DONTNEED)
         self._asked = self.received
 
     def has(self, data: bytes, place: int) -> bool:
@@ -146,7 +149,7 @@ class Partial:
             hashed, state = self._follower.snapshot() if self._follower else (0, "")
             received = self.received  # read after the snapshot: never less than what was hashed
             with output_errors(self._path):
-                os.fsync(self._descriptor)
+                sync_file(self._descriptor)
                 self._look()  # or the bookmark would be on another file, and make that ours
             self.bookmark = replace(self.bookmark, received=received, hashed=hashed if state else 0, state=state)
             save_bookmark(self._final, self.bookmark)
@@ -164,7 +167,7 @@ class Partial:
         """Give the file its name, durably, without the bookmark. Raises OutputError, also if another has it by now."""
         self._stop()
         with output_errors(self._final):
-            os.fsync(self._descriptor)
+            sync_file(self._descriptor)
             self._look(exactly=True)
             seen = os.fstat(self._descriptor)
         name_part(self._final, seen)

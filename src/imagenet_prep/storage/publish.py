@@ -13,6 +13,7 @@ import xxhash
 from imagenet_prep.core.task import FileFact
 from imagenet_prep.storage.digests import fact_of_file
 from imagenet_prep.storage.draft import Draft, undisturbed
+from imagenet_prep.storage.sync import sync_file, sync_folder
 from imagenet_prep.storage.temporary import output_errors
 from imagenet_prep.storage.tree import Tree
 
@@ -57,7 +58,7 @@ class Publication:
             self._tree.sync()
         for path, draft in self._open.items():
             with output_errors(self._folder / path):
-                os.fsync(draft.descriptor)
+                sync_file(draft.descriptor)
         folders = sorted({(self._folder / path).parent for path in self._open})
         for file in files:
             self._finish(file)
@@ -121,13 +122,3 @@ class _Noting(io.RawIOBase):
         self.size += written
         self.digest.update(memoryview(data)[:written])
         return written
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the renames in ``folder`` survive a power cut."""
-    with output_errors(folder):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

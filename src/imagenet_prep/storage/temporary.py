@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagenet_prep.errors import OutputError
+from imagenet_prep.platform import lacking
 
 _HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
 _NAME = re.compile(r"\..+\.([\w-]+)\.prep-[0-9a-f]{12}\.part")
@@ -30,6 +31,7 @@ _REMEDIES = {
     errno.ENOSPC: f"Free some space. {_AGAIN}",
     errno.EDQUOT: f"Your quota is used up: free some space. {_AGAIN}",
     errno.EFBIG: "A file may not grow that large here (see ulimit -f). More shards (--shards) make smaller files.",
+    errno.ENOENT: "A folder above it has been removed, perhaps the one you are in.",
     errno.EROFS: "The file system is read-only; choose another folder.",
     errno.EACCES: "Choose a folder you may write to.",
     errno.EPERM: "Choose a folder you may write to.",
@@ -39,6 +41,7 @@ _REMEDIES = {
 }
 
 _begun: set[str] = set()  # names that this process has given and not taken back
+MAY_READ = "Its owner can change that (chmod -R u+rX, or a+rX for all users); nothing is known to be damaged."
 
 
 def temporary_name(name: str) -> str:
@@ -116,4 +119,6 @@ def output_errors(path: Path, doing: str = "write") -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "Nothing of the source was changed; run the same command again.")
+        if doing == "read" and isinstance(error, PermissionError):
+            remedy = f"{' '.join(map(str, lacking(path)))}. {MAY_READ}"
         raise OutputError(f"Cannot {doing} {path}: {reason}.", remedy=remedy) from error

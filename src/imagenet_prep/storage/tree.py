@@ -8,7 +8,6 @@ after that.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 from imagenet_prep.core.recipe import MOVE, SYMLINK
 from imagenet_prep.errors import OutputError, Problem, SourceError
 from imagenet_prep.storage.draft import DisturbedError, Draft, disturbed, undisturbed
+from imagenet_prep.storage.sync import sync_file_system
 from imagenet_prep.storage.temporary import forget_name, output_errors, temporary_name
 
 _FICLONE = 0x40049409  # linux/fs.h: let one file share the blocks of another
@@ -29,6 +29,9 @@ _LINK_REMEDIES = {
     errno.EXDEV: _ONE_FILE_SYSTEM,
     errno.EPERM: _NO_LINKS,
     errno.EOPNOTSUPP: _NO_LINKS,
+    errno.ENOTSUP: _NO_LINKS,  # macOS has both
+    errno.EINVAL: _NO_LINKS,
+    errno.EMLINK: _NO_LINKS,  # a file has as many names as it can have
     errno.ENOSYS: _NO_LINKS,  # what a file system in user space says
 }
 
@@ -99,12 +102,7 @@ class Tree:
 
     def sync(self) -> None:
         """Make all that was done survive a power cut."""
-        with output_errors(Path(self._folder)):
-            descriptor = os.open(self._folder, os.O_RDONLY)
-            try:
-                _sync_file_system(descriptor)
-            finally:
-                os.close(descriptor)
+        sync_file_system(Path(self._folder))
 
     def _prepared(self, path: str) -> str:
         final = f"{self._folder}/{path}"
@@ -190,13 +188,3 @@ def _link_errors(final: str, source: str) -> Iterator[None]:
             with output_errors(Path(final)):
                 raise
         raise OutputError(f"Cannot make {final}: {error.strerror}.", remedy=remedy) from error
-
-
-def _sync_file_system(descriptor: int) -> None:
-    if sys.platform != "linux":
-        os.sync()
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syncfs(descriptor):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))

@@ -17,6 +17,7 @@ import xxhash
 
 from imagenet_prep.errors import OutputError
 from imagenet_prep.storage.publish import publish_stream
+from imagenet_prep.storage.temporary import output_errors
 
 UNDO_VERSION = 1
 
@@ -65,7 +66,8 @@ def _last_line(digest: str) -> bytes:
 
 def load_undo_log(path: Path) -> UndoLog:
     """Read a log back. Raises OutputError if it is not exactly what was written."""
-    data = path.read_bytes()
+    with output_errors(path, "read"):
+        data = path.read_bytes()
     start = data.rstrip(b"\n").rfind(b"\n") + 1
     lines = data[:start]
     if data[start:] != _last_line(xxhash.xxh3_128_hexdigest(lines)):

@@ -18,7 +18,8 @@ import xxhash
 from imagenet_prep.errors import OutputError
 from imagenet_prep.storage.documents import seal, unseal
 from imagenet_prep.storage.draft import disturbed
-from imagenet_prep.storage.publish import publish_bytes, sync_folder
+from imagenet_prep.storage.publish import publish_bytes
+from imagenet_prep.storage.sync import sync_folder
 from imagenet_prep.storage.temporary import output_errors
 
 URL = "url"

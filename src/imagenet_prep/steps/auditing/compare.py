@@ -7,6 +7,7 @@ shards' own digests and checksums prove the rest. So no byte of a build can chan
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from random import SystemRandom
@@ -22,17 +23,19 @@ from imagenet_prep.core.progress import Progress, Watch
 from imagenet_prep.core.recipe import MOVE
 from imagenet_prep.core.task import FileFact
 from imagenet_prep.engine.base import Engine
-from imagenet_prep.errors import AuditError, PrepError, Problem
+from imagenet_prep.errors import AuditError, Forbidden, OutputError, PrepError, Problem
 from imagenet_prep.steps.auditing.at_rest import audit_at_rest, fact_of
 from imagenet_prep.steps.auditing.beside import beside
 from imagenet_prep.steps.auditing.expected import COLUMNS, PATH, read_back_tasks
 from imagenet_prep.steps.auditing.private import strange_receipts
-from imagenet_prep.steps.auditing.read_back import ReadBack, ReadBackTask, read_back
+from imagenet_prep.steps.auditing.read_back import ReadBack, ReadBackTask, read_back, unreadable
 from imagenet_prep.steps.auditing.strays import strays
 from imagenet_prep.steps.building.manifest import read_manifest
+from imagenet_prep.steps.decode import tell_decoder
 from imagenet_prep.steps.places import BUILD, MANIFEST, SET_ASIDE_FOLDER
 from imagenet_prep.storage.digests import fact_of_file
 from imagenet_prep.storage.documents import unseal
+from imagenet_prep.storage.temporary import MAY_READ
 
 _REMEDY = "Run the build command again with --repair: it makes anew what is damaged."
 _BAD_REMEDY = (
@@ -48,6 +51,8 @@ _STRAY_REMEDY = "Take out what is not of the build."
 
 def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> AuditReport:
     """Compare the build in ``out`` with its documents. Raises AuditError with all that differs."""
+    if options.decode:
+        tell_decoder(watch)
     document, manifest = _read_documents(out)
     shards = _chosen(document, manifest, options.sample)
     read = _Sum()
@@ -67,19 +72,25 @@ def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> A
         set_aside=len(manifest) - len(written),
         undigested=written["digest"].null_count,
         decoded=options.decode,
-        resumable=(out / PRIVATE).is_dir(),
+        resumable=os.path.isdir(out / PRIVATE),
     )
 
 
 def _raise_any(out: Path, found: dict[str, list[Problem]], unread: list[Problem]) -> None:
     """Raise what was found, by remedy, as one error. What nobody could read is not known to be damaged."""
+    forbidden = [problem for of_kind in found.values() for problem in of_kind if isinstance(problem, Forbidden)]
+    forbidden = list(dict.fromkeys(forbidden))  # a closed folder is one thing, however many files lie in it
+    found = {remedy: [each for each in of_kind if each not in forbidden] for remedy, of_kind in found.items()}
     problems = tuple(problem for of_kind in found.values() for problem in of_kind)
     if problems:
         only_bad = len(problems) == len(found[_BAD_REMEDY])
         what = "is what was built, but has images that do not decode" if only_bad else "is not what was built"
         count = f"{len(problems):,} {'image' if only_bad else 'difference'}{'s' if len(problems) > 1 else ''}"
         remedies = (remedy for remedy, of_kind in found.items() if of_kind)
-        raise AuditError(f"{out} {what}: {count}:", (*problems, *unread), " ".join(remedies))
+        raise AuditError(f"{out} {what}: {count}:", (*problems, *unread, *forbidden), " ".join(remedies))
+    if forbidden:
+        summary = f"{out} may not be read as a whole; nothing was found wrong in the rest:"
+        raise OutputError(summary, (*forbidden, *unread), MAY_READ)
     if unread:
         summary = f"{out} was not read as a whole, because worker processes died; nothing was found wrong in the rest:"
         raise PrepError(summary, tuple(unread), "Run the same command again; fewer --jobs need less memory.")
@@ -99,6 +110,8 @@ def _read_documents(out: Path) -> tuple[dict[str, Any], pa.Table]:
         document = unseal((out / BUILD).read_bytes())
         name = MANIFEST
         return document, _read_manifest(out, document)
+    except PermissionError as error:
+        raise OutputError(f"{out} may not be read:", (unreadable(out, name, error),), MAY_READ) from error
     except FileNotFoundError as error:
         remedy = "Run the build command again to finish it."
         raise AuditError(f"{out} holds no finished build: {name} is missing.", remedy=remedy) from error

@@ -89,6 +89,9 @@ def finished(out: Path, plan: Plan) -> Accounts | None:
             return None
         whole = all(_file(fact_of_file(out, file["path"])) == file for file in document["documents"])
         return Accounts(**document["images"]) if whole else None
+    except PermissionError as error:
+        with output_errors(Path(error.filename), "read"):
+            raise
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -29,6 +29,7 @@ from imagenet_prep.core.task import CHECKS, UNREAD, FileFact, Receipt
 from imagenet_prep.steps.places import SET_ASIDE_FOLDER, receipts_folder
 from imagenet_prep.storage.digests import fact_of_file
 from imagenet_prep.storage.receipts import load_receipt, receipt_path
+from imagenet_prep.storage.temporary import output_errors
 
 _NAMED = 5  # shards that have to be written again
 
@@ -107,6 +108,9 @@ def _later(out: Path, files: list[FileFact], receipt: Path) -> dict[FileFact, in
                 return None
             if status.st_mtime_ns > known:
                 later[file] = status.st_mtime_ns
+    except PermissionError:  # what may not be looked at is not missing
+        with output_errors(out, "read"):
+            raise
     except OSError:
         return None
     return later
@@ -136,6 +140,9 @@ def _count(folder: Path) -> int:
     try:
         # Names alone: a million entries as objects would take seconds. What systems leave there does not count.
         return sum(name.endswith(".JPEG") for name in os.listdir(folder))
+    except PermissionError:
+        with output_errors(folder, "read"):
+            raise
     except OSError:
         return 0
 

@@ -14,7 +14,7 @@ from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.core.recipe import COPY, MOVE, SYMLINK
 from imagenet_prep.core.remarks import remarks
 from imagenet_prep.core.report import Accounts, Report, SplitReport
-from imagenet_prep.core.task import SET_ASIDE, ShardTask
+from imagenet_prep.core.task import DECODE, SET_ASIDE, ShardTask
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.formats import format_named
@@ -28,9 +28,11 @@ from imagenet_prep.steps.building.prepare import Prepared, prepare
 from imagenet_prep.steps.building.remaining import remember
 from imagenet_prep.steps.building.repair import damaged
 from imagenet_prep.steps.building.write import make_shard
+from imagenet_prep.steps.decode import tell_decoder
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, SPLIT_LISTS, undo_log_path
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.space import check_space
+from imagenet_prep.storage.sync import refusal
 
 if TYPE_CHECKING:
     from imagenet_prep.steps.build import BuildOptions
@@ -145,6 +147,10 @@ def _write(
     failures = Failures()
     tasks = (_task(the_plan, shard, out, archives, options) for shard in todo)
     if todo:
+        if unsynced := refusal(out):
+            watch(Note(unsynced))
+        if options.check == DECODE:
+            tell_decoder(watch)
         watch(Progress("write", 0, images, 0, size))
     for outcome in engine.run(make_shard, tasks, lost=failures.lost):
         done += outcome.images

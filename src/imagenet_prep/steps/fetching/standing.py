@@ -22,7 +22,7 @@ from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.checksum import compare_checksum, is_comparable
 from imagenet_prep.steps.fetching.begun import in_the_way
 from imagenet_prep.steps.fetching.wanted import Wanted
-from imagenet_prep.storage.publish import sync_folder
+from imagenet_prep.storage.sync import sync_folder
 from imagenet_prep.storage.temporary import output_errors
 from imagenet_prep.storage.unfinished import (
     TORRENT,

@@ -18,6 +18,7 @@ from imagenet_prep.steps.fetching.standing import Standing, check, compare, look
 from imagenet_prep.steps.fetching.wanted import Wanted, choose
 from imagenet_prep.storage.draft import undisturbed
 from imagenet_prep.storage.space import check_space
+from imagenet_prep.storage.sync import sync_file
 from imagenet_prep.storage.temporary import output_errors
 from imagenet_prep.storage.unfinished import name_part, unfinished_path
 
@@ -189,7 +190,7 @@ def _read_and_name(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
     """
     part = unfinished_path(wanted.final)
     with output_errors(part), part.open("rb+") as file:
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
         seen = os.fstat(file.fileno())
     verdict = compare(wanted.archive, wanted.final, watch, part)
     if verdict != RIGHT:
