@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from imagenet_prep.core.condemned import wrong_size
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -80,9 +82,11 @@ def inspect(data: bytes | bytearray, start: int = 0, end: int | None = None) -> 
     more than MOST_PIXELS.
     """
     end = len(data) if end is None else end
-    if data[start : min(start + 2, end)] != _SOI:
-        return _inspect_other(bytes(data[start:end]))
-    return _inspect_jpeg(data, start, end)
+    jpeg = data[start : min(start + 2, end)] == _SOI
+    facts = _inspect_jpeg(data, start, end) if jpeg else _inspect_other(bytes(data[start:end]))
+    if reason := wrong_size(end - start):  # markers that overlap; what is linked is judged by its size alone
+        raise NotAnImageError(reason)
+    return facts
 
 
 def decode(data: bytes, facts: ImageFacts) -> str:

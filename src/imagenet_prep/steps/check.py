@@ -76,6 +76,8 @@ def check(
                     _decode(findings.catalog, paths_of(found), engine, findings, watch)
                 findings.checksums = checksums.result()
             _judge(pieces, findings)
+        elif findings.catalog is not None:
+            _condemn(findings.catalog, found, findings)
     return _holdings(pieces, findings)
 
 
@@ -92,6 +94,13 @@ def _index(found: list[FoundArchive], how: IndexOptions, engine: Engine, finding
     except SourceError as error:
         findings.problems += error.problems or (Problem("the source", error.summary),)
         findings.notes += error.remedy.splitlines()
+
+
+def _condemn(catalog: Catalog, found: list[FoundArchive], findings: _Findings) -> None:
+    """Name the images that cannot be any by their size; in full, a decoder has named them."""
+    from imagenet_prep.core.condemned import condemned
+
+    findings.problems += condemned(catalog, [str(each.path) for each in found])
 
 
 def _decode(catalog: Catalog, paths: tuple[str, ...], engine: Engine, findings: _Findings, watch: Watch) -> None:
