@@ -23,6 +23,7 @@ from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.disguise import disguise_at, is_gzip
 from imagenet_prep.sources.layout import FoundArchive, Source
+from imagenet_prep.sources.unfinished import interrupted
 from imagenet_prep.steps.checksums import comparer
 from imagenet_prep.steps.fetching.alike import called_alike
 from imagenet_prep.steps.fetching.damage import WALKED, damage_in
@@ -60,6 +61,9 @@ def _at_a_glance(archive: OfficialArchive, folder: Path, there: set[str], watch:
         watch(Note(f"{names[0]} and {other} are the same archive under two names: the first is looked at."))
     for sentence in called_alike(archive, folder, there):
         watch(Note(sentence))
+    for name in names:
+        if reason := interrupted(folder / name):
+            watch(Note(f"{name}: {reason}."))
     begun = [name for name in archive.names if unfinished_path(folder / name).name in there]
     name = next(iter([*names, *begun, *archive.names]))
     state = ArchiveState(

@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 from imagenet_prep.core.archive import Archive
 from imagenet_prep.core.catalog import SCHEMA, Catalog
 from imagenet_prep.core.census import check_counts
-from imagenet_prep.core.condemned import condemned
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.found import Found
 
@@ -62,12 +61,17 @@ def _check(parts: list[Found], catalog: Catalog, paths: list[str]) -> list[str]:
         problems += [part.unended for part in parts if part.unended]
     problems = problems or list(census.problems)  # counts that are wrong for a reason are not news
     if problems:
-        problems += condemned(catalog, paths)  # alone they are the build's business, which may set them aside
         raise SourceError("The source is not what it should be:", tuple(problems), _remedy(problems, catalog))
     notes = list(census.notes)
     ignored = sum(part.ignored for part in parts)
     if ignored:
         notes.append(f"Ignored {ignored:,} folders and files that are no images, such as .DS_Store or a script.")
+    annotations = sum(part.annotations for part in parts)
+    if annotations:
+        notes.append(
+            f"Passed over {annotations:,} annotations (.xml) that lie among the images: boxes are read from archives, "
+            "or from folders that hold annotations alone."
+        )
     return notes
 
 

@@ -139,7 +139,7 @@ def _catalog(
     # What the folder keeps of an earlier run is replaced only once it is found to be of this build.
     cache = None if options.fresh else catalog_path(out)
     how = IndexOptions(taxonomy=options.taxonomy, boxes=boxes, cache=cache, refresh=False)
-    found = found_in(sources, how)
+    found = found_in(sources, how, watch)
     return catalog_of(found, how, engine=engine, watch=watch), paths_of(found)
 
 

@@ -65,9 +65,9 @@ def check(
     options = options or CheckOptions()
     check_platform()
     how = IndexOptions(taxonomy=options.taxonomy, boxes=False)
-    pieces = list(recognise(source_paths(source), options.taxonomy).values())
-    found = [each for each in pieces if is_indexed(each, how)]
     findings = _Findings()
+    pieces = list(recognise(source_paths(source), options.taxonomy, findings.notes.append).values())
+    found = [each for each in pieces if is_indexed(each, how)]
     with local_engine(options.jobs) as engine:
         _index(found, how, engine, findings, watch)
         if options.full:

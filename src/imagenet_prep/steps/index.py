@@ -86,14 +86,14 @@ def index(
     """
     check_platform()
     options = options or IndexOptions()
-    found = found_in(source, options)
+    found = found_in(source, options, watch)
     with nullcontext(engine) if engine else local_engine(options.jobs) as at_work:
         return catalog_of(found, options, engine=at_work, watch=watch)
 
 
-def found_in(source: Source | Iterable[Source], options: IndexOptions) -> list[FoundArchive]:
+def found_in(source: Source | Iterable[Source], options: IndexOptions, watch: Watch = unwatched) -> list[FoundArchive]:
     """Search ``source`` for what a catalog is made of, in the order of its archives."""
-    found = recognise(source_paths(source), options.taxonomy)
+    found = recognise(source_paths(source), options.taxonomy, lambda remark: watch(Note(remark)))
     return [each for each in found.values() if is_indexed(each, options)]
 
 
