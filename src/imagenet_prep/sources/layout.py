@@ -24,8 +24,9 @@ from imagenet_prep.core.facts import (
     VALIDATION_BOXES,
     VALIDATION_CLASSES,
 )
+from imagenet_prep.core.given import given
 from imagenet_prep.core.taxonomy import Taxonomy, official
-from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.sources.disguise import disguise_at
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, KAGGLE_CLASSES
 from imagenet_prep.sources.survey import ImageSet, Part, Survey, survey
@@ -81,8 +82,13 @@ def _counted(parts: Sequence[Part], what: str) -> str:
 
 
 def source_paths(source: Source | Iterable[Source]) -> list[Path]:
-    """Give one source or several as a list of paths."""
-    return [Path(source)] if isinstance(source, str | PathLike) else [Path(each) for each in source]
+    """Give one source or several as a list of paths. Raises UsageError for what is no path, and for none at all."""
+    if isinstance(source, str | PathLike):
+        return [given("source", source, Path)]
+    paths = list(given("source", source, tuple[Path, ...]))
+    if not paths:
+        raise UsageError("source is a path or several, and there is none.")
+    return paths
 
 
 def recognise(

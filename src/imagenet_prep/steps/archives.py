@@ -14,6 +14,7 @@ from pathlib import Path
 
 from imagenet_prep.core.facts import DEVKIT, OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
 from imagenet_prep.core.fetched import ArchiveState
+from imagenet_prep.core.given import Jobs, given
 from imagenet_prep.core.progress import Note, Watch, unwatched
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
@@ -41,7 +42,8 @@ def archives(
     means one for each processor). Raises SourceError if the folder cannot be listed.
     """
     check_platform()
-    folder = Path(folder)
+    folder, watch = given("folder", folder, Path), given("watch", watch, Watch)
+    full, jobs = given("full", full, bool), given("jobs", jobs, Jobs)
     there = _listed(folder)
     states = [_at_a_glance(archive, folder, there, watch) for archive in OFFICIAL_BY_ROLE.values()]
     return tuple(_in_full(folder, states, jobs, watch)) if full else tuple(states)

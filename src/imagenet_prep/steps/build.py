@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.class_folders import FOLDERS
+from imagenet_prep.core.given import Jobs, given, options_given
 from imagenet_prep.core.progress import Note, Watch, unwatched
 from imagenet_prep.core.recipe import COPY, MOVE, PlanOptions
 from imagenet_prep.core.report import Report
@@ -49,7 +50,7 @@ class BuildOptions(PlanOptions):
     ``repair`` reads finished shards back, and writes those anew that are damaged.
     """
 
-    jobs: int = 0
+    jobs: Jobs = 0
     on_bad: str = FAIL
     check: str = HEADER
     fresh: bool = False
@@ -93,8 +94,9 @@ def build(
     line. Nothing is written before sources, plan and free space were found good.
     """
     started = time.monotonic()
-    options = options or BuildOptions()
-    sources, out = source_paths(source), Path(out)
+    options, watch = options_given(options, BuildOptions), given("watch", watch, Watch)
+    executor = given("executor", executor, Executor | None)
+    sources, out = source_paths(source), given("out", out, Path)
     with _swept(out), _engine(options, executor) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
         # With Arrow, which the index has loaded while it waited.

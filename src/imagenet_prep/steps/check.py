@@ -16,6 +16,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from imagenet_prep.core.facts import DEVKIT, OFFICIAL_BY_ROLE, WRONG
+from imagenet_prep.core.given import Jobs, check_fields, given, options_given
 from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import Taxonomy, official
 from imagenet_prep.engine.base import Engine
@@ -38,8 +39,12 @@ class CheckOptions:
     """``full``: compare published checksums and decode every image. ``jobs`` and ``taxonomy`` are those of an index."""
 
     full: bool = False
-    jobs: int = 0
+    jobs: Jobs = 0
     taxonomy: Taxonomy = field(default_factory=official)
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what is of another type."""
+        check_fields(self)
 
 
 @dataclass(slots=True)
@@ -62,7 +67,7 @@ def check(
     Raises SourceError only where it cannot be said what the source is: nothing of ImageNet, two of one thing, or
     something that cannot be read.
     """
-    options = options or CheckOptions()
+    options, watch = options_given(options, CheckOptions), given("watch", watch, Watch)
     check_platform()
     how = IndexOptions(taxonomy=options.taxonomy, boxes=False)
     findings = _Findings()

@@ -28,6 +28,7 @@ from imagenet_prep.core.facts import (
     VALIDATION_BOXES,
     VALIDATION_CLASSES,
 )
+from imagenet_prep.core.given import Jobs, check_fields, given, options_given
 from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import Taxonomy, official, validation_truth
 from imagenet_prep.engine.base import Engine
@@ -64,11 +65,15 @@ class IndexOptions:
     tell.
     """
 
-    jobs: int = 0
+    jobs: Jobs = 0
     boxes: bool = True
     taxonomy: Taxonomy = field(default_factory=official)
     cache: Path | None = None
     refresh: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what is of another type."""
+        check_fields(self)
 
 
 def index(
@@ -85,7 +90,8 @@ def index(
     what does not belong there.
     """
     check_platform()
-    options = options or IndexOptions()
+    options, watch = options_given(options, IndexOptions), given("watch", watch, Watch)
+    engine = given("engine", engine, Engine | None)
     found = found_in(source, options, watch)
     with nullcontext(engine) if engine else local_engine(options.jobs) as at_work:
         return catalog_of(found, options, engine=at_work, watch=watch)

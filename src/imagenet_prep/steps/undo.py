@@ -16,6 +16,7 @@ from pathlib import Path
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.facts import SPLITS
+from imagenet_prep.core.given import given
 from imagenet_prep.core.progress import Progress, Watch, unwatched
 from imagenet_prep.errors import OutputError, Problem, SourceError, UsageError
 from imagenet_prep.formats.folders import CLASSES as FOLDER_CLASSES
@@ -46,7 +47,7 @@ def undo(out: Source, *, watch: Watch = unwatched) -> UndoReport:
     Raises UsageError if ``out`` holds no such build, OtherBuildError while another run is at work in it, SourceError
     with every file that could not be put back (all others are), and OutputError if something cannot be written.
     """
-    out = Path(out)
+    out, watch = given("out", out, Path), given("watch", watch, Watch)
     if not undo_log_path(out).exists():
         raise UsageError(f"{out} holds no moved files: there is nothing to undo.")
     with held(out / PRIVATE, out, alone=True):

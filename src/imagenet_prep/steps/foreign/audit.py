@@ -16,6 +16,7 @@ from random import SystemRandom
 from imagenet_prep.core.audited import AuditOptions
 from imagenet_prep.core.foreign.report import ForeignReport
 from imagenet_prep.core.foreign.seen import Seen
+from imagenet_prep.core.given import given, options_given
 from imagenet_prep.core.progress import Progress, Watch, unwatched
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import AuditError, Problem, SourceError
@@ -34,7 +35,8 @@ def audit_foreign(out: Source, options: AuditOptions | None = None, *, watch: Wa
     missing. Raises AuditError if there is no data set that is known.
     """
     check_platform()
-    out, options = Path(out), options or AuditOptions()
+    out, options = given("out", out, Path), options_given(options, AuditOptions)
+    watch = given("watch", watch, Watch)
     decode, sample = options.decode, options.sample
     sets, remarks = _find(out)
     looks = [each for number, found in enumerate(sets) for each in _looks(found, number, decode, sample)]
