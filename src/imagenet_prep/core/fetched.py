@@ -34,7 +34,7 @@ class UrlOptions:
 
     def __post_init__(self) -> None:
         """Raise UsageError for what is of another type."""
-        check_fields(self)
+        check_fields(self, shown=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +59,7 @@ class TorrentOptions:
 
     def __post_init__(self) -> None:
         """Raise UsageError for what is of another type."""
-        check_fields(self)
+        check_fields(self, shown=False)
 
 
 @dataclass(frozen=True, slots=True)

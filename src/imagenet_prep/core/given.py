@@ -63,17 +63,17 @@ class _OtherError(ValueError):
 
 
 @overload
-def given(name: str, value: object, kind: type[Kind]) -> Kind: ...
+def given(name: str, value: object, kind: type[Kind], *, shown: bool = True) -> Kind: ...
 @overload
-def given(name: str, value: object, kind: object) -> Any: ...
-def given(name: str, value: object, kind: object) -> Any:
+def given(name: str, value: object, kind: object, *, shown: bool = True) -> Any: ...
+def given(name: str, value: object, kind: object, *, shown: bool = True) -> Any:
     """Give ``value`` as the type ``kind`` says; raises UsageError, with the ``name`` of what was given, if it is not of
-    that type.
+    that type. The message has the value only if it may be ``shown``.
     """
     try:
         return _taken(value, kind)
     except _OtherError:
-        raise UsageError(f"{name} is {_described(kind)}, not {_shown(value)} ({type(value).__name__}).") from None
+        raise UsageError(f"{name} is {_described(kind)}, not {_named(value, shown=shown)}.") from None
 
 
 def options_given(value: object, kind: type[Kind]) -> Kind:
@@ -81,18 +81,21 @@ def options_given(value: object, kind: type[Kind]) -> Kind:
     return kind() if value is None else given("options", value, kind)
 
 
-def check_fields(options: DataclassInstance) -> None:
-    """Put every field of a frozen dataclass into the form that its annotation says. Raises UsageError."""
+def check_fields(options: DataclassInstance, *, shown: bool = True) -> None:
+    """Put every field of a frozen dataclass into the form that its annotation says. Raises UsageError; without
+    ``shown``, no value is in it, because it may be a credential.
+    """
     for field in fields(options):
-        value = given(field.name, getattr(options, field.name), _kinds(type(options))[field.name])
+        value = given(field.name, getattr(options, field.name), _kinds(type(options))[field.name], shown=shown)
         object.__setattr__(options, field.name, value)
 
 
-def _shown(value: object) -> str:
+def _named(value: object, *, shown: bool) -> str:
+    kind = type(value).__name__
     try:
-        return printable(reprlib.repr(value))
+        return f"{printable(reprlib.repr(value))} ({kind})" if shown else f"this ({kind})"
     except ValueError:  # a number of thousands of digits, of which Python makes no text
-        return "this"
+        return f"this ({kind})"
 
 
 @cache
