@@ -320,7 +320,7 @@ class TestRecipe:
             ({"classes": "tench"}, "classes .* tuple or list"),
             ({"test_list": "n01440764_3.JPEG"}, "test_list .* tuple or list"),
             ({"images_per_class": -1}, "images_per_class .* from 0"),
-            ({"limit": -1}, "limit .* from 0"),
+            ({"limit": -1}, "limit .* from 0 up"),
             ({"limit": 1.0}, "a whole number of images, or a share between 0 and 1"),
             ({"limit": 2.5}, "limit .* from 0 to 1"),
             ({"limit": float("nan")}, "limit .* from 0 to 1"),

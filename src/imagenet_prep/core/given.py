@@ -36,16 +36,17 @@ if TYPE_CHECKING:
 
 
 class Between(NamedTuple):
-    """The bounds of a number, both among the good ones."""
+    """The bounds of a number, both among the good ones, and the same in words."""
 
     low: int
     high: int
+    words: str
 
 
-Jobs = Annotated[int, Between(0, 4_096)]  # processes; of more, a machine runs out long before
-Count = Annotated[int, Between(0, 10**15)]
-Seed = Annotated[int, Between(-(2**63), 2**64 - 1)]  # all that 64 bits can mean
-Share = Annotated[float, Between(0, 1)]
+Jobs = Annotated[int, Between(0, 4_096, "a whole number of processes, from 0 to 4,096")]  # any machine has fewer
+Count = Annotated[int, Between(0, 10**15, "a whole number from 0 up")]
+Seed = Annotated[int, Between(-(2**63), 2**64 - 1, "a whole number of at most 64 bits")]
+Share = Annotated[float, Between(0, 1, "a share from 0 to 1, such as 0.1")]
 
 Kind = TypeVar("Kind")
 _WORDS = {
@@ -186,8 +187,7 @@ _PLAIN: dict[Any, Callable[[Any, Any], Any]] = {int: _whole, float: _number, Pat
 def _described(kind: Any) -> str:
     origin, of = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        low, high = of[1]
-        return f"{_described(of[0])} from {low:,} to {high:,}{', such as 0.1' if of[0] is float else ''}"
+        return str(of[1].words)
     if origin in (UnionType, Union):
         return " or ".join(map(_described, of))
     if origin is Literal:

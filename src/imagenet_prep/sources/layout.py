@@ -83,12 +83,10 @@ def _counted(parts: Sequence[Part], what: str) -> str:
 
 def source_paths(source: Source | Iterable[Source]) -> list[Path]:
     """Give one source or several as a list of paths. Raises UsageError for what is no path, and for none at all."""
-    if isinstance(source, str | PathLike):
-        return [given("source", source, Path)]
-    paths = list(given("source", source, tuple[Path, ...]))
+    paths = given("source", source, Path | tuple[Path, ...])
     if not paths:
         raise UsageError("source is a path or several, and there is none.")
-    return paths
+    return [paths] if isinstance(paths, Path) else list(paths)
 
 
 def recognise(
