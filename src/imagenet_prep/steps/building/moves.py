@@ -67,7 +67,7 @@ def _refuse_condemned(plan: Plan, archives: tuple[str, ...], files: list[Shard])
     problems = tuple(problem for shard in files for problem in condemned(plan.catalog, archives, shard.rows))
     if problems:
         raise SourceError(
-            f"There are files that are too small to be images, and a {plan.options.transfer} would take them in unread:",
+            f"There are files too small to be images, and a {plan.options.transfer} would take them in unread:",
             problems,
             "Put sound files in their place. Or build without them: --exclude FILE, with their names; or with "
             "--transfer copy and --on-bad set-aside, which keeps their bytes.",
