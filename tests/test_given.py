@@ -179,7 +179,7 @@ CALLS: list[tuple[str, Callable[[Any, Path, Path], object]]] = [
 ]
 
 
-@pytest.mark.parametrize("bad", [None, 5, b"source", 1.5, {"a": 1}, [[]], [None], "", "a\0b", object])
+@pytest.mark.parametrize("bad", [None, 5, b"source", 1.5, {"a": 1}, [[]], [None], "", "a\0b", "\ud800", object])
 @pytest.mark.parametrize(("name", "call"), CALLS)
 def test_what_is_no_path_is_refused(
     name: str, call: Callable[[Any, Path, Path], object], bad: object, source: Path, tmp_path: Path
@@ -232,6 +232,26 @@ ARGUMENTS: dict[str, Callable[[Path, Path], object]] = {
     "jobs": lambda source, _: prep.archives(source, jobs=-1),
     "catalog": lambda source, _: prep.plan(source),  # type: ignore[arg-type]
 }
+
+
+def test_a_build_without_a_format_and_a_fetch_without_a_torrent_make_no_sense() -> None:
+    with pytest.raises(prep.UsageError, match="formats"):
+        prep.BuildOptions(formats=())
+    with pytest.raises(prep.UsageError, match="torrent"):
+        prep.TorrentOptions(torrents=())
+
+
+@pytest.mark.parametrize("name", ["exclude", "test_list"])
+def test_names_that_are_no_text_are_refused(name: str) -> None:
+    with pytest.raises(prep.UsageError, match=name):
+        made(prep.BuildOptions, **{name: ("\udc80",)})
+
+
+def test_the_class_table_is_asked_with_text() -> None:
+    with pytest.raises(prep.UsageError, match="query"):
+        prep.official().search(None)  # type: ignore[arg-type]
+    with pytest.raises(prep.UsageError, match="map_text"):
+        prep.official().with_names(5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)

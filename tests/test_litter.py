@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_prep.sources.unfinished import tool_of
+from imagenet_prep.sources.downloads import tool_of
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 WNID = "n01440764"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagenet_prep.core.given import Count, check_fields
-from imagenet_prep.errors import Problem
+from imagenet_prep.errors import Problem, UsageError
 
 RETRIES = 10
 TIMEOUT = 60.0
@@ -58,8 +58,10 @@ class TorrentOptions:
     timeout: float = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what is of another type."""
+        """Raise UsageError for what is of another type, and without a torrent."""
         check_fields(self, shown=False)
+        if not self.torrents:
+            raise UsageError("There is no torrent.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,8 @@ def _path(value: Any, _kind: type) -> Path:
     _asserted(value, good=value != "" and (isinstance(value, str) or hasattr(value, "__fspath__")))
     try:
         path = Path(value)
-    except TypeError:  # one of bytes
+        str(path).encode("utf-8", "surrogateescape")
+    except (TypeError, UnicodeEncodeError):  # one of bytes; what no file system has
         raise _OtherError from None
     return _asserted(path, good="\0" not in str(path))  # type: ignore[no-any-return]
 

@@ -59,6 +59,8 @@ class PlanOptions:
     def __post_init__(self) -> None:
         """Raise UsageError for what no catalog could satisfy."""
         check_fields(self)
+        if not self.formats:
+            raise UsageError("formats has none: a build writes at least one.")
         for split in (*self.splits, *self.shards):
             if split not in SPLITS:
                 raise UsageError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
@@ -102,6 +104,9 @@ class PlanOptions:
             raise UsageError("A limit is a whole number of images, or a share between 0 and 1.")
         if self.test_list and self.test_per_class != TEST_PER_CLASS:
             raise UsageError("A test list takes the place of a number of test images per class: give one of the two.")
+        for what, names in (("test_list", self.test_list), ("exclude", self.exclude)):
+            if not _is_text("".join(names)):
+                raise UsageError(f"{what} has a name that is no text (UTF-8).")
         object.__setattr__(self, "classes", tuple(sorted(set(self.classes))))
         object.__setattr__(self, "test_list", tuple(sorted(set(self.test_list))))
         object.__setattr__(self, "exclude", tuple(sorted(set(self.exclude))))
@@ -137,6 +142,14 @@ class PlanOptions:
             "exclude": _digest(self.exclude) if self.exclude else None,
         }
         return {name: value for name, value in chosen.items() if value}
+
+
+def _is_text(names: str) -> bool:
+    try:
+        names.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _digest(names: tuple[str, ...]) -> dict[str, object]:

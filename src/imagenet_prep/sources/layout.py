@@ -28,9 +28,9 @@ from imagenet_prep.core.given import given
 from imagenet_prep.core.taxonomy import Taxonomy, official
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.sources.disguise import disguise_at
+from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, KAGGLE_CLASSES
 from imagenet_prep.sources.survey import ImageSet, Part, Survey, survey
-from imagenet_prep.sources.unfinished import first_hole, interrupted, tool_of
 
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
 _NAMED = 5  # of unfinished downloads

@@ -19,9 +19,9 @@ from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.facts import TRAIN, VALIDATION
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.base import source_errors
+from imagenet_prep.sources.downloads import interrupted, tool_of
 from imagenet_prep.sources.found import is_litter
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, CLASS_TAR, role_of
-from imagenet_prep.sources.unfinished import interrupted, tool_of
 
 _DEEPEST = 5  # folders below the one that was given: Kaggle's train lies four deep
 _MOST_FOLDERS = 20_000  # a home directory given by mistake must not take an hour

@@ -23,8 +23,8 @@ from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.disguise import disguise_at, is_gzip
+from imagenet_prep.sources.downloads import interrupted
 from imagenet_prep.sources.layout import FoundArchive, Source
-from imagenet_prep.sources.unfinished import interrupted
 from imagenet_prep.steps.checksums import comparer
 from imagenet_prep.steps.fetching.alike import called_alike
 from imagenet_prep.steps.fetching.damage import WALKED, damage_in
