@@ -507,7 +507,7 @@ class TestSample:
 
     @pytest.mark.parametrize("share", [0.0, -0.1, 1.01, float("nan")])
     def test_a_share_that_is_none_is_refused(self, share: float) -> None:
-        with pytest.raises(UsageError, match="A sample is a share of the shards above 0, and at most 1"):
+        with pytest.raises(UsageError, match=r"(?i)sample is a"):
             AuditOptions(sample=share)
 
     def test_the_command_takes_a_percentage(self, built: Path) -> None:

@@ -691,7 +691,7 @@ def test_limits_and_silence_are_as_asked_for(tmp_path: Path, folder: Path, monke
 
 @pytest.mark.parametrize("wrong", [{"rate": -1}, {"upload_rate": -1}, {"timeout": -0.5}, {"timeout": 86_401}])
 def test_numbers_that_make_no_sense(folder: Path, wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match="Rates and the timeout are not below 0, and the timeout is at most a day"):
+    with pytest.raises(UsageError, match=f"(?i){next(iter(wrong))}"):
         fetch_torrents(folder, options("validation", **wrong), Watcher())
     check_torrents(options("validation", timeout=86_400))
 

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "errors": set(),
     "version": set(),
     "platform": {"errors"},
-    "core": {"errors"},
+    "core": {"errors", "platform"},
     "images": {"core", "errors"},
     "sources": {"core", "errors", "platform"},
     "formats": {"core", "errors"},

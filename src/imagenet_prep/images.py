@@ -1,8 +1,7 @@
 """Facts about an encoded image from its first bytes, and the repair of what is not an RGB or grey JPEG.
 
-An image is never decoded to learn about it: a walk over the JPEG markers (ITU-T T.81, annex B) gives size,
-colours and completeness in a few microseconds. What an image is, is decided by its content and never by its
-name or a list of names.
+An image is never decoded to learn about it: a walk over the JPEG markers (ITU-T T.81, annex B) gives size, colours and
+completeness in a few microseconds. What an image is, is decided by its content, never by its name or a list of names.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from enum import IntEnum
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from imagenet_prep.core.condemned import wrong_size
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -86,9 +87,11 @@ def inspect(data: bytes | bytearray, start: int = 0, end: int | None = None) -> 
     more than MOST_PIXELS.
     """
     end = len(data) if end is None else end
-    if data[start : min(start + 2, end)] != _SOI:
-        return _inspect_other(bytes(data[start:end]))
-    return _inspect_jpeg(data, start, end)
+    jpeg = data[start : min(start + 2, end)] == _SOI
+    facts = _inspect_jpeg(data, start, end) if jpeg else _inspect_other(bytes(data[start:end]))
+    if reason := wrong_size(end - start):  # markers that overlap; what is linked is judged by its size alone
+        raise NotAnImageError(reason)
+    return facts
 
 
 def decode(data: bytes, facts: ImageFacts) -> str:

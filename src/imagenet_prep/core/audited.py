@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imagenet_prep.core.given import Jobs, check_fields
 from imagenet_prep.errors import UsageError
 
 
@@ -14,12 +15,13 @@ class AuditOptions:
     is always looked at.
     """
 
-    jobs: int = 0
+    jobs: Jobs = 0
     decode: bool = False
     sample: float = 1
 
     def __post_init__(self) -> None:
         """Raise UsageError for a share that is none."""
+        check_fields(self)
         if not 0 < self.sample <= 1:
             raise UsageError("A sample is a share of the shards above 0, and at most 1.")
 

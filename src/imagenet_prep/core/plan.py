@@ -29,6 +29,7 @@ from imagenet_prep.core.facts import (
     VALIDATION,
     VALIDATION_IMAGES,
 )
+from imagenet_prep.core.given import given, options_given
 from imagenet_prep.core.keys import order_keys
 from imagenet_prep.core.recipe import COPY, PlanOptions
 from imagenet_prep.core.shards import COMPLETE_SHARDS, ShardName, bounds, shard_count
@@ -138,7 +139,7 @@ def plan(catalog: Catalog, options: PlanOptions | None = None) -> Plan:
     Raises SourceError if an archive is missing, and UsageError if a split that was asked for has no images, a
     class is too small for the hold-out, or a split has fewer images than shards.
     """
-    options = options or PlanOptions()
+    catalog, options = given("catalog", catalog, Catalog), options_given(options, PlanOptions)
     _check_origins(catalog, options)
     members, left_out = assign(catalog, options), excluded(catalog, options)
     shards: list[Shard] = []

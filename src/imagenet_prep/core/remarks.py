@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imagenet_prep.core.class_folders import FOLDERS
+from imagenet_prep.core.condemned import condemned_rows
 from imagenet_prep.core.facts import CLASS_COUNT, TEST, VALIDATION
 from imagenet_prep.core.plan import Plan
 from imagenet_prep.core.recipe import PlanOptions
@@ -12,7 +13,7 @@ from imagenet_prep.core.recipe import PlanOptions
 
 def remarks(of: Plan) -> list[str]:
     """Give all there is to say of a plan, a sentence or two each."""
-    return [hold_out_sentence(of), *_excluded(of), *_folder_order(of)]
+    return [hold_out_sentence(of), *_excluded(of), *_condemned(of), *_folder_order(of)]
 
 
 def _excluded(of: Plan) -> Iterator[str]:
@@ -20,6 +21,14 @@ def _excluded(of: Plan) -> Iterator[str]:
         strange = named - len(of.excluded)
         others = f"; {strange:,} of the names are not in the source" if strange else ""
         yield f"Excluded by name: {len(of.excluded):,}{others}."
+
+
+def _condemned(of: Plan) -> Iterator[str]:
+    """What is known before an image is read should not end a build of hours in surprise."""
+    rows = [row for shard in of.shards for row in condemned_rows(of.catalog, shard.rows)]
+    if rows:
+        first = of.catalog.table["name"][int(min(rows))].as_py()
+        yield f"No image by its size: {len(rows):,}, such as {first}; `imagenet-prep check` names each."
 
 
 def _folder_order(of: Plan) -> Iterator[str]:

@@ -29,8 +29,8 @@ class Found:
     """The images of a container (a class tar, a class folder, or "" for a flat place), in a fixed order.
 
     ``names`` are the names one after the other in UTF-8, ``lengths`` their lengths in bytes. ``unended`` is the place
-    where an end-of-archive block is missing; ``ignored`` counts folders and litter. ``archive`` is
-    the place of the archive among those that were found.
+    where an end-of-archive block is missing; ``ignored`` counts folders and litter, ``annotations`` those that lie
+    beside the images. ``archive`` is the place of the archive among those that were found.
     """
 
     archive: int
@@ -43,6 +43,7 @@ class Found:
     problems: list[Problem] = field(default_factory=list)
     unended: Problem | None = None
     ignored: int = 0
+    annotations: int = 0
 
     def add(self, name: str, class_index: int, offset: int, size: int) -> None:
         """Note one image; ``name`` is ASCII."""

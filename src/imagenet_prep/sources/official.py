@@ -21,7 +21,7 @@ from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
-from imagenet_prep.sources.labels import ClassOf, classes_by_name
+from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation
 from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
 from imagenet_prep.sources.tar import Member, Missing, TarRange, walk
 
@@ -128,6 +128,9 @@ def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
         assert start is not None  # it matches the empty text too
         name = member.name[start.end() :]
         class_index = class_of(name)
+        if isinstance(class_index, str) and is_annotation(name):
+            found.annotations += 1
+            continue
         if name in seen:
             class_index = "is there twice"
         if member.size > LARGEST:

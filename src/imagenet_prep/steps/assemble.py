@@ -66,6 +66,12 @@ def _check(parts: list[Found], catalog: Catalog, paths: list[str]) -> list[str]:
     ignored = sum(part.ignored for part in parts)
     if ignored:
         notes.append(f"Ignored {ignored:,} folders and files that are no images, such as .DS_Store or a script.")
+    annotations = sum(part.annotations for part in parts)
+    if annotations:
+        notes.append(
+            f"Passed over {annotations:,} annotations (.xml) that lie among the images: boxes are read from archives, "
+            "or from folders that hold annotations alone."
+        )
     return notes
 
 

@@ -5,11 +5,13 @@ The engine comes first, then what needs Arrow, as in a build: so workers are for
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from imagenet_prep.core.audited import AuditOptions, AuditReport
+from imagenet_prep.core.given import given, options_given
 from imagenet_prep.core.progress import Watch, unwatched
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import AuditError
-from imagenet_prep.platform import local_path
 from imagenet_prep.sources.layout import Source
 from imagenet_prep.steps.places import is_build
 
@@ -21,7 +23,8 @@ def audit(out: Source, options: AuditOptions | None = None, *, watch: Watch = un
     image of every record; every image that was set aside; that no image is there twice, and no file that is not of the
     build; the class table; what resuming needs. Raises AuditError with all that differs.
     """
-    out, options = local_path(out), options or AuditOptions()
+    out, options = given("out", out, Path), options_given(options, AuditOptions)
+    watch = given("watch", watch, Watch)
     if not is_build(out):
         remedy = "Of a data set that others made, audit_foreign says what it is."
         raise AuditError(f"{out} is no build of imagenet-prep.", remedy=remedy)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.class_folders import FOLDERS
+from imagenet_prep.core.given import Jobs, given, options_given
 from imagenet_prep.core.progress import Note, Watch, unwatched
 from imagenet_prep.core.recipe import COPY, MOVE, PlanOptions
 from imagenet_prep.core.report import Report
@@ -52,7 +53,7 @@ class BuildOptions(PlanOptions):
     ``repair`` reads finished shards back, and writes those anew that are damaged.
     """
 
-    jobs: int = 0
+    jobs: Jobs = 0
     on_bad: str = FAIL
     check: str = HEADER
     fresh: bool = False
@@ -96,8 +97,9 @@ def build(
     line. Nothing is written before sources, plan and free space were found good.
     """
     started = time.monotonic()
-    options = options or BuildOptions()
-    sources, out = source_paths(source), local_path(out)
+    options, watch = options_given(options, BuildOptions), given("watch", watch, Watch)
+    executor = given("executor", executor, Executor | None)
+    sources, out = source_paths(source), given("out", out, Path)
     with _swept(out), _engine(options, executor) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
         # With Arrow, which the index has loaded while it waited.
@@ -142,7 +144,7 @@ def _catalog(
     # What the folder keeps of an earlier run is replaced only once it is found to be of this build.
     cache = None if options.fresh else catalog_path(out)
     how = IndexOptions(taxonomy=options.taxonomy, boxes=boxes, cache=cache, refresh=False)
-    found = found_in(sources, how)
+    found = found_in(sources, how, watch)
     return catalog_of(found, how, engine=engine, watch=watch), paths_of(found)
 
 

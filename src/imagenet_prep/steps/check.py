@@ -16,6 +16,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from imagenet_prep.core.facts import DEVKIT, OFFICIAL_BY_ROLE, WRONG
+from imagenet_prep.core.given import Jobs, check_fields, given, options_given
 from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import Taxonomy, official
 from imagenet_prep.engine.base import Engine
@@ -39,8 +40,12 @@ class CheckOptions:
     """``full``: compare published checksums and decode every image. ``jobs`` and ``taxonomy`` are those of an index."""
 
     full: bool = False
-    jobs: int = 0
+    jobs: Jobs = 0
     taxonomy: Taxonomy = field(default_factory=official)
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what is of another type."""
+        check_fields(self)
 
 
 @dataclass(slots=True)
@@ -63,12 +68,12 @@ def check(
     Raises SourceError only where it cannot be said what the source is: nothing of ImageNet, two of one thing, or
     something that cannot be read.
     """
-    options = options or CheckOptions()
+    options, watch = options_given(options, CheckOptions), given("watch", watch, Watch)
     check_platform()
     how = IndexOptions(taxonomy=options.taxonomy, boxes=False)
-    pieces = list(recognise(source_paths(source), options.taxonomy).values())
-    found = [each for each in pieces if is_indexed(each, how)]
     findings = _Findings()
+    pieces = list(recognise(source_paths(source), options.taxonomy, findings.notes.append).values())
+    found = [each for each in pieces if is_indexed(each, how)]
     with local_engine(options.jobs) as engine:
         _index(found, how, engine, findings, watch)
         if options.full:
@@ -77,6 +82,8 @@ def check(
                     _decode(findings.catalog, paths_of(found), engine, findings, watch)
                 findings.checksums = checksums.result()
             _judge(pieces, findings)
+        elif findings.catalog is not None:
+            _condemn(findings.catalog, found, findings)
     return _holdings(pieces, findings)
 
 
@@ -93,6 +100,13 @@ def _index(found: list[FoundArchive], how: IndexOptions, engine: Engine, finding
     except SourceError as error:
         findings.problems += error.problems or (Problem("the source", error.summary),)
         findings.notes += error.remedy.splitlines()
+
+
+def _condemn(catalog: Catalog, found: list[FoundArchive], findings: _Findings) -> None:
+    """Name the images that cannot be any by their size; in full, a decoder has named them."""
+    from imagenet_prep.core.condemned import condemned
+
+    findings.problems += condemned(catalog, [str(each.path) for each in found])
 
 
 def _decode(catalog: Catalog, paths: tuple[str, ...], engine: Engine, findings: _Findings, watch: Watch) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from time import monotonic
 
 from imagenet_prep.core.fetched import Fetched, FetchReport, TorrentOptions, UrlOptions
+from imagenet_prep.core.given import given
 from imagenet_prep.core.progress import Note, Watch, unwatched
-from imagenet_prep.platform import check_platform, local_path
+from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source
 from imagenet_prep.storage.lock import held
 from imagenet_prep.storage.sync import refusal
@@ -26,7 +27,8 @@ def fetch(folder: Source, options: UrlOptions | TorrentOptions, *, watch: Watch 
     OutputError where it cannot be written.
     """
     check_platform()
-    folder, began = local_path(folder), monotonic()
+    folder, began, watch = given("folder", folder, Path), monotonic(), given("watch", watch, Watch)
+    options = given("options", options, UrlOptions | TorrentOptions)
     fetch_into = _prepared(options)
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

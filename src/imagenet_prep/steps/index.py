@@ -13,7 +13,7 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,12 +28,13 @@ from imagenet_prep.core.facts import (
     VALIDATION_BOXES,
     VALIDATION_CLASSES,
 )
+from imagenet_prep.core.given import Jobs, check_fields, given, options_given
 from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import Taxonomy, official, validation_truth
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import printable
-from imagenet_prep.platform import check_platform, local_path
+from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.folder import FolderTask, run_folder_task
 from imagenet_prep.sources.found import Found
@@ -64,11 +65,15 @@ class IndexOptions:
     tell.
     """
 
-    jobs: int = 0
+    jobs: Jobs = 0
     boxes: bool = True
     taxonomy: Taxonomy = field(default_factory=official)
     cache: Path | None = None
     refresh: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what is of another type."""
+        check_fields(self)
 
 
 def index(
@@ -85,17 +90,16 @@ def index(
     what does not belong there.
     """
     check_platform()
-    options = options or IndexOptions()
-    if options.cache:
-        options = replace(options, cache=local_path(options.cache))
-    found = found_in(source, options)
+    options, watch = options_given(options, IndexOptions), given("watch", watch, Watch)
+    engine = given("engine", engine, Engine | None)
+    found = found_in(source, options, watch)
     with nullcontext(engine) if engine else local_engine(options.jobs) as at_work:
         return catalog_of(found, options, engine=at_work, watch=watch)
 
 
-def found_in(source: Source | Iterable[Source], options: IndexOptions) -> list[FoundArchive]:
+def found_in(source: Source | Iterable[Source], options: IndexOptions, watch: Watch = unwatched) -> list[FoundArchive]:
     """Search ``source`` for what a catalog is made of, in the order of its archives."""
-    found = recognise(source_paths(source), options.taxonomy)
+    found = recognise(source_paths(source), options.taxonomy, lambda remark: watch(Note(remark)))
     return [each for each in found.values() if is_indexed(each, options)]
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.facts import SPLITS
+from imagenet_prep.core.given import given
 from imagenet_prep.core.progress import Progress, Watch, unwatched
 from imagenet_prep.errors import OutputError, Problem, SourceError, UsageError
 from imagenet_prep.formats.folders import CLASSES as FOLDER_CLASSES
 from imagenet_prep.formats.folders import META
-from imagenet_prep.platform import local_path
 from imagenet_prep.sources.layout import Source
 from imagenet_prep.steps.places import BUILD, CLASSES, MANIFEST, SPLIT_LISTS, undo_log_path
 from imagenet_prep.storage.lock import held
@@ -47,7 +47,7 @@ def undo(out: Source, *, watch: Watch = unwatched) -> UndoReport:
     Raises UsageError if ``out`` holds no such build, OtherBuildError while another run is at work in it, SourceError
     with every file that could not be put back (all others are), and OutputError if something cannot be written.
     """
-    out = local_path(out)
+    out, watch = given("out", out, Path), given("watch", watch, Watch)
     with output_errors(out, "read"):
         moved = undo_log_path(out).exists()
     if not moved:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imagenet_prep.core.facts import CLASS_COUNT, VALIDATION_PER_CLASS
+from imagenet_prep.core.given import check_fields
 from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import UsageError
 from imagenet_prep.testing.archives import DEVKIT, TRAIN, TRAIN_BOXES, VALIDATION, VALIDATION_BOXES
@@ -42,6 +43,7 @@ class MiniatureOptions:
     layout: str = "archives"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 1 <= self.classes <= CLASS_COUNT or self.images_per_class < 1:
             raise UsageError(f"A miniature has 1 to {CLASS_COUNT:,} classes, and at least one image in each.")
         if not 0 <= self.validation_per_class <= VALIDATION_PER_CLASS:

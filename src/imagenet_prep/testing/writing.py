@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from imagenet_prep.core.given import given
 from imagenet_prep.core.taxonomy import official, validation_truth
 from imagenet_prep.errors import OutputError, UsageError
-from imagenet_prep.platform import local_path
 from imagenet_prep.testing import archives, kaggle, layouts
 from imagenet_prep.testing.annotations import annotated, annotation_file, in_folders
 from imagenet_prep.testing.archives import Member, Members, validation_name
@@ -30,7 +30,7 @@ def write_miniature(out: Path, options: MiniatureOptions) -> Miniature:
     OutputError if one of them is there already, or cannot be written. UsageError if more image quirks are
     wanted than leave two images without one in every class.
     """
-    out, work = local_path(out), _Work(options)
+    out, work = given("out", out, Path), _Work(given("options", options, MiniatureOptions))
     tops = dict.fromkeys(name.partition("/")[0] for name in work.steps)
     existing = [name for name in tops if (out / name).exists()]
     if existing:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import xxhash
 
+from imagenet_prep.core.condemned import wrong_size
 from imagenet_prep.core.sample import Sample
 from imagenet_prep.core.shards import ShardName
 from imagenet_prep.core.task import FileFact
@@ -160,6 +161,8 @@ def _compare_record(task: ReadBackTask, shard: str, row: int, sample: Sample) ->
         yield Problem(shard, reason, member)
     if not task.files and len(sample.image) != task.sizes[row]:
         yield Problem(shard, f"has {len(sample.image):,} bytes instead of {task.sizes[row]:,}")
+    elif not task.files and (reason := wrong_size(len(sample.image))):  # linked by who did not look at the size
+        yield Problem(shard, reason)
     elif task.digests[row] and xxhash.xxh3_128_hexdigest(sample.image) != task.digests[row]:
         yield Problem(shard, "is not the image that was in the source", member)
 

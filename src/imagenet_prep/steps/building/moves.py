@@ -16,6 +16,7 @@ from typing import Any
 
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.class_folders import FOLDERS
+from imagenet_prep.core.condemned import condemned
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.recipe import COPY, HARDLINK
 from imagenet_prep.errors import OtherBuildError, OutputError, PrepError, Problem, SourceError, UsageError
@@ -44,8 +45,8 @@ def begun_move(out: Path, sources: Iterable[Path]) -> tuple[str, ...]:
 
 
 def check_transfer(plan: Plan, archives: tuple[str, ...], out: Path) -> None:
-    """Raise UsageError if the source has no files to link or move, and OutputError if hard links would have to lead to
-    another file system.
+    """Raise UsageError if the source has no files to link or move, SourceError if some of them are no images by their
+    size, and OutputError if hard links would have to lead to another file system.
     """
     if plan.options.transfer == COPY:
         return
@@ -55,10 +56,23 @@ def check_transfer(plan: Plan, archives: tuple[str, ...], out: Path) -> None:
             f"The source has archives alone, and no files to {plan.options.transfer}.",
             remedy="Leave --transfer out: images are written straight from the archives.",
         )
+    _refuse_condemned(plan, archives, files)
     if plan.options.transfer == HARDLINK:
         paths = [_first(plan, shard, archives) for shard in files]
         with source_errors(paths[0]):
             _refuse_elsewhere({os.path.dirname(path): os.stat(path) for path in paths}, out)
+
+
+def _refuse_condemned(plan: Plan, archives: tuple[str, ...], files: list[Shard]) -> None:
+    """No image is read that is linked or moved, but its size is known."""
+    problems = tuple(problem for shard in files for problem in condemned(plan.catalog, archives, shard.rows))
+    if problems:
+        raise SourceError(
+            f"There are files too small to be images, and a {plan.options.transfer} would take them in unread:",
+            problems,
+            "Put sound files in their place. Or build without them: --exclude FILE, with their names; or with "
+            "--transfer copy and --on-bad set-aside, which keeps their bytes.",
+        )
 
 
 def try_links(plan: Plan, archives: tuple[str, ...], out: Path) -> None:

@@ -16,10 +16,11 @@ from random import SystemRandom
 from imagenet_prep.core.audited import AuditOptions
 from imagenet_prep.core.foreign.report import ForeignReport
 from imagenet_prep.core.foreign.seen import Seen
+from imagenet_prep.core.given import given, options_given
 from imagenet_prep.core.progress import Progress, Watch, unwatched
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import AuditError, Problem, SourceError
-from imagenet_prep.platform import check_platform, local_path
+from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source
 from imagenet_prep.steps.decode import tell_decoder
 from imagenet_prep.steps.foreign.folders import find_folder_set
@@ -36,7 +37,8 @@ def audit_foreign(out: Source, options: AuditOptions | None = None, *, watch: Wa
     missing. Raises AuditError if there is no data set that is known.
     """
     check_platform()
-    out, options = local_path(out), options or AuditOptions()
+    out, options = given("out", out, Path), options_given(options, AuditOptions)
+    watch = given("watch", watch, Watch)
     decode, sample = options.decode, options.sample
     if decode:
         tell_decoder(watch)
