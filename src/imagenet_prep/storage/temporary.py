@@ -120,5 +120,6 @@ def output_errors(path: Path, doing: str = "write") -> Iterator[None]:
         reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "Nothing of the source was changed; run the same command again.")
         if doing == "read" and isinstance(error, PermissionError):
-            remedy = f"{' '.join(map(str, lacking(path)))}. {MAY_READ}"
+            there = Path(error.filename) if isinstance(error.filename, str) else path  # a file in it, perhaps
+            remedy = f"{' '.join(map(str, lacking(there)))}. {MAY_READ}"
         raise OutputError(f"Cannot {doing} {path}: {reason}.", remedy=remedy) from error
