@@ -107,6 +107,16 @@ class TestPublication:
             assert sweep(tmp_path) == len(swept)
             assert {path.name for path in tmp_path.iterdir()} == others | living
 
+    def test_links_that_a_killed_run_left_are_swept_and_what_they_lead_to_stays(self, tmp_path: Path) -> None:
+        host = re.sub(r"[^\w-]", "_", socket.gethostname())
+        theirs = tmp_path / "theirs"
+        theirs.write_text("x")
+        theirs.chmod(0o444)
+        (tmp_path / f".a.{host}.prep-0123456789ab.part").symlink_to(theirs)
+        (tmp_path / f".b.{host}.prep-0123456789ab.part").hardlink_to(theirs)
+        assert sweep(tmp_path) == 2
+        assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+
 
 class TestReceipts:
     def test_a_receipt_reads_back(self, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def _take_away(out: Path, all_moves: tuple[Moves, ...]) -> None:
             if path.is_dir():
                 shutil.rmtree(path)
             elif path != log:
-                path.unlink()
+                path.unlink(missing_ok=True)
         log.unlink()
         _remove_empty(out, {PRIVATE, ""})
 

@@ -95,11 +95,17 @@ def _removed(path: str, host: str, *, done: bool) -> bool:
     status = os.lstat(path)
     known = done or host == _HOST
     is_old = time.time() - status.st_mtime > _LONG
-    if done or not stat.S_ISREG(status.st_mode):  # a link is there for a moment alone, and has no lock
+    is_link = not stat.S_ISREG(status.st_mode) or status.st_nlink > 1  # it is there for a moment, and has no lock
+    if done or is_link:
         if known or is_old:
             os.unlink(path)
         return known or is_old
-    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:  # another user's
+        if is_old:
+            os.unlink(path)
+        return is_old
     try:
         locked = lock(descriptor)
         left = locked is not False and (is_old or bool(locked and known))
