@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.feather as feather
 import pytest
 
 import imagenet_prep as prep
@@ -245,6 +247,24 @@ def test_a_build_without_a_format_and_a_fetch_without_a_torrent_make_no_sense() 
 def test_names_that_are_no_text_are_refused(name: str) -> None:
     with pytest.raises(prep.UsageError, match=name):
         made(prep.BuildOptions, **{name: ("\udc80",)})
+
+
+@pytest.mark.parametrize("cache", ["source/ILSVRC2012_img_val.tar", "source", ".", "feather"])
+def test_a_file_that_is_no_catalog_is_not_replaced_by_one(cache: str, source: Path, tmp_path: Path) -> None:
+    feather.write_feather(pa.table({"a": [1]}), str(tmp_path / "feather"))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    with pytest.raises(prep.UsageError, match="cache"):
+        prep.index(source, prep.IndexOptions(cache=tmp_path / cache, jobs=1))
+
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_catalog_of_other_sources_is_replaced(source: Path, tmp_path: Path) -> None:
+    options = prep.IndexOptions(cache=tmp_path / "catalog", jobs=1)
+    prep.index(source / "ILSVRC2012_img_val.tar", options)
+
+    assert len(prep.index(source, options)) == len(prep.index(source, options)) == 12
 
 
 def test_the_class_table_is_asked_with_text() -> None:

@@ -33,7 +33,7 @@ from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import Taxonomy, official, validation_truth
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
-from imagenet_prep.errors import printable
+from imagenet_prep.errors import UsageError, printable
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.folder import FolderTask, run_folder_task
@@ -42,6 +42,7 @@ from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import NO_CLASS
 from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
 from imagenet_prep.sources.official import ClassTar, TarTask, class_tars, run_tar_task, separate_class_tars
+from imagenet_prep.storage.temporary import output_errors
 
 if TYPE_CHECKING:
     from imagenet_prep.core.catalog import Catalog
@@ -92,9 +93,23 @@ def index(
     check_platform()
     options, watch = options_given(options, IndexOptions), given("watch", watch, Watch)
     engine = given("engine", engine, Engine | None)
+    if options.cache and options.refresh:
+        _refuse_other_file(options.cache)
     found = found_in(source, options, watch)
     with nullcontext(engine) if engine else local_engine(options.jobs) as at_work:
         return catalog_of(found, options, engine=at_work, watch=watch)
+
+
+def _refuse_other_file(cache: Path) -> None:
+    """A file that is no catalog is the user's, and must not be replaced by one."""
+    from imagenet_prep.storage.catalogs import may_be_replaced
+
+    with output_errors(cache, "read"):
+        if cache.name and not cache.is_dir() and may_be_replaced(cache):
+            return
+    raise UsageError(
+        f"cache is {cache}, which is there and is no catalog.", remedy="Name a file that is not there yet."
+    )
 
 
 def found_in(source: Source | Iterable[Source], options: IndexOptions, watch: Watch = unwatched) -> list[FoundArchive]:

@@ -26,6 +26,8 @@ Buffer = bytes | memoryview
 CATALOG_VERSION = 3
 _DIGEST_BYTES = 16
 _KEY = b"imagenet-prep"
+_MAGIC = b"ARROW1"
+_START_BYTES = 1 << 16  # the schema stands first, and the key in it
 
 
 def save_catalog(path: Path, catalog: Catalog) -> None:
@@ -45,6 +47,18 @@ def _write(file: BinaryIO, table: pa.Table, schema: pa.Schema) -> None:
     with pa.ipc.new_file(hashing, schema) as writer:
         writer.write_table(table)
     file.write(hashing.digest.digest())
+
+
+def may_be_replaced(path: Path) -> bool:
+    """Whether nothing is lost when a catalog is written there: there is none yet, or one, damaged or not. Raises
+    OSError for what cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_START_BYTES)
+    except FileNotFoundError:
+        return True
+    return not start or (start.startswith(_MAGIC) and _KEY in start)
 
 
 class _Hashing:

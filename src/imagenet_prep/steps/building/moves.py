@@ -14,6 +14,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.class_folders import FOLDERS
 from imagenet_prep.core.condemned import condemned
@@ -65,7 +67,7 @@ def check_transfer(plan: Plan, archives: tuple[str, ...], out: Path) -> None:
 
 def _refuse_condemned(plan: Plan, archives: tuple[str, ...], files: list[Shard]) -> None:
     """No image is read that is linked or moved, but its size is known."""
-    problems = tuple(problem for shard in files for problem in condemned(plan.catalog, archives, shard.rows))
+    problems = condemned(plan.catalog, archives, np.sort(np.concatenate([shard.rows for shard in files])))
     if problems:
         raise SourceError(
             f"There are files too small to be images, and a {plan.options.transfer} would take them in unread:",
