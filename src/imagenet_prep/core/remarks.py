@@ -31,8 +31,8 @@ def _folder_order(of: Plan) -> Iterator[str]:
     if len(every) > 1 and of.folders.sorted_indexes(every) != every:
         yield (
             "Sorted by name, these class folders have another order than the class index, and readers such as "
-            "ImageFolder number them in that order: folders/classes.csv has both. --names indexed (000_tench) or wnid "
-            "makes them agree."
+            "ImageFolder number them in that order, timm in yet another: folders/classes.csv has all three. --names "
+            "wnid or indexed (000_tench) makes them agree."
         )
     elif len(every) < CLASS_COUNT:
         yield (
