@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imagenet_prep.errors import UsageError
+
+if TYPE_CHECKING:  # it needs Arrow, which is loaded late
+    from imagenet_prep.core.validation_classes import ValidationClasses
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +44,8 @@ class AuditReport:
 
     ``set_aside`` images are not in the data. Of ``undigested`` images nobody knows what the bytes were: they were
     linked or moved without a look at them. ``decoded``: every image that was read was decoded, too.
-    ``resumable``: what resuming, repairing and undoing need is there.
+    ``resumable``: what resuming, repairing and undoing need is there. ``validation_classes`` says what the classes of
+    the validation images were taken from, and how many are not the published ones.
     """
 
     splits: dict[str, SplitAudit]
@@ -52,3 +57,4 @@ class AuditReport:
     undigested: int = 0
     decoded: bool = False
     resumable: bool = True
+    validation_classes: ValidationClasses | None = None

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from imagenet_prep.errors import Problem
+
+if TYPE_CHECKING:  # it needs Arrow, which is loaded late
+    from imagenet_prep.core.validation_classes import ValidationClasses
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,15 @@ class Report:
     ``outputs`` says what each file or folder of the output is. ``bytes_read`` and ``bytes_written`` are those of images
     and shards in this run; ``transferred`` counts files that were linked or moved instead; ``reused`` counts shards
     that were finished before it. ``accounts`` are those of the whole build; ``set_aside`` names each image that was set
-    aside, in this run or before, with the reason. ``seconds`` is the wall time of the run.
+    aside, in this run or before, with the reason. ``validation_classes`` says what the classes of the validation
+    images were taken from. ``seconds`` is the wall time of the run.
     """
 
     splits: dict[str, SplitReport] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=Accounts)
     set_aside: tuple[Problem, ...] = ()
+    validation_classes: ValidationClasses | None = None
     bytes_read: int = 0
     bytes_written: int = 0
     transferred: int = 0

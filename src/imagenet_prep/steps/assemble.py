@@ -35,7 +35,6 @@ def assemble(
     parts: list[Found],
     archives: tuple[Archive, ...],
     boxes: dict[str, array[float]],
-    notes: list[str],
     paths: list[str],
 ) -> Catalog:
     """Make the catalog of ``parts``, in their order; ``outside`` is what lay between them, ``boxes`` are by stem of
@@ -48,8 +47,7 @@ def assemble(
         replace(each, size=size) if each.folder else each for each, size in zip(archives, sizes, strict=True)
     )
     catalog = Catalog(_table(parts, boxes), archives)
-    notes = [*notes, *_check([*outside, *parts], catalog, paths)]
-    return replace(catalog, notes=tuple(notes))
+    return replace(catalog, notes=tuple(_check([*outside, *parts], catalog, paths)))
 
 
 def _check(parts: list[Found], catalog: Catalog, paths: list[str]) -> list[str]:

@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckOptions:
-    """``full``: compare published checksums and decode every image. ``jobs`` and ``taxonomy`` are those of an index."""
+    """``full``: compare published checksums and decode every image. ``jobs``, ``taxonomy`` and ``trust_labels`` are
+    those of an index.
+    """
 
     full: bool = False
     jobs: int = 0
     taxonomy: Taxonomy = field(default_factory=official)
+    trust_labels: bool = False
 
 
 @dataclass(slots=True)
@@ -64,7 +67,7 @@ def check(
     """
     options = options or CheckOptions()
     check_platform()
-    how = IndexOptions(taxonomy=options.taxonomy, boxes=False)
+    how = IndexOptions(taxonomy=options.taxonomy, boxes=False, trust_labels=options.trust_labels)
     pieces = list(recognise(source_paths(source), options.taxonomy).values())
     found = [each for each in pieces if is_indexed(each, how)]
     findings = _Findings()

@@ -27,6 +27,7 @@ from imagenet_prep.core.facts import (
     VALIDATION,
     VALIDATION_BOXES,
     VALIDATION_CLASSES,
+    VALIDATION_IMAGES,
 )
 from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import Taxonomy, official, validation_truth
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 _TASKS_PER_WORKER = 8  # enough that all finish together, few enough that handing them out costs nothing
 _IMAGES = (TRAIN, HELD_OUT, VALIDATION)
+_TRUTHS = {DEVKIT: read_ground_truth, VALIDATION_CLASSES: read_validation_classes}  # the first that is there counts
 
 IndexTask = TarTask | FolderTask
 Part = TypeVar("Part")
@@ -59,6 +61,9 @@ class IndexOptions:
 
     ``taxonomy``: a class table whose names class folders may have, beside the built-in names and WNIDs.
 
+    ``trust_labels``: whether a devkit or Kaggle's list is followed that gives more than a tenth of the validation
+    images another class than the published truth.
+
     ``cache``: a file the catalog is taken from while names, sizes and times of the archives stay the same; if they do
     not, it is written anew, unless ``refresh`` is false. Folders are listed every time: they have no time that would
     tell.
@@ -67,6 +72,7 @@ class IndexOptions:
     jobs: int = 0
     boxes: bool = True
     taxonomy: Taxonomy = field(default_factory=official)
+    trust_labels: bool = False
     cache: Path | None = None
     refresh: bool = True
 
@@ -106,14 +112,28 @@ def catalog_of(found: list[FoundArchive], options: IndexOptions, *, engine: Engi
     """Catalog what was found, or take it from the cache."""
     catalog = _kept(options.cache, found)
     if catalog is None:
-        catalog = _walk(found, engine, watch)
+        catalog = _walk(found, options, engine, watch)
         if options.cache and options.refresh:
             from imagenet_prep.storage.catalogs import save_catalog
 
             save_catalog(options.cache, catalog)
+    judge_classes(catalog, watch, trust=options.trust_labels)
     for note in catalog.notes:
         watch(Note(note))
     return catalog
+
+
+def judge_classes(catalog: Catalog, watch: Watch, *, trust: bool) -> None:
+    """Warn of a list that gives validation images another class than the published truth, or refuse it, if those are
+    many and it is not trusted.
+    """
+    from imagenet_prep.core.validation_classes import refuse_doubtful, validation_classes
+
+    classes = validation_classes(catalog)
+    if not trust:
+        refuse_doubtful(classes)
+    if classes and classes.different:
+        watch(Note(f"{classes.source} {classes.difference}; it is followed.", warning=True))
 
 
 def paths_of(found: list[FoundArchive]) -> tuple[str, ...]:
@@ -137,9 +157,8 @@ def _archives(found: list[FoundArchive]) -> tuple[Archive, ...]:
     )
 
 
-def _walk(found: list[FoundArchive], engine: Engine, watch: Watch) -> Catalog:
-    notes: list[str] = []
-    truth = _truth(found, notes)
+def _walk(found: list[FoundArchive], options: IndexOptions, engine: Engine, watch: Watch) -> Catalog:
+    truth = _truth(found, trust=options.trust_labels)
     tars, outside = _class_tars(found)
     results = engine.run(run_task, _tasks(found, tars, truth, engine.width))
     from imagenet_prep.steps.assemble import assemble  # which loads NumPy and Arrow, while the workers walk
@@ -147,7 +166,7 @@ def _walk(found: list[FoundArchive], engine: Engine, watch: Watch) -> Catalog:
     walked = collect(results, watch)
     parts = [walked[place] for place in _places(found, tars)]
     paths = [str(each.path) for each in found]
-    return assemble(outside, parts, _archives(found), _boxes(found, watch), notes, paths)
+    return assemble(outside, parts, _archives(found), _boxes(found, watch), paths)
 
 
 def collect(results: Iterator[list[Found]], watch: Watch) -> dict[tuple[int, str], Found]:
@@ -168,23 +187,28 @@ def run_task(task: IndexTask) -> list[Found]:
     return run_folder_task(task) if isinstance(task, FolderTask) else run_tar_task(task)
 
 
-def _truth(found: list[FoundArchive], notes: list[str]) -> array[int]:
-    """What the user has is the user's word and counts first; that it differs from what everyone else has must not pass
-    unseen.
+def _truth(found: list[FoundArchive], *, trust: bool) -> array[int]:
+    """What the user has is the user's word and counts first. A list that is wrong as a whole is refused before the
+    images are walked: in class folders each of them would seem to lie in the wrong one.
     """
-    truth, name = validation_truth(), ""
     roles = {each.role: each.path for each in found}
-    if VALIDATION in roles and DEVKIT in roles:
-        truth, name = read_ground_truth(roles[DEVKIT]), "The devkit"
-    elif VALIDATION in roles and VALIDATION_CLASSES in roles:
-        truth, name = read_validation_classes(roles[VALIDATION_CLASSES]), roles[VALIDATION_CLASSES].name
-    listed = zip(validation_truth(), truth, strict=False)
-    different = sum(ours != theirs for ours, theirs in listed if theirs != NO_CLASS) if name else 0
-    if different:
-        notes.append(
-            f"{name} gives {different:,} validation images another class than the published truth; it is followed."
-        )
+    role = next((role for role in _TRUTHS if role in roles), "") if VALIDATION in roles else ""
+    if not role:
+        return validation_truth()
+    truth = _TRUTHS[role](roles[role])
+    if not trust and truth != validation_truth():
+        _refuse_list(roles[role].name, role, truth)
     return truth
+
+
+def _refuse_list(name: str, role: str, truth: array[int]) -> None:
+    import numpy as np  # with which lists are compared: one that agrees needs nothing
+
+    from imagenet_prep.core.validation_classes import compare_classes, refuse_doubtful
+
+    given = np.frombuffer(truth[:VALIDATION_IMAGES], np.uint16)
+    numbers = np.flatnonzero(given != NO_CLASS) + 1
+    refuse_doubtful(compare_classes(name, role, numbers, given[numbers - 1].astype(np.int16)))
 
 
 def _class_tars(found: list[FoundArchive]) -> tuple[list[ClassTar], list[Found]]:

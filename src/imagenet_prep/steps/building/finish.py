@@ -155,6 +155,7 @@ class _Ledger:
             "sources": [{"name": each.name, "role": each.role, "size": each.size} for each in plan.catalog.archives],
             "splits": {split: sum(facts.shard_lengths) for split, facts in self._splits(plan.formats[0]).items()},
             "images": asdict(self.accounts()),
+            "validation_classes": asdict(plan.validation_classes) if plan.validation_classes else None,
             "check": min((receipt.check for _, receipt in self._receipts), key=CHECKS.index),
             "shards": [
                 {

@@ -73,6 +73,7 @@ def run_stages(
     return Report(
         accounts=accounts,
         set_aside=tuple(image.why for image in left_out),
+        validation_classes=the_plan.validation_classes,
         splits=splits,
         outputs=_outputs(the_plan, splits, set_aside=bool(left_out)),
         bytes_read=sum(shard.size for shard in todo if the_plan.transfer(shard) == COPY),

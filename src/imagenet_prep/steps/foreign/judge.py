@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from imagenet_prep.core.foreign.conventions import CLASS_INDEX, FROM_ONE, NO_CONVENTION
+from imagenet_prep.core.conventions import CLASS_INDEX, FROM_ONE, NO_CONVENTION
 from imagenet_prep.core.foreign.judgement import (
     SplitColumns,
     doubled_names,
