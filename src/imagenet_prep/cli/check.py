@@ -68,6 +68,7 @@ def _text(holdings: Holdings, next_command: str) -> str:
         rows = [_counts(origin, facts) for origin, facts in holdings.origins.items()]
         lines += ["", show.table([("images of", "images", "classes", "in a class", "image bytes"), *rows])]
         lines += [line for origin, facts in holdings.origins.items() for line in _gaps(origin, facts)]
+        lines += _boxes(holdings)
     if holdings.decoded:
         lines.append(f"{holdings.decoded:,} images were decoded in full.")
     lines += [f"Note: {note}" for note in holdings.notes]
@@ -96,6 +97,15 @@ def _counts(origin: str, facts: OriginFacts) -> tuple[str, ...]:
     several = facts.smallest != facts.largest
     in_a_class = f"{facts.smallest:,} to {facts.largest:,}" if several else f"{facts.smallest:,}"
     return origin, f"{facts.images:,}", f"{CLASS_COUNT - len(facts.missing):,}", in_a_class, show.size(facts.size)
+
+
+def _boxes(holdings: Holdings) -> list[str]:
+    counted = [
+        f"{of.boxes:,} in {of.boxed:,} of {of.images:,} {origin} images"
+        for origin, of in holdings.origins.items()
+        if of.boxes is not None
+    ]
+    return [f"Bounding boxes: {', '.join(counted)}."] if counted else []
 
 
 def _gaps(origin: str, facts: OriginFacts) -> list[str]:

@@ -90,6 +90,8 @@ def _accounts(report: Report) -> list[str]:
     if accounts.repaired:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(accounts.repaired.items()))
         lines.append(f"Repaired by content, as RGB JPEG of quality 100: {kinds}.")
+    if accounts.boxes is not None:
+        lines.append(f"Bounding boxes: {accounts.boxes:,} in {accounts.boxed:,} of {accounts.written:,} images.")
     if classes := report.validation_classes:
         lines.append(f"Classes of validation: {_followed(classes)}")
     rest = {"excluded by name": accounts.excluded, "of other splits or outside the subset": accounts.not_chosen}

@@ -23,7 +23,8 @@ class SplitReport:
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """Where every image of the source went. ``entries`` are all there are; ``not_chosen`` are those of other splits or
-    outside the subset; ``repaired`` counts written ones by what they were.
+    outside the subset; ``repaired`` counts written ones by what they were. ``boxed`` counts written images that have
+    bounding boxes, and ``boxes`` these; None if no annotations were read.
     """
 
     entries: int = 0
@@ -32,6 +33,8 @@ class Accounts:
     excluded: int = 0
     not_chosen: int = 0
     repaired: dict[str, int] = field(default_factory=dict)
+    boxed: int | None = None
+    boxes: int | None = None
 
     @property
     def balanced(self) -> bool:

@@ -22,10 +22,8 @@ from imagenet_prep.core.facts import (
     DEVKIT,
     HELD_OUT,
     TRAIN,
-    TRAIN_BOXES,
     UNLABELLED,
     VALIDATION,
-    VALIDATION_BOXES,
     VALIDATION_CLASSES,
     VALIDATION_IMAGES,
 )
@@ -42,6 +40,7 @@ from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import NO_CLASS
 from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
 from imagenet_prep.sources.official import ClassTar, TarTask, class_tars, run_tar_task, separate_class_tars
+from imagenet_prep.steps.annotations import BOX_ROLES, read_annotations
 
 if TYPE_CHECKING:
     from imagenet_prep.core.catalog import Catalog
@@ -105,7 +104,7 @@ def found_in(source: Source | Iterable[Source], options: IndexOptions) -> list[F
 
 def is_indexed(found: FoundArchive, options: IndexOptions) -> bool:
     """Whether a catalog is made of it, too: of the official test images, which have no labels, it never is."""
-    return found.role != UNLABELLED and (options.boxes or found.role not in (TRAIN_BOXES, VALIDATION_BOXES))
+    return found.role != UNLABELLED and (options.boxes or found.role not in BOX_ROLES)
 
 
 def catalog_of(found: list[FoundArchive], options: IndexOptions, *, engine: Engine, watch: Watch) -> Catalog:
@@ -166,7 +165,7 @@ def _walk(found: list[FoundArchive], options: IndexOptions, engine: Engine, watc
     walked = collect(results, watch)
     parts = [walked[place] for place in _places(found, tars)]
     paths = [str(each.path) for each in found]
-    return assemble(outside, parts, _archives(found), _boxes(found, watch), paths)
+    return assemble(outside, parts, _archives(found), read_annotations(found, watch), paths)
 
 
 def collect(results: Iterator[list[Found]], watch: Watch) -> dict[tuple[int, str], Found]:
@@ -255,17 +254,3 @@ def _places(found: list[FoundArchive], tars: list[ClassTar]) -> Iterator[tuple[i
             else:
                 names = [tar.container for tar in tars] if each.role == TRAIN else [""]
             yield from ((position, name) for name in names)
-
-
-def _boxes(found: list[FoundArchive], watch: Watch) -> dict[str, array[float]]:
-    from imagenet_prep.sources.boxes import read_box_folder, read_boxes  # and with it an XML parser, which few need
-
-    boxes: dict[str, array[float]] = {}
-    for each in found:
-        if each.role in (TRAIN_BOXES, VALIDATION_BOXES):
-            folders = [part.name for part in each.parts]
-            for stem, of_image in read_box_folder(each.path, folders) if folders else read_boxes(each.path):
-                boxes[stem] = array("f", (side for box in of_image for side in box))
-                if len(boxes) % 10_000 == 0:
-                    watch(Progress("boxes", len(boxes), 0))
-    return boxes

@@ -97,6 +97,7 @@ class _Ledger:
     def accounts(self) -> Accounts:
         """Add up what receipts and plan say of images."""
         chosen = self.plan.images + len(self.plan.excluded)
+        boxed, boxes = self._box_counts() if self.plan.catalog.boxes_read else (None, None)
         return Accounts(
             entries=len(self.plan.catalog),
             written=sum(receipt.rows for _, receipt in self._receipts),
@@ -104,7 +105,13 @@ class _Ledger:
             excluded=len(self.plan.excluded),
             not_chosen=len(self.plan.catalog) - chosen,
             repaired=dict(self.repaired),
+            boxed=boxed,
+            boxes=boxes,
         )
+
+    def _box_counts(self) -> tuple[int, int]:
+        chosen = np.concatenate([shard.rows for shard in self.plan.shards])
+        return self.plan.catalog.box_counts(np.setdiff1d(chosen, self.set_aside_rows()))
 
     def set_aside_names(self) -> set[str]:
         """Give the names of the images that were set aside."""
