@@ -23,6 +23,7 @@ from imagenet_prep.steps.foreign.documents import compare_lengths
 from imagenet_prep.steps.foreign.folders import described, judge_numbering, numbering
 from imagenet_prep.steps.foreign.found import FoundSet
 from imagenet_prep.steps.foreign.look import FolderLook
+from imagenet_prep.steps.foreign.numbered import Numbers, is_number
 
 _MOST_PROBLEMS = 500  # of single images; the rest is counted
 _ORDER = ("train", "validation", "val")  # of splits in a report; others follow
@@ -131,11 +132,19 @@ def _differing(conventions: dict[str, str], place: str) -> Iterator[Problem]:
 
 def _folders(found: FoundSet, splits: Sequence[SplitColumns], place: str, result: Judged) -> dict[str, str]:
     """Judge which numbers readers give to class folders; give what they are by split."""
-    orders = {}
+    orders, labels = {}, {}
     for split in splits:
         looks = [look for look in found.looks if isinstance(look, FolderLook) and look.split == split.name]
         orders[split.name] = numbering(looks, split.parts)
+        labels[split.name] = described(orders[split.name])
+        if all(is_number(look.part.name) for look in looks):
+            numbers = Numbers(split, looks)
+            result.problems += numbers.problems(place)
+            if numbers.is_class_index:
+                result.remarks.append(Problem(place, numbers.sentence))
+            if not numbers.fits:
+                orders[split.name], labels[split.name] = [], NO_CONVENTION
     numbered = {name: order for name, order in orders.items() if order}
     if numbered:
         result.problems += judge_numbering(place, numbered)
-    return {name: described(order) for name, order in orders.items()}
+    return labels
