@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from imagenet_prep.core.class_names import ClassNames
 from imagenet_prep.errors import Problem
 
 if TYPE_CHECKING:  # it needs Arrow, which is loaded late
@@ -50,7 +51,8 @@ class Report:
     and shards in this run; ``transferred`` counts files that were linked or moved instead; ``reused`` counts shards
     that were finished before it. ``accounts`` are those of the whole build; ``set_aside`` names each image that was set
     aside, in this run or before, with the reason. ``validation_classes`` says what the classes of the validation
-    images were taken from. ``seconds`` is the wall time of the run.
+    images were taken from, ``class_names`` whether names that the user gave are those of other classes. ``seconds`` is
+    the wall time of the run.
     """
 
     splits: dict[str, SplitReport] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Report:
     accounts: Accounts = field(default_factory=Accounts)
     set_aside: tuple[Problem, ...] = ()
     validation_classes: ValidationClasses | None = None
+    class_names: ClassNames | None = None
     bytes_read: int = 0
     bytes_written: int = 0
     transferred: int = 0

@@ -29,7 +29,7 @@ from imagenet_prep.errors import OtherBuildError, OutputError, UsageError
 from imagenet_prep.formats import format_named
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source, source_paths
-from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, judge_classes, paths_of
+from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, judge_labels, paths_of
 from imagenet_prep.steps.places import BUILD, catalog_path, holds_receipts, plan_path, undo_log_path
 from imagenet_prep.storage.temporary import output_errors, sweep
 
@@ -46,8 +46,8 @@ class BuildOptions(PlanOptions):
     ``on_bad``: what becomes of an image that cannot be used: ``fail`` finishes all shards that have none, and raises
     SourceError; ``set-aside`` leaves it out and keeps its bytes. ``check``: ``header`` looks at the header and the end
     of every image, ``decode`` decodes it strictly. ``fresh`` takes away an earlier build in the folder and begins anew;
-    ``repair`` reads finished shards back, and writes those anew that are damaged. ``trust_labels`` follows a devkit or
-    Kaggle's list that gives more than a tenth of the validation images another class than the published truth.
+    ``repair`` reads finished shards back, and writes those anew that are damaged. ``trust_labels`` is that of an
+    index (see IndexOptions).
     """
 
     jobs: int = 0
@@ -137,7 +137,7 @@ def _catalog(
         _refuse_foreign(out)
     if undo_log_path(out).exists():
         catalog, archives = _begun(out, sources)
-        judge_classes(catalog, watch, trust=True)  # which it was, or no file would have been moved
+        judge_labels(catalog, options.taxonomy, watch, trust=True)  # which it was, or no file would have been moved
         return catalog, archives
     boxes = any(format_named(name).stores_boxes for name in options.formats)
     # What the folder keeps of an earlier run is replaced only once it is found to be of this build.

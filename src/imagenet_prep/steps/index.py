@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from imagenet_prep.core.archive import Archive
+from imagenet_prep.core.class_names import class_names, refuse_names
 from imagenet_prep.core.facts import (
     DEVKIT,
     HELD_OUT,
@@ -60,8 +61,9 @@ class IndexOptions:
 
     ``taxonomy``: a class table whose names class folders may have, beside the built-in names and WNIDs.
 
-    ``trust_labels``: whether a devkit or Kaggle's list is followed that gives more than a tenth of the validation
-    images another class than the published truth.
+    ``trust_labels``: whether what decides labels is followed where it cannot be right: a devkit or Kaggle's list that
+    gives more than a tenth of the validation images another class than the published truth, or a class table in which
+    more than a tenth of the new names are those of other classes.
 
     ``cache``: a file the catalog is taken from while names, sizes and times of the archives stay the same; if they do
     not, it is written anew, unless ``refresh`` is false. Folders are listed every time: they have no time that would
@@ -116,23 +118,24 @@ def catalog_of(found: list[FoundArchive], options: IndexOptions, *, engine: Engi
             from imagenet_prep.storage.catalogs import save_catalog
 
             save_catalog(options.cache, catalog)
-    judge_classes(catalog, watch, trust=options.trust_labels)
+    judge_labels(catalog, options.taxonomy, watch, trust=options.trust_labels)
     for note in catalog.notes:
         watch(Note(note))
     return catalog
 
 
-def judge_classes(catalog: Catalog, watch: Watch, *, trust: bool) -> None:
-    """Warn of a list that gives validation images another class than the published truth, or refuse it, if those are
-    many and it is not trusted.
-    """
+def judge_labels(catalog: Catalog, taxonomy: Taxonomy, watch: Watch, *, trust: bool) -> None:
+    """Warn of whatever decides labels, and is not what was published; refuse it, if that is much and not trusted."""
     from imagenet_prep.core.validation_classes import refuse_doubtful, validation_classes
 
-    classes = validation_classes(catalog)
+    classes, names = validation_classes(catalog), class_names(taxonomy)
     if not trust:
         refuse_doubtful(classes)
+        refuse_names(names)
     if classes and classes.different:
         watch(Note(f"{classes.source} {classes.difference}; it is followed.", warning=True))
+    if names and names.of_others:
+        watch(Note(f"The class map {names.difference}; it is followed.", warning=True))
 
 
 def paths_of(found: list[FoundArchive]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.audited import AuditOptions, AuditReport, SplitAudit
+from imagenet_prep.core.class_names import ClassNames
 from imagenet_prep.core.facts import SPLITS, VALIDATION
 from imagenet_prep.core.progress import Progress, Watch
 from imagenet_prep.core.recipe import MOVE
@@ -72,6 +73,7 @@ def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> A
         decoded=options.decode,
         resumable=(out / PRIVATE).is_dir(),
         validation_classes=_validation_classes(document, written),
+        class_names=ClassNames(**noted) if (noted := document.get("class_names")) else None,
     )
 
 

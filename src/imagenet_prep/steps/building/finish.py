@@ -17,6 +17,7 @@ import numpy as np
 import PIL
 import pyarrow as pa
 
+from imagenet_prep.core.class_names import class_names
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.report import Accounts
 from imagenet_prep.core.splits import Rows
@@ -156,6 +157,7 @@ class _Ledger:
     def document(self) -> dict[str, object]:
         """What ``build.json`` says: no time, no folder and no worker count, so that equal builds are equal."""
         plan = self.plan
+        names = class_names(plan.options.taxonomy)
         return {
             "plan": plan.identity,
             "recipe": plan.options.document(),
@@ -163,6 +165,7 @@ class _Ledger:
             "splits": {split: sum(facts.shard_lengths) for split, facts in self._splits(plan.formats[0]).items()},
             "images": asdict(self.accounts()),
             "validation_classes": asdict(plan.validation_classes) if plan.validation_classes else None,
+            "class_names": asdict(names) if names else None,
             "check": min((receipt.check for _, receipt in self._receipts), key=CHECKS.index),
             "shards": [
                 {

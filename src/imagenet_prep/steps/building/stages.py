@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.catalog import Catalog
 from imagenet_prep.core.class_folders import FOLDERS
+from imagenet_prep.core.class_names import class_names
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.core.recipe import COPY, MOVE, SYMLINK
@@ -74,6 +75,7 @@ def run_stages(
         accounts=accounts,
         set_aside=tuple(image.why for image in left_out),
         validation_classes=the_plan.validation_classes,
+        class_names=class_names(options.taxonomy),
         splits=splits,
         outputs=_outputs(the_plan, splits, set_aside=bool(left_out)),
         bytes_read=sum(shard.size for shard in todo if the_plan.transfer(shard) == COPY),
