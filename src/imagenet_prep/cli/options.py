@@ -26,8 +26,8 @@ class_map_option = click.option(
 trust_labels_option = click.option(
     "--trust-labels",
     is_flag=True,
-    help="Follow the devkit, Kaggle's CSV file or the class map even where it cannot be right: it gives more than a tenth "
-    "of the validation images another class than the published truth, or of the classes the name of another.",
+    help="Follow the devkit, Kaggle's CSV file or the class map even where it cannot be right: where it gives more than "
+    "a tenth of the validation images another class than the published truth, or of the classes the name of another.",
 )
 jobs_option = click.option(
     "--jobs", type=click.IntRange(min=0), default=0, help="Processes; by default one for each processor, at most 32."

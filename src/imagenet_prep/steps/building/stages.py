@@ -14,7 +14,7 @@ from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.core.recipe import COPY, MOVE, SYMLINK
 from imagenet_prep.core.remarks import remarks
-from imagenet_prep.core.report import Report, SplitReport
+from imagenet_prep.core.report import Accounts, Report, SplitReport
 from imagenet_prep.core.task import SET_ASIDE, ShardTask
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import OtherBuildError
@@ -70,18 +70,25 @@ def run_stages(
             watch(Progress("finish", 0, 0))
             accounts = finish(out, the_plan)
     left_out = set_aside_images(out) if accounts.set_aside else []
+    return replace(
+        _report(the_plan, accounts, left_out),
+        bytes_read=sum(shard.size for shard in todo if the_plan.transfer(shard) == COPY),
+        bytes_written=written,
+        transferred=sum(len(shard.rows) for shard in todo if the_plan.transfer(shard) != COPY),
+        reused=len(the_plan.shards) - len(todo),
+    )
+
+
+def _report(the_plan: Plan, accounts: Accounts, left_out: list[LeftOut]) -> Report:
+    """Tell what the build is, whichever run made it."""
     splits = {split: _split_report(the_plan, split, left_out) for split in the_plan.splits}
     return Report(
         accounts=accounts,
         set_aside=tuple(image.why for image in left_out),
         validation_classes=the_plan.validation_classes,
-        class_names=class_names(options.taxonomy),
+        class_names=class_names(the_plan.options.taxonomy),
         splits=splits,
         outputs=_outputs(the_plan, splits, set_aside=bool(left_out)),
-        bytes_read=sum(shard.size for shard in todo if the_plan.transfer(shard) == COPY),
-        bytes_written=written,
-        transferred=sum(len(shard.rows) for shard in todo if the_plan.transfer(shard) != COPY),
-        reused=len(the_plan.shards) - len(todo),
     )
 
 
