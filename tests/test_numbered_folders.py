@@ -108,12 +108,21 @@ def test_the_images_of_a_folder_that_do_not_agree_are_counted(sorted_images: Pat
 
 
 def test_numbers_that_mean_nothing_are_told_as_such(sorted_images: Path, tmp_path: Path) -> None:
-    """As of images that were cut into equal parts."""
     _, text, report = audit(numbered(sorted_images, tmp_path / "set", lambda facts: str(9000 + facts.index)))
 
     assert any("no known numbering" in each["reason"] for each in report["problems"])
     assert report["sets"][0]["splits"][0]["labels"] == "none of the known conventions"
     assert len(text.splitlines()) < 25
+
+
+def test_images_that_were_dealt_out_into_numbered_folders_are_told_as_such(sorted_images: Path, tmp_path: Path) -> None:
+    for place, image in enumerate(sorted(sorted_images.glob("val/*/*.JPEG"))):
+        (tmp_path / f"set/val/{place % 4}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"set/val/{place % 4}" / image.name).hardlink_to(image)
+
+    _, _, report = audit(tmp_path / "set")
+
+    assert any("4 of 4 hold images of several classes" in each["reason"] for each in report["problems"])
 
 
 def test_train_by_wnid_beside_them_is_a_split_of_its_own(sorted_images: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class_map_option = click.option(
 trust_labels_option = click.option(
     "--trust-labels",
     is_flag=True,
-    help="Follow the devkit, Kaggle's CSV file or the class map even where it cannot be right: where it gives more than "
+    help="Follow the devkit, Kaggle's CSV file or the class map even if it cannot be right: if it gives more than "
     "a tenth of the validation images another class than the published truth, or of the classes the name of another.",
 )
 jobs_option = click.option(

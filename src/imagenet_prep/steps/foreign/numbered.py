@@ -49,7 +49,10 @@ class Numbers:
         agree = f"{self._convention} ({self._hits:,} of {len(self._labels):,} images agree)"
         if self.fits:
             return f"the folders of {self._split.name} are called by number: {agree}"
-        return f"the folders of {self._split.name} are called by number, in no known numbering; the nearest is {agree}"
+        mixed = sum(len(set(part.truths) - {NO_CLASS}) > 1 for part in self._split.parts)
+        several = f"; {mixed:,} of {len(self._folders):,} hold images of several classes" if mixed else ""
+        unknown = f"in no known numbering: the nearest is {agree}{several}"
+        return f"the folders of {self._split.name} are called by number, {unknown}"
 
     @property
     def is_class_index(self) -> bool:
