@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imagenet_prep.core.taxonomy import ClassFacts, Taxonomy, official
-from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.errors import Problem, SourceError, printable
 
 _FEW = 10  # one new name in so many may be that of another class
 _REMEDY = "Put the map right: each line has a WNID and the name of that class. --trust-labels follows it all the same."
@@ -42,7 +42,7 @@ def class_names(taxonomy: Taxonomy) -> ClassNames | None:
     example = ""
     if of_others:
         facts, meant = of_others[0]
-        example = f"{facts.wnid} is called {facts.name}, which is {meant.wnid}"
+        example = f"{facts.wnid} is called {printable(facts.name)}, which is {meant.wnid}"
     return ClassNames(changed, len(of_others), example)
 
 

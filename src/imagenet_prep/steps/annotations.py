@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from imagenet_prep.core.facts import TRAIN_BOXES, VALIDATION_BOXES
 from imagenet_prep.core.progress import Progress, Watch
+from imagenet_prep.errors import printable
 from imagenet_prep.sources.layout import FoundArchive
 
 BOX_ROLES = (TRAIN_BOXES, VALIDATION_BOXES)
@@ -36,7 +37,7 @@ def read_annotations(found: Iterable[FoundArchive], watch: Watch) -> list[Annota
     for each in found:
         if each.role not in BOX_ROLES:
             continue
-        of_archive = Annotations(str(each.path) if each.folder else each.path.name)
+        of_archive = Annotations(printable(str(each.path) if each.folder else each.path.name))
         folders = [part.name for part in each.parts]
         every = read_box_folder(each.path, folders) if folders else read_boxes(each.path, of_archive.others)
         for stem, of_image in every:

@@ -21,7 +21,7 @@ from imagenet_prep.core.progress import Note, Progress, Watch, unwatched
 from imagenet_prep.core.taxonomy import Taxonomy, official
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
-from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.formats import FORMATS
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
@@ -77,7 +77,7 @@ def check(
     pieces = list(recognise(source_paths(source), options.taxonomy).values())
     unread = [each for each in pieces if each.folder and each.role in BOX_ROLES and not options.full]
     found = [each for each in pieces if is_indexed(each, how) and each not in unread]
-    findings = _Findings(notes=[_UNREAD.format(each.path) for each in unread])
+    findings = _Findings(notes=[_UNREAD.format(printable(str(each.path))) for each in unread])
     with local_engine(options.jobs) as engine:
         _index(found, how, engine, findings, watch)
         if options.full:
