@@ -124,6 +124,19 @@ def test_images_that_were_dealt_out_into_numbered_folders_are_told_as_such(sorte
     assert any("4 of 4 hold images of several classes" in each["reason"] for each in report["problems"])
 
 
+def test_images_beside_the_folders_are_told_and_do_not_hide_the_numbers(sorted_images: Path, tmp_path: Path) -> None:
+    root = numbered(sorted_images, tmp_path / "set", lambda facts: str(facts.devkit))
+    image = next(root.glob("val/*/*.JPEG"))
+    image.rename(root / "val" / image.name)
+
+    _, report = audit(root)
+
+    reasons = [each["reason"] for each in report["problems"]]
+    assert any("devkit integer, 1…1000 (59 of 59" in reason for reason in reasons)
+    assert any("images beside the class folders" in reason for reason in reasons)
+    assert [split["images"] for split in report["sets"][0]["splits"]] == [60]
+
+
 def test_train_by_wnid_beside_them_is_a_split_of_its_own(sorted_images: Path, tmp_path: Path) -> None:
     root = numbered(sorted_images, tmp_path / "set", lambda facts: str(facts.devkit))
     (root / "train").symlink_to(sorted_images / "train")

@@ -52,18 +52,15 @@ def _with_numbered(sets: Sequence[ImageSet]) -> list[ImageSet]:
     """Take flat folders that are called by number, and lie side by side, for the class folders of one set."""
     groups: dict[tuple[str, Path], list[ImageSet]] = {}
     for each in sets:
-        flat = not any(part.name for part in each.parts)
-        groups.setdefault(
-            (each.role, each.path.parent if flat and is_number(each.path.name) else each.path), []
-        ).append(each)
-    result = []
+        if is_number(each.path.name) and not any(part.name for part in each.parts):
+            groups.setdefault((each.role, each.path.parent), []).append(each)
+    groups = {place: group for place, group in groups.items() if len(group) > 1}
+    taken = {(each.role, each.path) for group in groups.values() for each in group} | groups.keys()
+    result = [each for each in sets if (each.role, each.path) not in taken]
     for (role, path), group in groups.items():
-        if all(each.path == path for each in group) or len(group) == 1:
-            result += group
-        else:
-            parts = [Part(each.path.name, None) for each in group if each.path != path]
-            result.append(ImageSet(role, path, tuple(sorted(parts)), example=group[0].example))
-            result += [each for each in group if each.path == path]
+        beside = [part for each in sets if (each.role, each.path) == (role, path) for part in each.parts]
+        parts = sorted([*beside, *(Part(each.path.name, None) for each in group)], key=lambda part: part.name)
+        result.append(ImageSet(role, path, tuple(parts), example=group[0].example))
     return result
 
 

@@ -137,7 +137,8 @@ def _folders(found: FoundSet, splits: Sequence[SplitColumns], place: str, result
         looks = [look for look in found.looks if isinstance(look, FolderLook) and look.split == split.name]
         orders[split.name] = numbering(looks, split.parts)
         labels[split.name] = described(orders[split.name])
-        if all(is_number(look.part.name) for look in looks):
+        names = [look.part.name for look in looks if look.part.name]
+        if names and all(map(is_number, names)):
             numbers = Numbers(split, looks)
             result.problems += numbers.problems(place)
             if numbers.is_class_index:

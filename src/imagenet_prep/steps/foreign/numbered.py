@@ -31,11 +31,12 @@ class Numbers:
 
     def __init__(self, split: SplitColumns, looks: Sequence[FolderLook]) -> None:
         self._split = split
-        self._folders = [look.part.name for look in looks]
-        known = split.truths != NO_CLASS
-        self._of_image = np.repeat(np.arange(len(looks)), [len(part) for part in split.parts])[known]
-        self._labels = np.array([int(name or -1) for name in self._folders], np.int64)[self._of_image]
-        self._truths = split.truths[known].astype(np.int16)
+        self._folders = [look.part.name for look in looks]  # "" of images that lie beside the folders
+        numbers = np.array([int(name or -1) for name in self._folders], np.int64)
+        of_image = np.repeat(np.arange(len(looks)), [len(part) for part in split.parts])
+        known = (split.truths != NO_CLASS) & (numbers[of_image] >= 0)
+        self._of_image, self._truths = of_image[known], split.truths[known].astype(np.int16)
+        self._labels = numbers[self._of_image]
         self._convention, self._hits = best_convention(self._labels, self._truths)
 
     @property
