@@ -30,6 +30,7 @@ from imagenet_prep import (
     UsageError,
 )
 from imagenet_prep.core.taxonomy import official
+from imagenet_prep.core.validation_classes import ValidationClasses
 from imagenet_prep.formats.example import int64_entry
 from imagenet_prep.formats.framing import masked
 from imagenet_prep.steps.auditing import compare as audit_step
@@ -88,6 +89,7 @@ class TestASoundBuild:
         shards=5,
         shards_read=5,
         set_aside=1,
+        validation_classes=ValidationClasses("ILSVRC2012_devkit_t12.tar.gz", 4),
     )
 
     def test_it_is_counted(self, built: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import imagenet_prep.steps.index as index_step
 from imagenet_prep.core.archive import Archive
 from imagenet_prep.core.catalog import SCHEMA, Catalog
+from imagenet_prep.core.progress import Note
 from imagenet_prep.core.taxonomy import official, validation_truth
 from imagenet_prep.errors import SourceError, UsageError
 from imagenet_prep.steps.index import IndexOptions, index
@@ -188,13 +189,13 @@ def test_the_devkit_given_counts_before_the_built_in_truth_and_that_is_said(tmp_
     validation(tmp_path, [(validation_name(3), b""), (validation_name(1), b"")])
     write_devkit(tmp_path / DEVKIT, [1, 361, 1])  # the devkit's first class is the kit fox
 
-    catalog = index(tmp_path, HERE)
+    events: list[object] = []
+    catalog = index(tmp_path, IndexOptions(jobs=1, trust_labels=True), watch=events.append)
 
     kit_fox = official().index_of("n02119789")
     assert labels(catalog) == {validation_name(3): kit_fox, validation_name(1): kit_fox}
-    assert (
-        "The devkit gives 2 validation images another class than the published truth; it is followed." in catalog.notes
-    )
+    (warning,) = (event for event in events if isinstance(event, Note) and event.warning)
+    assert warning.text.startswith("ILSVRC2012_devkit_t12.tar.gz gives 2 of 2 validation images another class")
 
 
 def test_an_image_the_devkit_has_no_line_for_is_refused(tmp_path: Path) -> None:

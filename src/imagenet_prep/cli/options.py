@@ -53,6 +53,12 @@ class_map_option = click.option(
     is_eager=True,  # --classes may use its names
     help="Class names of your own, in the form of map_clsloc.txt: class folders in SOURCE may have them.",
 )
+trust_labels_option = click.option(
+    "--trust-labels",
+    is_flag=True,
+    help="Follow the devkit, Kaggle's CSV file or the class map even if it cannot be right: if it gives more than "
+    "a tenth of the validation images another class than the published truth, or of the classes the name of another.",
+)
 jobs_option = click.option(
     "--jobs", type=click.IntRange(min=0), default=0, help="Processes; by default one for each processor, at most 32."
 )
@@ -60,7 +66,7 @@ jobs_option = click.option(
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --json and --quiet, which say what goes to the two outputs."""
-    command = click.option("--quiet", is_flag=True, help="Nothing on standard error but errors.")(command)
+    command = click.option("--quiet", is_flag=True, help="Nothing on standard error but errors and warnings.")(command)
     return click.option(
         "--json", "as_json", is_flag=True, help="For programs: JSON on standard output, events on standard error."
     )(command)

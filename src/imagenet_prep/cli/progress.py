@@ -40,7 +40,7 @@ def watching(*, as_json: bool = False, quiet: bool = False) -> Iterator[Watch]:
     context.
     """
     if quiet:
-        yield lambda _event: None
+        yield _warnings_alone(_json_line if as_json else _Lines())
     elif as_json:
         yield _never_in_the_way(_json_line)
     elif sys.stderr.isatty():
@@ -60,6 +60,19 @@ def _never_in_the_way(watch: Watch) -> Watch:
     return tell
 
 
+def _warnings_alone(watch: Watch) -> Watch:
+    def watch_warnings(event: Progress | Note) -> None:
+        """Pass over everything else."""
+        if isinstance(event, Note) and event.warning:
+            watch(event)
+
+    return watch_warnings
+
+
+def _noted(note: Note) -> str:
+    return f"{'Warning' if note.warning else 'Note'}: {note.text}"
+
+
 def _json_line(event: Progress | Note) -> None:
     click.echo(json.dumps({"event": type(event).__name__.lower(), **asdict(event)}), err=True)
 
@@ -73,7 +86,7 @@ class _Lines:
 
     def __call__(self, event: Progress | Note) -> None:
         if isinstance(event, Note):
-            click.echo(f"Note: {event.text}", err=True)
+            click.echo(_noted(event), err=True)
             return
         now, name = time.monotonic(), _name(event)
         if name not in self._first:
@@ -130,7 +143,7 @@ def _bar() -> Iterator[Watch]:
     def watch(event: Progress | Note) -> None:
         bars.start()  # at the first event and not before: it starts a thread, and workers start quicker without one
         if isinstance(event, Note):
-            bars.console.print(f"Note: {event.text}", highlight=False, markup=False)
+            bars.console.print(_noted(event), highlight=False, markup=False)
             return
         now, name = time.monotonic(), _name(event)
         if name not in tasks:

@@ -35,6 +35,7 @@ from imagenet_prep.core.recipe import COPY, PlanOptions
 from imagenet_prep.core.shards import COMPLETE_SHARDS, ShardName, bounds, shard_count
 from imagenet_prep.core.splits import Rows, assign, excluded, names_of
 from imagenet_prep.core.task import Entries, ShardTask
+from imagenet_prep.core.validation_classes import ValidationClasses, validation_classes
 from imagenet_prep.errors import SourceError, UsageError
 
 
@@ -74,6 +75,12 @@ class Plan:
     def splits(self) -> tuple[str, ...]:
         """The splits that have images, in the order train, validation, test."""
         return tuple(dict.fromkeys(shard.name.split for shard in self.shards))
+
+    @cached_property
+    def validation_classes(self) -> ValidationClasses | None:
+        """What the classes of the validation images were taken from; None without any."""
+        rows = [shard.rows for shard in self.shards if shard.name.split == VALIDATION]
+        return validation_classes(self.catalog, np.concatenate(rows)) if rows else None
 
     @cached_property
     def folders(self) -> ClassFolders:

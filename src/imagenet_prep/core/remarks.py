@@ -10,6 +10,8 @@ from imagenet_prep.core.facts import CLASS_COUNT, TEST, VALIDATION
 from imagenet_prep.core.plan import Plan
 from imagenet_prep.core.recipe import PlanOptions
 
+_NAMED = 5  # classes of a choice: a number in a list may have been meant as another number
+
 
 def remarks(of: Plan) -> list[str]:
     """Give all there is to say of a plan, a sentence or two each."""
@@ -40,8 +42,8 @@ def _folder_order(of: Plan) -> Iterator[str]:
     if len(every) > 1 and of.folders.sorted_indexes(every) != every:
         yield (
             "Sorted by name, these class folders have another order than the class index, and readers such as "
-            "ImageFolder number them in that order: folders/classes.csv has both. --names indexed (000_tench) or wnid "
-            "makes them agree."
+            "ImageFolder number them in that order, timm in yet another: folders/classes.csv has all three. --names "
+            "wnid or indexed (000_tench) makes them agree."
         )
     elif len(every) < CLASS_COUNT:
         yield (
@@ -83,8 +85,10 @@ def _subset(options: PlanOptions) -> str:
     if not options.is_subset:
         return ""
     share, number = f"{100 * options.limit:g}% of each split", f"at most {options.limit:,} images of a split"
+    names = [options.taxonomy.classes[index].name for index in options.classes]
+    named = f"{', '.join(names[:_NAMED])}{' …' if names[_NAMED:] else ''}"
     kept = [
-        f"{len(options.classes):,} of the {CLASS_COUNT:,} classes" if options.classes else "",
+        f"{len(names):,} of the {CLASS_COUNT:,} classes ({named})" if names else "",
         f"at most {options.images_per_class:,} images of each class of a split" if options.images_per_class else "",
         (share if options.limit < 1 else number) if options.limit else "",
     ]

@@ -31,7 +31,7 @@ from imagenet_prep.formats import format_named
 from imagenet_prep.platform import check_platform, local_path
 from imagenet_prep.sources.found import is_of_system
 from imagenet_prep.sources.layout import Source, source_paths
-from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, paths_of
+from imagenet_prep.steps.index import IndexOptions, catalog_of, found_in, judge_labels, paths_of
 from imagenet_prep.steps.places import BUILD, catalog_path, holds_receipts, plan_path, undo_log_path
 from imagenet_prep.storage.temporary import output_errors, sweep
 
@@ -50,7 +50,8 @@ class BuildOptions(PlanOptions):
     ``on_bad``: what becomes of an image that cannot be used: ``fail`` finishes all shards that have none, and raises
     SourceError; ``set-aside`` leaves it out and keeps its bytes. ``check``: ``header`` looks at the header and the end
     of every image, ``decode`` decodes it strictly. ``fresh`` takes away an earlier build in the folder and begins anew;
-    ``repair`` reads finished shards back, and writes those anew that are damaged.
+    ``repair`` reads finished shards back, and writes those anew that are damaged. ``trust_labels`` is that of an
+    index (see IndexOptions).
     """
 
     jobs: Jobs = 0
@@ -58,6 +59,7 @@ class BuildOptions(PlanOptions):
     check: str = HEADER
     fresh: bool = False
     repair: bool = False
+    trust_labels: bool = False
 
     def __post_init__(self) -> None:
         """Raise UsageError for what cannot be done."""
@@ -139,11 +141,15 @@ def _catalog(
     with output_errors(out, "read"):
         _refuse_foreign(out)
     if undo_log_path(out).exists():
-        return _begun(out, sources)
+        catalog, archives = _begun(out, sources)
+        judge_labels(catalog, options.taxonomy, watch, trust=True)  # which it was, or no file would have been moved
+        return catalog, archives
     boxes = any(format_named(name).stores_boxes for name in options.formats)
     # What the folder keeps of an earlier run is replaced only once it is found to be of this build.
     cache = None if options.fresh else catalog_path(out)
-    how = IndexOptions(taxonomy=options.taxonomy, boxes=boxes, cache=cache, refresh=False)
+    how = IndexOptions(
+        taxonomy=options.taxonomy, boxes=boxes, trust_labels=options.trust_labels, cache=cache, refresh=False
+    )
     found = found_in(sources, how, watch)
     return catalog_of(found, how, engine=engine, watch=watch), paths_of(found)
 

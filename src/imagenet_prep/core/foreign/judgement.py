@@ -14,6 +14,7 @@ from itertools import combinations, islice
 import numpy as np
 import numpy.typing as npt
 
+from imagenet_prep.core.conventions import NO_CONVENTION, class_of, convention_of, labels_of, wrong_labels
 from imagenet_prep.core.facts import (
     CLASS_COUNT,
     SMALLEST_CLASS,
@@ -23,7 +24,6 @@ from imagenet_prep.core.facts import (
     VALIDATION_IMAGES,
     VALIDATION_PER_CLASS,
 )
-from imagenet_prep.core.foreign.conventions import NO_CONVENTION, class_of, convention_of, labels_of, wrong_labels
 from imagenet_prep.core.foreign.report import ranges
 from imagenet_prep.core.foreign.seen import NO_CLASS, NO_LABEL, ORIGINS, Seen
 from imagenet_prep.core.taxonomy import official

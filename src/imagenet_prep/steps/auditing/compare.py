@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, NamedTuple
@@ -18,10 +19,12 @@ import pyarrow.compute as pc
 
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.audited import AuditOptions, AuditReport, SplitAudit
-from imagenet_prep.core.facts import SPLITS
+from imagenet_prep.core.class_names import ClassNames
+from imagenet_prep.core.facts import SPLITS, VALIDATION
 from imagenet_prep.core.progress import Progress, Watch
 from imagenet_prep.core.recipe import MOVE
 from imagenet_prep.core.task import FileFact
+from imagenet_prep.core.validation_classes import ValidationClasses, compare_classes, numbers_in
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import AuditError, Forbidden, OutputError, PrepError, Problem
 from imagenet_prep.steps.auditing.at_rest import audit_at_rest, fact_of
@@ -37,6 +40,7 @@ from imagenet_prep.storage.digests import fact_of_file
 from imagenet_prep.storage.documents import unseal
 from imagenet_prep.storage.temporary import MAY_READ
 
+_NOT_NOTED = "a list in the source"  # of a build that is older than the note
 _REMEDY = "Run the build command again with --repair: it makes anew what is damaged."
 _BAD_REMEDY = (
     "Images that do not decode are as they were in the source: the build command again with --check decode --on-bad "
@@ -73,7 +77,19 @@ def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> A
         undigested=written["digest"].null_count,
         decoded=options.decode,
         resumable=os.path.isdir(out / PRIVATE),
+        validation_classes=_validation_classes(document, written),
+        class_names=ClassNames(**noted) if (noted := document.get("class_names")) else None,
     )
+
+
+def _validation_classes(document: dict[str, Any], written: pa.Table) -> ValidationClasses | None:
+    """Count the classes that are not the published ones. Where they come from is in ``build.json``, if it was noted."""
+    rows = written.filter(pc.equal(written["split"], VALIDATION))
+    if not len(rows):
+        return None
+    noted = document.get("validation_classes") or {"source": _NOT_NOTED}
+    found = compare_classes(noted["source"], "", numbers_in(rows["name"]), rows["class_index"].to_numpy())
+    return replace(found, seems=noted.get("seems", ""))
 
 
 def _raise_any(out: Path, found: dict[str, list[Problem]], unread: list[Problem]) -> None:

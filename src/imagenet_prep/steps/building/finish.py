@@ -17,6 +17,7 @@ import numpy as np
 import PIL
 import pyarrow as pa
 
+from imagenet_prep.core.class_names import class_names
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.report import Accounts
 from imagenet_prep.core.splits import Rows
@@ -117,6 +118,7 @@ class _Ledger:
     def accounts(self) -> Accounts:
         """Add up what receipts and plan say of images."""
         chosen = self.plan.images + len(self.plan.excluded)
+        boxed, boxes = self._box_counts() if self.plan.catalog.boxes_read else (None, None)
         return Accounts(
             entries=len(self.plan.catalog),
             written=sum(receipt.rows for _, receipt in self._receipts),
@@ -124,7 +126,13 @@ class _Ledger:
             excluded=len(self.plan.excluded),
             not_chosen=len(self.plan.catalog) - chosen,
             repaired=dict(self.repaired),
+            boxed=boxed,
+            boxes=boxes,
         )
+
+    def _box_counts(self) -> tuple[int, int]:
+        chosen = np.concatenate([shard.rows for shard in self.plan.shards])
+        return self.plan.catalog.box_counts(np.setdiff1d(chosen, self.set_aside_rows()))
 
     def set_aside_names(self) -> set[str]:
         """Give the names of the images that were set aside."""
@@ -169,12 +177,15 @@ class _Ledger:
     def document(self) -> dict[str, object]:
         """What ``build.json`` says: no time, no folder and no worker count, so that equal builds are equal."""
         plan = self.plan
+        names = class_names(plan.options.taxonomy)
         return {
             "plan": plan.identity,
             "recipe": plan.options.document(),
             "sources": [{"name": each.name, "role": each.role, "size": each.size} for each in plan.catalog.archives],
             "splits": {split: sum(facts.shard_lengths) for split, facts in self._splits(plan.formats[0]).items()},
             "images": asdict(self.accounts()),
+            "validation_classes": asdict(plan.validation_classes) if plan.validation_classes else None,
+            "class_names": asdict(names) if names else None,
             "check": min((receipt.check for _, receipt in self._receipts), key=CHECKS.index),
             "shards": [
                 {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.core.catalog import Catalog
 from imagenet_prep.core.class_folders import FOLDERS
+from imagenet_prep.core.class_names import class_names
 from imagenet_prep.core.plan import Plan, Shard
 from imagenet_prep.core.progress import Note, Progress, Watch
 from imagenet_prep.core.recipe import COPY, MOVE, SYMLINK
@@ -72,16 +73,25 @@ def run_stages(
         if accounts is None:
             accounts = _finish(out, the_plan, watch)
     left_out = set_aside_images(out) if accounts.set_aside else []
-    splits = {split: _split_report(the_plan, split, left_out) for split in the_plan.splits}
-    return Report(
-        accounts=accounts,
-        set_aside=tuple(image.why for image in left_out),
-        splits=splits,
-        outputs=_outputs(the_plan, splits, set_aside=bool(left_out)),
+    return replace(
+        _report(the_plan, accounts, left_out),
         bytes_read=sum(shard.size for shard in todo if the_plan.transfer(shard) == COPY),
         bytes_written=written,
         transferred=sum(len(shard.rows) for shard in todo if the_plan.transfer(shard) != COPY),
         reused=len(the_plan.shards) - len(todo),
+    )
+
+
+def _report(the_plan: Plan, accounts: Accounts, left_out: list[LeftOut]) -> Report:
+    """Tell what the build is, whichever run made it."""
+    splits = {split: _split_report(the_plan, split, left_out) for split in the_plan.splits}
+    return Report(
+        accounts=accounts,
+        set_aside=tuple(image.why for image in left_out),
+        validation_classes=the_plan.validation_classes,
+        class_names=class_names(the_plan.options.taxonomy),
+        splits=splits,
+        outputs=_outputs(the_plan, splits, set_aside=bool(left_out)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from imagenet_prep.core.foreign.conventions import CLASS_INDEX, FROM_ONE, NO_CONVENTION
+from imagenet_prep.core.conventions import CLASS_INDEX, FROM_ONE, NO_CONVENTION
 from imagenet_prep.core.foreign.judgement import (
     SplitColumns,
     doubled_names,
@@ -23,6 +23,7 @@ from imagenet_prep.steps.foreign.documents import compare_lengths
 from imagenet_prep.steps.foreign.folders import described, judge_numbering, numbering
 from imagenet_prep.steps.foreign.found import FoundSet
 from imagenet_prep.steps.foreign.look import FolderLook
+from imagenet_prep.steps.foreign.numbered import Numbers, is_number
 
 _MOST_PROBLEMS = 500  # of single images; the rest is counted
 _ORDER = ("train", "validation", "val")  # of splits in a report; others follow
@@ -131,11 +132,20 @@ def _differing(conventions: dict[str, str], place: str) -> Iterator[Problem]:
 
 def _folders(found: FoundSet, splits: Sequence[SplitColumns], place: str, result: Judged) -> dict[str, str]:
     """Judge which numbers readers give to class folders; give what they are by split."""
-    orders = {}
+    orders, labels = {}, {}
     for split in splits:
         looks = [look for look in found.looks if isinstance(look, FolderLook) and look.split == split.name]
         orders[split.name] = numbering(looks, split.parts)
+        labels[split.name] = described(orders[split.name])
+        names = [look.part.name for look in looks if look.part.name]
+        if names and all(map(is_number, names)):
+            numbers = Numbers(split, looks)
+            result.problems += numbers.problems(place)
+            if numbers.is_class_index:
+                result.remarks.append(Problem(place, numbers.sentence))
+            if not numbers.fits:
+                orders[split.name], labels[split.name] = [], NO_CONVENTION
     numbered = {name: order for name, order in orders.items() if order}
     if numbered:
         result.problems += judge_numbering(place, numbered)
-    return {name: described(order) for name, order in orders.items()}
+    return labels
