@@ -13,7 +13,7 @@ from pathlib import Path
 
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, CLASS_TAR
 
-# Suffixes in lower case, and whose they are: seen in the manuals and sources of these programs.
+# Suffixes in lower case, and whose they are, as users of these programs know them; lftp's stands in its pgetJob.cc.
 _BESIDE = {".aria2": "aria2", ".st": "axel", ".lftp-pget-status": "lftp"}
 _INSTEAD = {
     ".part": "Firefox, Transmission or imagenet-prep fetch",
