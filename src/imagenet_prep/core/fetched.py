@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from imagenet_prep.core.given import Count, check_fields
+from imagenet_prep.core.given import Count, FileToRead, check_fields
 from imagenet_prep.errors import Problem, UsageError
 
 RETRIES = 10
@@ -24,9 +23,9 @@ class UrlOptions:
     """
 
     urls: tuple[str, ...] = ()
-    url_files: tuple[Path, ...] = ()
-    cookies: Path | None = None
-    headers: Path | None = None
+    url_files: tuple[FileToRead, ...] = ()
+    cookies: FileToRead | None = None
+    headers: FileToRead | None = None
     retries: Count = RETRIES
     timeout: float = TIMEOUT
     rate: Count = 0
