@@ -25,11 +25,11 @@ from fastcrc.crc32 import iscsi as crc32c
 from measure import machine, settle
 
 from imagenet_prep import IndexOptions, Plan, PlanOptions, index, plan
-from imagenet_prep.core.task import ShardTask
+from imagenet_prep.model.task import ShardTask
 from imagenet_prep.sources.base import ArchiveReader
-from imagenet_prep.steps.building.finish import finish
-from imagenet_prep.steps.building.write import write_shard
-from imagenet_prep.steps.index import found_in, paths_of
+from imagenet_prep.verbs.build.finish import finish
+from imagenet_prep.verbs.build.shard import write_shard
+from imagenet_prep.verbs.index import found_in, paths_of
 
 
 def main() -> None:

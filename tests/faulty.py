@@ -124,7 +124,7 @@ def wait():
         os.read(0, 1)
 """
 AT_A_RECEIPT = f"""{WAIT}
-from imagenet_prep.steps.building import write
+from imagenet_prep.verbs.build import write
 save = write.save_receipt
 def save_and_wait(*arguments):
     save(*arguments)
@@ -132,7 +132,7 @@ def save_and_wait(*arguments):
 write.save_receipt = save_and_wait
 """
 BEFORE_THE_CLAIM = f"""{WAIT}
-from imagenet_prep.storage import documents
+from imagenet_prep.codecs import sealed as documents
 seal = documents.seal
 def wait_and_seal(document):
     wait()
@@ -184,7 +184,7 @@ def dying(sha256: str) -> str:
     """Code that lets the decoder die of one image."""
     return f"""
 import hashlib, os, signal
-from imagenet_prep.steps.building import write
+from imagenet_prep.verbs.build import write
 inspect = write.inspect
 def die(buffer, start, end):
     if hashlib.sha256(buffer[start:end]).hexdigest() == {sha256!r}:

@@ -32,12 +32,12 @@ from imagenet_prep import (
     SourceError,
     UsageError,
 )
-from imagenet_prep.core import plan as plan_module
-from imagenet_prep.core.archive import Archive
-from imagenet_prep.core.catalog import SCHEMA
-from imagenet_prep.core.selection import listed_names
-from imagenet_prep.formats import FORMATS
-from imagenet_prep.storage.receipts import load_receipt
+from imagenet_prep.dataset.receipts import load_receipt
+from imagenet_prep.imagenet.lists import listed_names
+from imagenet_prep.model.archive import Archive
+from imagenet_prep.outputs import FORMATS
+from imagenet_prep.planning import plan as plan_module
+from imagenet_prep.planning.catalog import SCHEMA
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import DEVKIT, TRAIN, VALIDATION, write_devkit, write_flat_archive
 from imagenet_prep.testing.archives import write_train_archive as write_train
@@ -493,7 +493,7 @@ class TestDecoding:
     ) -> None:
         out = tmp_path / "data"
         with monkeypatch.context() as patched:
-            patched.setattr("imagenet_prep.steps.building.write.save_receipt", stop)
+            patched.setattr("imagenet_prep.verbs.build.shard.save_receipt", stop)
             with pytest.raises(KeyboardInterrupt):
                 imagenet_prep.build(source, out, replace(self.options, check="decode"))
         assert [path.name for path in (out / "set-aside").iterdir()] == ["n01440764_9.JPEG"]

@@ -29,12 +29,12 @@ from imagenet_prep import (
     SplitAudit,
     UsageError,
 )
-from imagenet_prep.core.taxonomy import official
-from imagenet_prep.formats.example import int64_entry
-from imagenet_prep.formats.framing import masked
-from imagenet_prep.steps.auditing import compare as audit_step
-from imagenet_prep.storage.documents import seal, unseal
+from imagenet_prep.codecs.example import int64_entry
+from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.codecs.tfrecord import masked
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.testing import Miniature
+from imagenet_prep.verbs.audit import compare as audit_step
 
 RECIPE = BuildOptions(
     formats=("tfrecord", "tfds", "folders"), test_per_class=1, shards={"train": 3}, jobs=1, on_bad="set-aside"
@@ -543,7 +543,7 @@ def refused(out: Path, options: AuditOptions = ONE_PROCESS) -> AuditError:
 
 def deadly(task: Any) -> Any:
     """Read a shard back; one of them kills the process."""
-    from imagenet_prep.steps.auditing.read_back import read_back
+    from imagenet_prep.verbs.audit.shard import read_back
 
     if (task.shard, task.format) == ("train-00001-of-00003", "tfds"):
         os._exit(9)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from imagenet_prep import BuildOptions, SourceError, build
-from imagenet_prep.core.progress import Progress
+from imagenet_prep.model.events import Progress
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import (
     Member,

@@ -24,7 +24,7 @@ import pytest
 
 from imagenet_prep import AuditOptions, BuildOptions, OutputError, SourceError, UsageError, audit, build
 from imagenet_prep.__main__ import main
-from imagenet_prep.core.progress import Progress
+from imagenet_prep.model.events import Progress
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
 ONE_PROCESS = AuditOptions(jobs=1)

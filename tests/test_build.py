@@ -21,7 +21,7 @@ from PIL import Image
 
 import imagenet_prep
 from imagenet_prep import BuildOptions, Note, OtherBuildError, Sample, SourceError
-from imagenet_prep.formats import FORMATS
+from imagenet_prep.outputs import FORMATS
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
 BOTH = BuildOptions(formats=("tfrecord", "tfds"), test_per_class=5, shards={"train": 7}, jobs=1)

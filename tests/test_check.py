@@ -21,7 +21,7 @@ from PIL import Image
 
 import imagenet_prep
 from imagenet_prep import CheckOptions, Holdings, SourceError
-from imagenet_prep.core import facts
+from imagenet_prep.imagenet import archives as facts
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -319,7 +319,7 @@ def published(monkeypatch: pytest.MonkeyPatch, path: Path, role: str, **checksum
     fake = facts.OfficialArchive(role, archive.names, path.stat().st_size, checksums.get("md5"), checksums.get("sha1"))
     monkeypatch.setitem(facts.OFFICIAL_BY_ROLE, role, fake)
     # Nothing else of it is believed: the counts of a miniature are not official.
-    monkeypatch.setattr("imagenet_prep.core.census._differences", lambda *_: [])
+    monkeypatch.setattr("imagenet_prep.planning.census._differences", lambda *_: [])
 
 
 def test_annotations_are_not_read_because_there_may_be_half_a_million(

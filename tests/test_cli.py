@@ -15,7 +15,7 @@ from rich.console import Console
 from imagenet_prep.cli import main
 from imagenet_prep.cli.bar import bars_on
 from imagenet_prep.cli.progress import _Lines, _state
-from imagenet_prep.core.progress import Progress
+from imagenet_prep.model.events import Progress
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 

@@ -26,11 +26,11 @@ from click.testing import CliRunner
 import imagenet_prep
 from imagenet_prep import errors
 from imagenet_prep.cli.main import cli
-from imagenet_prep.core.recipe import PlanOptions
-from imagenet_prep.formats.example import parse
-from imagenet_prep.formats.framing import read_records
-from imagenet_prep.steps.build import BuildOptions, build
+from imagenet_prep.codecs.example import parse
+from imagenet_prep.codecs.tfrecord import read_records
+from imagenet_prep.options import PlanOptions
 from imagenet_prep.testing import LAYOUTS, MiniatureOptions, write_miniature
+from imagenet_prep.verbs.build.run import BuildOptions, build
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {

@@ -579,7 +579,7 @@ def test_workers_are_forked_while_there_is_one_thread_and_spawned_otherwise(tmp_
 
 
 def test_workers_import_neither_arrow_nor_numpy() -> None:
-    modules = "imagenet_prep.steps.building.write, imagenet_prep.steps.auditing.read_back"
+    modules = "imagenet_prep.verbs.build.shard, imagenet_prep.verbs.audit.shard"
     program = f"import sys, {modules}; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert not {"'numpy'", "'pyarrow'", "'PIL'", "'click'", "'rich'"} & set(loaded.strip("[]\n").split(", "))

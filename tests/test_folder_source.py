@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_prep.core.catalog import Catalog
-from imagenet_prep.core.taxonomy import official, validation_truth
 from imagenet_prep.errors import SourceError
+from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.planning.catalog import Catalog
 from imagenet_prep.sources.folder import FolderTask, run_folder_task
 from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import NO_CLASS, classes_by_name, role_of
 from imagenet_prep.sources.survey import Part
-from imagenet_prep.steps.index import IndexOptions, index
 from imagenet_prep.testing import LAYOUTS, Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import TRAIN, write_devkit
+from imagenet_prep.verbs.index import IndexOptions, index
 
 HERE = IndexOptions(jobs=1)
 WNIDS = ("n01440764", "n02012849", "n03126707", "n03710637", "n03710721")  # tench, both cranes and both maillots

@@ -27,15 +27,15 @@ import xxhash
 
 import imagenet_prep
 from imagenet_prep import AuditError, BuildOptions, Note, Progress, SourceError, SplitAudit, UsageError, official
-from imagenet_prep.core.class_folders import NAMES, class_folders
-from imagenet_prep.formats import FORMATS
-from imagenet_prep.steps.auditing import expected
-from imagenet_prep.steps.auditing.read_back import ReadBackTask
-from imagenet_prep.steps.auditing.strays import strays
-from imagenet_prep.storage.documents import seal, unseal
+from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.outputs import FORMATS
+from imagenet_prep.outputs.class_folders import NAMES, class_folders
 from imagenet_prep.testing import LAYOUTS, Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import validation_name
 from imagenet_prep.testing.pictures import picture
+from imagenet_prep.verbs.audit import expected
+from imagenet_prep.verbs.audit.shard import ReadBackTask
+from imagenet_prep.verbs.audit.strays import strays
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 

@@ -12,14 +12,14 @@ import pytest
 from fastcrc.crc32 import iscsi as crc32c
 
 from imagenet_prep.cli.build import build as build_command
-from imagenet_prep.core.sample import Box, Sample
-from imagenet_prep.core.shards import ShardName
-from imagenet_prep.core.task import FileFact
+from imagenet_prep.codecs.example import delimited, int64_entry, parse, varint
+from imagenet_prep.codecs.tfrecord import masked, read_records
 from imagenet_prep.errors import AuditError, UsageError
-from imagenet_prep.formats import FORMATS, format_named
-from imagenet_prep.formats.base import BuildFacts, SplitFacts
-from imagenet_prep.formats.example import delimited, int64_entry, parse, varint
-from imagenet_prep.formats.framing import masked, read_records
+from imagenet_prep.model.sample import Box, Sample
+from imagenet_prep.model.shards import ShardName
+from imagenet_prep.model.task import FileFact
+from imagenet_prep.outputs import FORMATS, format_named
+from imagenet_prep.outputs.base import BuildFacts, SplitFacts
 from imagenet_prep.testing.contracts import FACTS, SHARD, FolderTarget, FormatContract
 
 

@@ -16,9 +16,9 @@ import pytest
 
 import imagenet_prep
 from imagenet_prep import AuditError, AuditOptions, BuildOptions, OtherBuildError, OutputError, SourceError, UsageError
-from imagenet_prep.steps.build import preview
-from imagenet_prep.steps.building import stages
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from imagenet_prep.verbs.build import stages
+from imagenet_prep.verbs.build.run import preview
 
 RECIPE = BuildOptions(
     formats=("tfrecord", "tfds", "folders"), test_per_class=1, shards={"train": 4}, jobs=1, on_bad="set-aside"

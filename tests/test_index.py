@@ -12,13 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-import imagenet_prep.steps.index as index_step
-from imagenet_prep.core.archive import Archive
-from imagenet_prep.core.catalog import SCHEMA, Catalog
-from imagenet_prep.core.taxonomy import official, validation_truth
+import imagenet_prep.verbs.index as index_step
+from imagenet_prep.dataset.catalog_file import load_catalog, save_catalog
 from imagenet_prep.errors import SourceError
-from imagenet_prep.steps.index import IndexOptions, index
-from imagenet_prep.storage.catalogs import load_catalog, save_catalog
+from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.model.archive import Archive
+from imagenet_prep.planning.catalog import SCHEMA, Catalog
 from imagenet_prep.testing import Miniature, MiniatureOptions, faults, write_miniature
 from imagenet_prep.testing.archives import (
     Member,
@@ -29,6 +28,7 @@ from imagenet_prep.testing.archives import (
     write_flat_archive,
     write_train_archive,
 )
+from imagenet_prep.verbs.index import IndexOptions, index
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
@@ -578,7 +578,7 @@ def test_a_catalog_of_another_version_is_made_again(
     catalog = index(plain, HERE)
     save_catalog(tmp_path / "catalog.arrow", catalog)
 
-    monkeypatch.setattr("imagenet_prep.storage.catalogs.CATALOG_VERSION", 99)
+    monkeypatch.setattr("imagenet_prep.dataset.catalog_file.CATALOG_VERSION", 99)
 
     assert load_catalog(tmp_path / "catalog.arrow", catalog.archives) is None
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagenet_prep.core.archive import Archive
-from imagenet_prep.core.catalog import SCHEMA, Catalog
-from imagenet_prep.core.facts import TEST, TRAIN, VALIDATION
-from imagenet_prep.core.keys import order_keys, rank_keys
-from imagenet_prep.core.plan import Plan, plan
-from imagenet_prep.core.recipe import PlanOptions
-from imagenet_prep.core.shards import ShardName, bounds, shard_count
-from imagenet_prep.core.splits import assign
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import SourceError, UsageError
+from imagenet_prep.imagenet.archives import TEST, TRAIN, VALIDATION
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.archive import Archive
+from imagenet_prep.model.shards import ShardName, bounds, shard_count
+from imagenet_prep.options import PlanOptions
+from imagenet_prep.planning.catalog import SCHEMA, Catalog
+from imagenet_prep.planning.keys import order_keys, rank_keys
+from imagenet_prep.planning.plan import Plan, plan
+from imagenet_prep.planning.splits import assign
 
 MIB, GIB = 1 << 20, 1 << 30
 ARCHIVES = (Archive("ILSVRC2012_img_train.tar", TRAIN, 1, 0), Archive("ILSVRC2012_img_val.tar", VALIDATION, 1, 0))

@@ -10,15 +10,15 @@ import pytest
 import xxhash
 from fastcrc.crc32 import iscsi as crc32c
 
-from imagenet_prep.core.sample import Sample
-from imagenet_prep.core.task import FileFact
-from imagenet_prep.formats import FORMATS
-from imagenet_prep.formats.example import bytes_entry, delimited
-from imagenet_prep.formats.framing import masked
-from imagenet_prep.steps.auditing import read_back as step
-from imagenet_prep.steps.auditing.read_back import ReadBackTask, read_back
+from imagenet_prep.codecs.example import bytes_entry, delimited
+from imagenet_prep.codecs.tfrecord import masked
+from imagenet_prep.model.sample import Sample
+from imagenet_prep.model.task import FileFact
+from imagenet_prep.outputs import FORMATS
 from imagenet_prep.testing.contracts import FACTS, SHARD, TREE, FolderTarget
 from imagenet_prep.testing.pictures import picture
+from imagenet_prep.verbs.audit import shard as step
+from imagenet_prep.verbs.audit.shard import ReadBackTask, read_back
 
 NAMES = ["n01440764_1.JPEG", "n01440764_2.JPEG", "n01443537_3.JPEG"]
 CLASSES = [0, 0, 1]

@@ -15,17 +15,17 @@ import pyarrow as pa
 import pytest
 import xxhash
 
-from imagenet_prep.core.archive import Archive
-from imagenet_prep.core.catalog import SCHEMA, Catalog
-from imagenet_prep.core.shards import ShardName
-from imagenet_prep.core.task import FileFact, Receipt, SetAside
+from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.dataset.catalog_file import load_catalog, save_catalog
+from imagenet_prep.dataset.receipts import load_receipt, receipt_path, save_receipt
 from imagenet_prep.errors import OutputError
-from imagenet_prep.storage.catalogs import load_catalog, save_catalog
-from imagenet_prep.storage.documents import seal, unseal
-from imagenet_prep.storage.publish import Publication, publish_bytes
-from imagenet_prep.storage.receipts import load_receipt, receipt_path, save_receipt
-from imagenet_prep.storage.space import check_space
-from imagenet_prep.storage.temporary import sweep
+from imagenet_prep.model.archive import Archive
+from imagenet_prep.model.shards import ShardName
+from imagenet_prep.model.task import FileFact, Receipt, SetAside
+from imagenet_prep.planning.catalog import SCHEMA, Catalog
+from imagenet_prep.stores.publish import Publication, publish_bytes
+from imagenet_prep.stores.space import check_space
+from imagenet_prep.stores.temporary import sweep
 
 RECEIPT = Receipt(
     plan="0123",

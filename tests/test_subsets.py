@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 
 import imagenet_prep
 from imagenet_prep.cli.main import cli
-from imagenet_prep.core.archive import Archive
-from imagenet_prep.core.catalog import SCHEMA, Catalog
-from imagenet_prep.core.facts import TEST, TRAIN, VALIDATION
-from imagenet_prep.core.plan import Plan, plan
-from imagenet_prep.core.recipe import PlanOptions
-from imagenet_prep.core.remarks import hold_out_sentence
-from imagenet_prep.core.selection import listed_train_names, preset_classes
-from imagenet_prep.core.splits import assign
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import OtherBuildError, UsageError
-from imagenet_prep.steps.build import BuildOptions, build
+from imagenet_prep.imagenet.archives import TEST, TRAIN, VALIDATION
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.lists import listed_train_names, preset_classes
+from imagenet_prep.model.archive import Archive
+from imagenet_prep.options import PlanOptions
+from imagenet_prep.planning.catalog import SCHEMA, Catalog
+from imagenet_prep.planning.plan import Plan, plan
+from imagenet_prep.planning.remarks import hold_out_sentence
+from imagenet_prep.planning.splits import assign
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from imagenet_prep.verbs.build.run import BuildOptions, build
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 
@@ -257,8 +257,8 @@ class TestShards:
         assert len(planned(self.complete, splits=(VALIDATION,), limit=50_000).shards) == 128
 
     def test_a_test_list_too_short_for_it_gets_fewer(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("imagenet_prep.core.plan.TRAIN_IMAGES", 60)  # this catalog is then a complete one
-        monkeypatch.setattr("imagenet_prep.core.plan.COMPLETE_SHARDS", {TRAIN: 16, VALIDATION: 4, TEST: 4})
+        monkeypatch.setattr("imagenet_prep.planning.plan.TRAIN_IMAGES", 60)  # this catalog is then a complete one
+        monkeypatch.setattr("imagenet_prep.planning.plan.COMPLETE_SHARDS", {TRAIN: 16, VALIDATION: 4, TEST: 4})
         catalog = catalog_of({TENCH: 30, COCK: 30})
         for count, shards in ((3, 1), (4, 4)):
             listed = tuple(f"n01440764_{number}.JPEG" for number in range(count))

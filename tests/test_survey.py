@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import imagenet_prep.sources.survey as survey_of_sources
-from imagenet_prep.core.taxonomy import Taxonomy, official
 from imagenet_prep.errors import SourceError
+from imagenet_prep.imagenet.classes import Taxonomy, official
 from imagenet_prep.sources.layout import FoundArchive, recognise
-from imagenet_prep.steps.index import IndexOptions, index
 from imagenet_prep.testing import LAYOUTS, MiniatureOptions, write_miniature
+from imagenet_prep.verbs.index import IndexOptions, index
 
 CRANES = ("n02012849", "n03126707")
 TENCH, GOLDFISH = "n01440764", "n01443537"

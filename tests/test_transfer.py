@@ -17,7 +17,7 @@ import pytest
 
 import imagenet_prep
 from imagenet_prep import BuildOptions, OtherBuildError, OutputError, SourceError, UsageError
-from imagenet_prep.storage.tree import Tree
+from imagenet_prep.stores.tree import Tree
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)

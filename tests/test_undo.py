@@ -17,11 +17,11 @@ import pytest
 
 import imagenet_prep
 from imagenet_prep import BuildOptions, OtherBuildError, OutputError, SourceError, UndoReport, UsageError
-from imagenet_prep.steps.building import stages
-from imagenet_prep.steps.building.claim import claim
-from imagenet_prep.storage import temporary, tree
-from imagenet_prep.storage.lock import held
+from imagenet_prep.stores import temporary, tree
+from imagenet_prep.stores.lock import held
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from imagenet_prep.verbs.build import stages
+from imagenet_prep.verbs.build.claim import claim
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 
@@ -533,7 +533,7 @@ class TestTwoRunsAtOnce:
         assert (tmp_path / "folders/image").read_bytes() == b"image"
 
     def test_the_lock_is_gone_with_the_process(self, tmp_path: Path) -> None:
-        code = f"import pathlib, os\nfrom imagenet_prep.storage.lock import held\np = pathlib.Path({str(tmp_path)!r})\n"
+        code = f"import pathlib, os\nfrom imagenet_prep.stores.lock import held\np = pathlib.Path({str(tmp_path)!r})\n"
         code += "with held(p, p, alone=True): os.kill(os.getpid(), 9)"
         killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
         assert killed.returncode == -signal.SIGKILL

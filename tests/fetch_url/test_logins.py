@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from fetch_url.asking import DATA, OTHER, PUBLISHED, SECRET, VAL, Fetching, assert_said, url
-from imagenet_prep.core.facts import RIGHT
 from imagenet_prep.errors import UsageError
-from imagenet_prep.remote import credentials
-from imagenet_prep.remote.redirects import Redirects
+from imagenet_prep.imagenet.archives import RIGHT
+from imagenet_prep.verbs.fetch import credentials
+from imagenet_prep.verbs.fetch.redirects import Redirects
 from web import GOOD, Answer, Request, Web, page, redirect, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")

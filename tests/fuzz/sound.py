@@ -15,18 +15,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from imagenet_prep.core.sample import Box, Sample
-from imagenet_prep.core.shards import ShardName
-from imagenet_prep.core.task import Receipt
-from imagenet_prep.core.taxonomy import official, to_map
-from imagenet_prep.formats import FORMATS
-from imagenet_prep.storage.documents import seal
-from imagenet_prep.storage.receipts import receipt_path, save_receipt
-from imagenet_prep.storage.undo_log import Moves, save_undo_log
-from imagenet_prep.storage.unfinished import BOOKMARK_VERSION, Bookmark
+from imagenet_prep.codecs.sealed import seal
+from imagenet_prep.dataset.receipts import receipt_path, save_receipt
+from imagenet_prep.dataset.undo_log import Moves, save_undo_log
+from imagenet_prep.imagenet.classes import official, to_map
+from imagenet_prep.model.sample import Box, Sample
+from imagenet_prep.model.shards import ShardName
+from imagenet_prep.model.task import Receipt
+from imagenet_prep.outputs import FORMATS
 from imagenet_prep.testing.annotations import annotation_xml
 from imagenet_prep.testing.archives import GROUND_TRUTH, tar_of
 from imagenet_prep.testing.pictures import PixelBox, draw, encode
+from imagenet_prep.verbs.fetch.unfinished import BOOKMARK_VERSION, Bookmark
 
 SHARD = ShardName.parse("train-00000-of-00001")
 ANNOTATION = annotation_xml("n01440764", "n01440764_18", "n01440764", (200, 100), [PixelBox(20, 25, 100, 75)])

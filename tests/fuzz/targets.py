@@ -20,26 +20,26 @@ import xxhash
 from fastcrc.crc32 import iscsi as crc32c
 
 from fuzz import sound
-from imagenet_prep.core.facts import TRAIN, VALIDATION
-from imagenet_prep.core.selection import chosen_classes, listed_names
-from imagenet_prep.core.taxonomy import official, validation_truth
+from imagenet_prep.codecs.example import parse
+from imagenet_prep.codecs.jpeg import MOST_PIXELS, Kind, NotAnImageError, decode, inspect, repair
+from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.codecs.tar import Member, TarRange, walk
+from imagenet_prep.dataset.receipts import load_receipt, receipt_path
+from imagenet_prep.dataset.undo_log import load_undo_log
 from imagenet_prep.errors import AuditError, OutputError, PrepError, SourceError, UsageError
-from imagenet_prep.formats import FORMATS
-from imagenet_prep.formats.example import parse
-from imagenet_prep.images import MOST_PIXELS, Kind, NotAnImageError, decode, inspect, repair
-from imagenet_prep.remote.address import Address, address_of
-from imagenet_prep.remote.answer import read_answer
-from imagenet_prep.remote.credentials import read_cookies, read_headers
-from imagenet_prep.remote.troubles import TryAgain, troubles
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
+from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.imagenet.lists import chosen_classes, listed_names
+from imagenet_prep.outputs import FORMATS
 from imagenet_prep.sources.boxes import read_box_folder, read_boxes
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import classes_by_name
-from imagenet_prep.sources.tar import Member, TarRange, walk
-from imagenet_prep.storage.documents import seal, unseal
-from imagenet_prep.storage.receipts import load_receipt, receipt_path
-from imagenet_prep.storage.undo_log import load_undo_log
-from imagenet_prep.storage.unfinished import bookmark_path, load_bookmark, unfinished_path
+from imagenet_prep.verbs.fetch.address import Address, address_of
+from imagenet_prep.verbs.fetch.answer import read_answer
+from imagenet_prep.verbs.fetch.credentials import read_cookies, read_headers
+from imagenet_prep.verbs.fetch.http_errors import TryAgain, troubles
+from imagenet_prep.verbs.fetch.unfinished import bookmark_path, load_bookmark, unfinished_path
 
 SMALL_PIXELS = 1 << 14  # what is larger is looked at, but not decoded: a fuzzer wants to be quick
 

@@ -10,10 +10,10 @@ import click
 
 from imagenet_prep.cli.options import jobs_option, output_options, share
 from imagenet_prep.cli.progress import watching
-from imagenet_prep.core.audited import AuditOptions
-from imagenet_prep.core.progress import Watch
+from imagenet_prep.dataset.layout import is_build
 from imagenet_prep.errors import AuditError
-from imagenet_prep.steps.places import is_build
+from imagenet_prep.model.audit_report import AuditOptions
+from imagenet_prep.model.events import Watch
 
 
 @click.command()
@@ -48,7 +48,7 @@ def audit(
 def _own(out: Path, options: AuditOptions, watch: Watch, as_json: bool) -> tuple[str, bool]:
     """Audit a build; give what to print. What differs is an AuditError."""
     from imagenet_prep.cli import show
-    from imagenet_prep.steps.audit import audit as audit_step
+    from imagenet_prep.verbs.audit.run import audit as audit_step
 
     report = audit_step(out, options, watch=watch)
     return json.dumps(asdict(report)) if as_json else show.audited(report, str(out)), True
@@ -57,7 +57,7 @@ def _own(out: Path, options: AuditOptions, watch: Watch, as_json: bool) -> tuple
 def _foreign(out: Path, options: AuditOptions, watch: Watch, as_json: bool) -> tuple[str, bool]:
     """Look at a data set that others made; give what to print, and whether it is sound."""
     from imagenet_prep.cli.foreign import looked_at
-    from imagenet_prep.steps.foreign.audit import audit_foreign
+    from imagenet_prep.verbs.audit.others.run import audit_foreign
 
     report = audit_foreign(out, options, watch=watch)
     return json.dumps(asdict(report)) if as_json else looked_at(report, str(out)), not report.problems

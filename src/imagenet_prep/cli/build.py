@@ -12,15 +12,15 @@ import click
 from imagenet_prep.cli.options import class_map_option, class_names, jobs_option, output_options
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.cli.subset import check_one_hold_out, subset_options
-from imagenet_prep.core.class_folders import NAMES, VALIDATION_FOLDERS
-from imagenet_prep.core.facts import SPLITS, VALIDATION
-from imagenet_prep.core.recipe import COPY, TEST_PER_CLASS, TRANSFERS
-from imagenet_prep.core.task import DECODE, FAIL, HEADER, ON_BAD
 from imagenet_prep.errors import UsageError
+from imagenet_prep.imagenet.archives import SPLITS, VALIDATION
+from imagenet_prep.model.task import DECODE, FAIL, HEADER, ON_BAD
+from imagenet_prep.options import COPY, TEST_PER_CLASS, TRANSFERS
+from imagenet_prep.outputs.class_folders import NAMES, VALIDATION_FOLDERS
 
 if TYPE_CHECKING:
-    from imagenet_prep.core.progress import Watch
-    from imagenet_prep.steps.build import BuildOptions
+    from imagenet_prep.model.events import Watch
+    from imagenet_prep.verbs.build.run import BuildOptions
 
 _SET_ASIDE = 3  # the exit code of a build that is done, but without some images
 _FORMATS = ("tfrecord", "tfds", "folders")  # the keys of FORMATS, here without loading the formats: a test compares
@@ -128,7 +128,7 @@ def build(
     imagenet-prep build ~/archives ~/folders --format folders
     imagenet-prep build ~/ILSVRC ~/sorted --format folders --transfer move
     """  # noqa: D301 — the backslash is click's mark for lines to leave as they are
-    from imagenet_prep.steps.build import BuildOptions
+    from imagenet_prep.verbs.build.run import BuildOptions
 
     check_one_hold_out(context)
     options = BuildOptions(taxonomy=class_names(class_map), **recipe)
@@ -141,7 +141,7 @@ def build(
 def _built(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> tuple[str, int]:
     """Build; give what to print, and the exit code."""
     from imagenet_prep.cli import show
-    from imagenet_prep.steps.build import build as build_step
+    from imagenet_prep.verbs.build.run import build as build_step
 
     report = build_step(sources, out, options, watch=watch)
     text = json.dumps(asdict(report)) if as_json else show.summary(report, str(out))
@@ -152,10 +152,10 @@ def _planned(
     sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool
 ) -> tuple[str, int]:
     from imagenet_prep.cli import show
-    from imagenet_prep.steps.build import preview
+    from imagenet_prep.verbs.build.run import preview
 
     the_plan = preview(sources, out, options, watch=watch)
-    from imagenet_prep.core.remarks import remarks  # with Arrow, which the index has loaded meanwhile
+    from imagenet_prep.planning.remarks import remarks  # with Arrow, which the index has loaded meanwhile
 
     if as_json:
         shards = [[str(shard.name), len(shard.rows), shard.size] for shard in the_plan.shards]

@@ -13,13 +13,13 @@ import click
 from imagenet_prep.cli import show
 from imagenet_prep.cli.options import class_map_option, class_names, jobs_option, output_options
 from imagenet_prep.cli.progress import watching
-from imagenet_prep.core.facts import CLASS_COUNT, SPLITS, TEST, TRAIN, UNLABELLED, VALIDATION
-from imagenet_prep.core.recipe import TEST_PER_CLASS
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import SourceError
+from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST, TRAIN, UNLABELLED, VALIDATION
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.options import TEST_PER_CLASS
 
 if TYPE_CHECKING:
-    from imagenet_prep.core.holdings import Holdings, OriginFacts, Piece
+    from imagenet_prep.planning.holdings import Holdings, OriginFacts, Piece
 
 _NAMED_CLASSES = 5  # of those that are missing; the rest is counted
 
@@ -45,8 +45,8 @@ def check(
     SOURCE is a folder that holds the archives, class tars, or images in folders (by WNID, by class name, flat; Kaggle's
     tree), or several folders and files. With a problem the exit code is 4.
     """
-    from imagenet_prep.steps.check import CheckOptions
-    from imagenet_prep.steps.check import check as check_step
+    from imagenet_prep.verbs.check import CheckOptions
+    from imagenet_prep.verbs.check import check as check_step
 
     options = CheckOptions(full=full, jobs=jobs, taxonomy=class_names(class_map))
     with watching(as_json=as_json, quiet=quiet) as watch:

@@ -15,10 +15,10 @@ from imagenet_prep.errors import OutputError
 def demo(out: Path) -> None:
     """Make a miniature ILSVRC2012 in OUT, build both TFRecord schemas from it, and read everything back."""
     from imagenet_prep.cli import show
-    from imagenet_prep.core.audited import AuditOptions
-    from imagenet_prep.steps.audit import audit
-    from imagenet_prep.steps.build import BuildOptions, build
+    from imagenet_prep.model.audit_report import AuditOptions
     from imagenet_prep.testing import MiniatureOptions, write_miniature
+    from imagenet_prep.verbs.audit.run import audit
+    from imagenet_prep.verbs.build.run import BuildOptions, build
 
     archives, data = out / "archives", out / "data"
     if archives.exists() or data.exists():

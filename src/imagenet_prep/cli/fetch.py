@@ -14,8 +14,8 @@ from click.core import ParameterSource
 from imagenet_prep.cli import ways
 from imagenet_prep.cli.options import jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
-from imagenet_prep.core.fetched import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
 from imagenet_prep.errors import SourceError, UsageError, printable
+from imagenet_prep.verbs.fetch.report import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
 
 _BOTH = "both"  # what --torrent without a value means
 _FILE = click.Path(path_type=Path)  # that it exists is looked at later: a header in its place must not be shown
@@ -132,8 +132,8 @@ def fetch(
     asked = (
         _url_options((*urls, *more_urls), url_files, options) if way == "--url" else _torrent_options(torrents, options)
     )
-    from imagenet_prep.steps.archives import archives
-    from imagenet_prep.steps.fetch import fetch as fetch_step
+    from imagenet_prep.verbs.archives import archives
+    from imagenet_prep.verbs.fetch.run import fetch as fetch_step
 
     with watching(as_json=as_json, quiet=quiet) as watch:
         report = fetch_step(folder, asked, watch=watch)
@@ -167,7 +167,7 @@ def _url_options(urls: tuple[str, ...], files: tuple[Path, ...], options: dict[s
 
 
 def _torrent_options(torrents: tuple[str, ...], options: dict[str, object]) -> TorrentOptions:
-    from imagenet_prep.steps.fetching.swarm import check_torrents
+    from imagenet_prep.verbs.fetch.swarm import check_torrents
 
     named = tuple(dict.fromkeys(each for torrent in torrents for each in _meant(torrent)))
     chosen = {name: options[name] for name in ("upload_rate", "peers", "seed", "rate")}
@@ -197,7 +197,7 @@ def _agrees() -> bool:
 
 
 def _look(context: click.Context, folder: Path, *, full: bool, jobs: int, as_json: bool, quiet: bool) -> None:
-    from imagenet_prep.steps.archives import archives
+    from imagenet_prep.verbs.archives import archives
 
     with watching(as_json=as_json, quiet=quiet) as watch:
         states = archives(folder, full=full, jobs=jobs, watch=watch)

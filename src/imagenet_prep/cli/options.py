@@ -13,7 +13,7 @@ import click
 from imagenet_prep.errors import UsageError, printable
 
 if TYPE_CHECKING:
-    from imagenet_prep.core.taxonomy import Taxonomy
+    from imagenet_prep.imagenet.classes import Taxonomy
 
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
@@ -60,6 +60,6 @@ def rate(_context: click.Context, _option: click.Parameter, text: str | None) ->
 @cache  # a path is read once: it may be that of a pipe
 def class_names(path: Path | None) -> Taxonomy:
     """Read what --class-map names, if anything. Raises SourceError."""
-    from imagenet_prep.core.taxonomy import official
+    from imagenet_prep.imagenet.classes import official
 
     return official().with_names(path.read_bytes(), path.name) if path else official()

@@ -14,7 +14,7 @@ from dataclasses import asdict
 import click
 
 from imagenet_prep.cli import show
-from imagenet_prep.core.progress import Note, Progress, Watch
+from imagenet_prep.model.events import Note, Progress, Watch
 
 _SECONDS_BETWEEN_LINES = 10.0
 _NAMES = {

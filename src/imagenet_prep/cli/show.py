@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.errors import SHOWN_PROBLEMS, Problem
+from imagenet_prep.model.archive import PRIVATE
 
 if TYPE_CHECKING:
-    from imagenet_prep.core.audited import AuditReport
-    from imagenet_prep.core.plan import Plan
-    from imagenet_prep.core.report import Report
-    from imagenet_prep.steps.undo import UndoReport
+    from imagenet_prep.model.audit_report import AuditReport
+    from imagenet_prep.model.report import Report
+    from imagenet_prep.planning.plan import Plan
+    from imagenet_prep.verbs.undo import UndoReport
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 

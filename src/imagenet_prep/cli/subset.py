@@ -15,8 +15,8 @@ from imagenet_prep.errors import UsageError
 
 
 def _classes(context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...]:
-    from imagenet_prep.core.presets import PRESETS
-    from imagenet_prep.core.selection import chosen_classes, preset_classes
+    from imagenet_prep.imagenet.lists import chosen_classes, preset_classes
+    from imagenet_prep.imagenet.presets import PRESETS
 
     if not text:
         return ()
@@ -45,13 +45,13 @@ def _limit(_context: click.Context, _option: click.Parameter, text: str | None) 
 
 
 def _test_list(_context: click.Context, _option: click.Parameter, path: Path | None) -> tuple[str, ...]:
-    from imagenet_prep.core.selection import listed_train_names
+    from imagenet_prep.imagenet.lists import listed_train_names
 
     return listed_train_names(path.read_bytes(), path.name) if path else ()
 
 
 def _exclude(_context: click.Context, _option: click.Parameter, path: Path | None) -> tuple[str, ...]:
-    from imagenet_prep.core.selection import listed_names
+    from imagenet_prep.imagenet.lists import listed_names
 
     return listed_names(path.read_bytes(), path.name) if path else ()
 

@@ -21,7 +21,7 @@ def undo(out: Path, as_json: bool, quiet: bool) -> None:
     What OUT holds beside the build is kept. The same command again goes on where it stopped.
     """
     from imagenet_prep.cli import show
-    from imagenet_prep.steps.undo import undo as undo_step
+    from imagenet_prep.verbs.undo import undo as undo_step
 
     with watching(as_json=as_json, quiet=quiet) as watch:
         report = undo_step(out, watch=watch)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from imagenet_prep.core.task import Entries
 from imagenet_prep.errors import SourceError, printable
+from imagenet_prep.model.task import Entries
 
 BUFFER_BYTES = 1 << 20  # of images between two writes: more leave the processor's cache, fewer cost system calls
 _ENDS_EARLY = "the archive ends before this image does; it has become shorter"

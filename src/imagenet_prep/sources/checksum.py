@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from imagenet_prep.core.facts import OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
+from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
 from imagenet_prep.sources.base import source_errors
 
 _CHUNK_BYTES = 4 << 20

@@ -9,9 +9,9 @@ from __future__ import annotations
 from array import array
 from pathlib import Path
 
-from imagenet_prep.core.facts import CLASS_COUNT
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.imagenet.archives import CLASS_COUNT
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.sources.packed import each_file, packed_archive
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"

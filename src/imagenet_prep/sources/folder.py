@@ -11,8 +11,8 @@ import stat
 from array import array
 from dataclasses import dataclass
 
-from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.errors import Problem, printable
+from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.sources.found import LARGEST, Found, is_litter
 from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_of_another_set
 from imagenet_prep.sources.survey import Part, is_folder

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from imagenet_prep.core.facts import VALIDATION_IMAGES
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.imagenet.archives import VALIDATION_IMAGES
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.labels import NO_CLASS
 

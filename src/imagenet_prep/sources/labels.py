@@ -11,7 +11,7 @@ import re
 from array import array
 from collections.abc import Callable, Collection
 
-from imagenet_prep.core.facts import (
+from imagenet_prep.imagenet.archives import (
     OFFICIAL_ARCHIVES,
     TRAIN,
     TRAIN_BOXES,
@@ -20,7 +20,7 @@ from imagenet_prep.core.facts import (
     VALIDATION_BOXES,
     VALIDATION_IMAGES,
 )
-from imagenet_prep.core.taxonomy import official
+from imagenet_prep.imagenet.classes import official
 
 KAGGLE_CLASSES = "LOC_val_solution.csv"
 CLASS_TAR = re.compile(r"n\d{8}\.tar", re.ASCII)

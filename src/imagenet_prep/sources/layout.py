@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from imagenet_prep.core.facts import (
+from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.imagenet.archives import (
     DEVKIT,
     HELD_OUT,
     OFFICIAL_ARCHIVES,
@@ -24,8 +25,7 @@ from imagenet_prep.core.facts import (
     VALIDATION_BOXES,
     VALIDATION_CLASSES,
 )
-from imagenet_prep.core.taxonomy import Taxonomy, official
-from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.imagenet.classes import Taxonomy, official
 from imagenet_prep.sources.disguise import disguise_at
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, KAGGLE_CLASSES
 from imagenet_prep.sources.survey import ImageSet, Part, Survey, survey

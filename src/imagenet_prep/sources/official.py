@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imagenet_prep.core.facts import TRAIN
-from imagenet_prep.core.taxonomy import official
+from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.imagenet.archives import TRAIN
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
 from imagenet_prep.sources.labels import ClassOf, classes_by_name
 from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
-from imagenet_prep.sources.tar import Member, Missing, TarRange, walk
 
 _CLASS_TAR = re.compile(r"(?:\./)?(n\d{8})\.tar", re.ASCII)
 _FOLDERS = {True: re.compile(r"(?:\./)?"), False: re.compile(r"(?:\./)?(?:val/)?")}  # in front of a name; True: train

@@ -11,8 +11,8 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 
+from imagenet_prep.codecs.tar import BLOCK, Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.sources.tar import BLOCK, Member, Missing, TarRange, walk
 
 CLASS_TARS = re.compile(rb"n\d{8}\.tar")
 IMAGES = re.compile(rb"(?:n\d{8}_\d+|ILSVRC2012_val_\d{8})\.JPEG")

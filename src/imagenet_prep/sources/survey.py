@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from imagenet_prep.core.archive import PRIVATE
-from imagenet_prep.core.facts import TRAIN, VALIDATION
 from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
+from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.found import is_litter
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, CLASS_TAR, role_of

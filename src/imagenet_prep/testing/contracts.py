@@ -17,13 +17,13 @@ from typing import ClassVar
 
 import xxhash
 
-from imagenet_prep.core.class_folders import class_folders
-from imagenet_prep.core.sample import Box, Sample
-from imagenet_prep.core.shards import ShardName
-from imagenet_prep.core.task import FileFact
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import AuditError
-from imagenet_prep.formats.base import BuildFacts, Format, SplitFacts, Written
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.sample import Box, Sample
+from imagenet_prep.model.shards import ShardName
+from imagenet_prep.model.task import FileFact
+from imagenet_prep.outputs.base import BuildFacts, Format, SplitFacts, Written
+from imagenet_prep.outputs.class_folders import class_folders
 
 SHARD = ShardName("train", 3, 16)
 TREE = class_folders(official(), "name", "validation")

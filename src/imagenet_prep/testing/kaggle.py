@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from imagenet_prep.core.taxonomy import official
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.testing.annotations import annotated, annotation_file, in_folders
 from imagenet_prep.testing.archives import TRAIN, VALIDATION, Member
 from imagenet_prep.testing.layouts import KAGGLE_IMAGES

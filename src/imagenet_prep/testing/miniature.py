@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from imagenet_prep.core.facts import CLASS_COUNT, VALIDATION_PER_CLASS
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import UsageError
+from imagenet_prep.imagenet.archives import CLASS_COUNT, VALIDATION_PER_CLASS
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.testing.archives import DEVKIT, TRAIN, TRAIN_BOXES, VALIDATION, VALIDATION_BOXES
 from imagenet_prep.testing.faults import ARCHIVE_FAULTS
 from imagenet_prep.testing.layouts import LAYOUTS, TABLE, Place

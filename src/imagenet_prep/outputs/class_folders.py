@@ -1,0 +1,62 @@
+"""Where an image goes in a tree of class folders: ``train/tench/n01440764_10026.JPEG``.
+
+Readers of such trees number the classes by the sorted names of the folders. Readable names sort otherwise than WNIDs,
+so there the number is not the class index; WNIDs and names with the class index in front keep it.
+
+Hugging Face's ``imagefolder`` takes every word of a path that is the name of a split for that split, and would read
+the test images of ``bullet_train`` as train images, too. It tells capitals apart, so that class's folder is
+``bullet_Train`` (``datasets`` ``data_files.py``: keywords and separators).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from imagenet_prep.imagenet.archives import VALIDATION
+from imagenet_prep.imagenet.classes import ClassFacts, Taxonomy
+
+FOLDERS = "folders"  # the name of the format, and of its folder
+VALIDATION_FOLDERS = ("validation", "val")
+NAMES = {
+    "name": "readable, unique on every file system: tench",
+    "wnid": "n01440764",
+    "indexed": "the class index in front, so that sorted folders keep its order: 000_tench",
+}
+
+_BETWEEN = "-._ 0-9"
+_SPLIT_WORD = re.compile(
+    rf"(?<![^{_BETWEEN}])(train|training|validation|valid|val|dev|test|testing|eval|evaluation)(?![^{_BETWEEN}])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFolders:
+    """The names of all folders: ``classes`` by class index, ``validation`` for that split; others keep their name."""
+
+    classes: tuple[str, ...]
+    validation: str = VALIDATION
+
+    def split(self, split: str) -> str:
+        """Give the name of the folder of a split."""
+        return self.validation if split == VALIDATION else split
+
+    def path(self, split: str, class_index: int, name: str) -> str:
+        """Give the path of an image below the folder of the format."""
+        return f"{self.split(split)}/{self.classes[class_index]}/{name}"
+
+    def sorted_indexes(self, classes: tuple[int, ...]) -> tuple[int, ...]:
+        """Give the class indexes of ``classes`` in the order of their folders' names, as readers sort them."""
+        return tuple(sorted(classes, key=lambda index: self.classes[index]))
+
+
+def class_folders(taxonomy: Taxonomy, names: str, validation: str) -> ClassFolders:
+    """Name the folders of all 1,000 classes in one of the three ways of NAMES."""
+    return ClassFolders(tuple(_folder(facts, names) for facts in taxonomy.classes), validation)
+
+
+def _folder(facts: ClassFacts, names: str) -> str:
+    if names == "wnid":
+        return facts.wnid
+    name = _SPLIT_WORD.sub(lambda word: word[0].capitalize(), facts.name)
+    return f"{facts.index:03d}_{name}" if names == "indexed" else name

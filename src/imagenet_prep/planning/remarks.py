@@ -1,0 +1,82 @@
+"""What a plan does that a user might not expect, said in a sentence: what is held out of train, what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, VALIDATION
+from imagenet_prep.options import PlanOptions
+from imagenet_prep.outputs.class_folders import FOLDERS
+from imagenet_prep.planning.plan import Plan
+
+
+def remarks(of: Plan) -> list[str]:
+    """Give all there is to say of a plan, a sentence or two each."""
+    return [hold_out_sentence(of), *_excluded(of), *_folder_order(of)]
+
+
+def _excluded(of: Plan) -> Iterator[str]:
+    if named := len(of.options.exclude):
+        strange = named - len(of.excluded)
+        others = f"; {strange:,} of the names are not in the source" if strange else ""
+        yield f"Excluded by name: {len(of.excluded):,}{others}."
+
+
+def _folder_order(of: Plan) -> Iterator[str]:
+    """Readers of class folders number the classes by the sorted names of the folders: say where that misleads."""
+    if FOLDERS not in of.formats:
+        return
+    classes = {split: of.classes_of(split) for split in of.splits}
+    every = tuple(sorted(set().union(*classes.values())))
+    if len(every) > 1 and of.folders.sorted_indexes(every) != every:
+        yield (
+            "Sorted by name, these class folders have another order than the class index, and readers such as "
+            "ImageFolder number them in that order: folders/classes.csv has both. --names indexed (000_tench) or wnid "
+            "makes them agree."
+        )
+    elif len(every) < CLASS_COUNT:
+        yield (
+            f"With {len(every):,} class folders, readers such as ImageFolder number the classes 0 to "
+            f"{len(every) - 1:,}: folders/classes.csv has their numbers and the class index."
+        )
+    if any(found != every for found in classes.values()):
+        yield (
+            "The splits do not have the same classes: readers such as ImageFolder would number them otherwise in each "
+            "split."
+        )
+
+
+def hold_out_sentence(of: Plan) -> str:
+    """Say in one line what is held out of train, how to change it, and what a subset keeps."""
+    return f"{_held_out(of)} {_subset(of.options)}".rstrip()
+
+
+def _held_out(of: Plan) -> str:
+    options, kept = of.options, of.images_of(TEST)
+    if set(options.splits) == {VALIDATION} or not (options.test_list or options.test_per_class):
+        return (
+            "Nothing is held out of train for a split test "
+            "(--test-per-class N holds out N labelled images of each class)."
+        )
+    not_written = "; this split is not written" if options.splits and TEST not in options.splits else ""
+    if options.test_list:
+        count = len(options.test_list)
+        of_which = not_written or (f"; the subset has {kept:,} of them" if kept < count else "")
+        return f"The {count:,} images of the test list are held out of train as the split test{of_which}."
+    in_all = "" if options.is_subset or not_written else f", {kept:,} in all,"
+    return (
+        f"{options.test_per_class} labelled images of each class{in_all} are held out of train as the "
+        f"split test (--test-per-class N; 0 keeps the standard train set){not_written}."
+    )
+
+
+def _subset(options: PlanOptions) -> str:
+    if not options.is_subset:
+        return ""
+    share, number = f"{100 * options.limit:g}% of each split", f"at most {options.limit:,} images of a split"
+    kept = [
+        f"{len(options.classes):,} of the {CLASS_COUNT:,} classes" if options.classes else "",
+        f"at most {options.images_per_class:,} images of each class of a split" if options.images_per_class else "",
+        (share if options.limit < 1 else number) if options.limit else "",
+    ]
+    return f"This subset keeps {', '.join(filter(None, kept))}; class indexes stay those of all {CLASS_COUNT:,}."

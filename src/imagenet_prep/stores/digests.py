@@ -1,0 +1,17 @@
+"""What a file is, in a few words: its size and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import xxhash
+
+from imagenet_prep.model.task import FileFact
+
+
+def fact_of_file(folder: Path, path: str) -> FileFact:
+    """Read a file from end to end; ``path`` is below ``folder``. Raises OSError."""
+    with (folder / path).open("rb") as file:
+        digest = hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
+        return FileFact(path, file.tell(), digest)

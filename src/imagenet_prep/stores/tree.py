@@ -1,0 +1,181 @@
+"""Very many small files that each get their name at once, and become durable together.
+
+A sync for each of 1.28 million files would take hours on a hard disk, where one for all takes a second. So a file in a
+tree is complete as soon as it has its name, but a power cut may lose it until ``sync`` returned: the receipt comes
+after that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from imagenet_prep.errors import OutputError, Problem, SourceError
+from imagenet_prep.options import MOVE, SYMLINK
+from imagenet_prep.stores.temporary import output_errors, temporary_name
+
+_FICLONE = 0x40049409  # linux/fs.h: let one file share the blocks of another
+_ONE_FILE_SYSTEM = "Choose a folder on the file system of the source, or another --transfer: symlink, or copy."
+_NO_LINKS = "This file system, or its rules, do not allow such links here; --transfer copy always works."
+
+_LINK_REMEDIES = {
+    errno.EXDEV: _ONE_FILE_SYSTEM,
+    errno.EPERM: _NO_LINKS,
+    errno.EOPNOTSUPP: _NO_LINKS,
+    errno.ENOSYS: _NO_LINKS,  # what a file system in user space says
+}
+
+
+class Tree:
+    """Files below ``folder``, each put there by one call: as a copy, a link, or the file itself. Sources are paths.
+
+    Calls may be repeated: what is in place already stays. All raise OutputError, and SourceError if a source is gone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        self._made: set[str] = set()
+        self._cloning = sys.platform == "linux"  # until a file system refuses
+
+    def place(self, path: str, data: bytes | memoryview, source: str = "") -> None:
+        """Write a file of its own, which replaces one of that name. Where the file system can, it shares the blocks of
+        ``source``, the path of a file with the same bytes ("" for none).
+        """
+        final = self._prepared(path)
+        temporary = self._temporary(path)
+        with output_errors(Path(final)):
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            named = False
+            try:
+                if not (source and self._cloning and self._clone(descriptor, source)):
+                    while data := data[os.write(descriptor, data) :]:
+                        pass
+                os.rename(temporary, final)
+                named = True
+            finally:
+                os.close(descriptor)
+                if not named:
+                    with contextlib.suppress(FileNotFoundError):  # an interrupt right behind the rename
+                        os.unlink(temporary)
+
+    def hardlink(self, path: str, source: str) -> None:
+        """Give the file ``source`` a second name; of a symbolic link, the file it leads to."""
+        file = os.path.realpath(source) if os.path.islink(source) else source
+        self._link(path, source, lambda final: os.link(file, final))
+
+    def symlink(self, path: str, source: str) -> None:
+        """Make a symbolic link to ``source``, an absolute path."""
+        self._link(path, source, lambda final: os.symlink(source, final))
+
+    def move(self, path: str, source: str) -> None:
+        """Give the file ``source`` another name. Never replaces a file; what was moved before is left as it is."""
+        final = self._prepared(path)
+        there = os.path.lexists(final)
+        if there and os.path.lexists(source):
+            reason = f"is there again, though it was moved to {final}"
+            raise SourceError("A file cannot be moved:", (Problem(source, reason),), "Take one of the two away.")
+        if not there:
+            with _link_errors(final, source):
+                try:
+                    os.rename(source, final)
+                except FileNotFoundError:
+                    if not os.path.lexists(final):  # otherwise another run was quicker
+                        raise
+
+    def sync(self) -> None:
+        """Make all that was done survive a power cut."""
+        with output_errors(Path(self._folder)):
+            descriptor = os.open(self._folder, os.O_RDONLY)
+            try:
+                _sync_file_system(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _prepared(self, path: str) -> str:
+        final = f"{self._folder}/{path}"
+        parent = os.path.dirname(final)
+        if parent not in self._made:
+            with output_errors(Path(parent)):
+                os.makedirs(parent, exist_ok=True)
+            self._made.add(parent)
+        return final
+
+    def _temporary(self, path: str) -> str:
+        """At the top of the tree, so that a thousand class folders need not be searched for what was left behind."""
+        return f"{self._folder}/{path.partition('/')[0]}/{temporary_name(os.path.basename(path))}"
+
+    def _link(self, path: str, source: str, make: Callable[[str], None]) -> None:
+        final = self._prepared(path)
+        with _link_errors(final, source):
+            try:
+                make(final)
+            except FileExistsError:  # of an earlier run; renamed over it, because there is no moment without a file
+                temporary = self._temporary(path)
+                make(temporary)
+                os.replace(temporary, final)
+                with contextlib.suppress(FileNotFoundError):  # two names of one file: a rename does nothing
+                    os.unlink(temporary)
+
+    def _clone(self, descriptor: int, source: str) -> bool:
+        try:
+            opened = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.ioctl(descriptor, _FICLONE, opened)
+            finally:
+                os.close(opened)
+        except OSError:
+            self._cloning = False  # another file system, or one that cannot
+        return self._cloning
+
+
+def try_link(folder: Path, transfer: str, source: str) -> None:
+    """Make a link to ``source`` in ``folder``, and take it away. Raises OutputError if the transfer is not possible.
+
+    For a move nothing is touched: the kernel says first whether a rename would lead to another mount, and then that
+    there is no such file.
+    """
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / temporary_name("link")
+    with _link_errors(f"a link to {source} in {folder.parent}", source):
+        if transfer == MOVE:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{os.path.dirname(source)}/{probe.name}", probe)
+            return
+        try:
+            if transfer == SYMLINK:
+                probe.symlink_to(source)
+            else:
+                os.link(os.path.realpath(source), probe)
+        finally:
+            probe.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _link_errors(final: str, source: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SourceError("A file of the source is gone:", (Problem(source, "was there before"),)) from error
+    except OSError as error:
+        remedy = _LINK_REMEDIES.get(error.errno or 0)
+        if remedy is None:
+            with output_errors(Path(final)):
+                raise
+        raise OutputError(f"Cannot make {final}: {error.strerror}.", remedy=remedy) from error
+
+
+def _sync_file_system(descriptor: int) -> None:
+    if sys.platform != "linux":
+        os.sync()
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syncfs(descriptor):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

@@ -1,0 +1,247 @@
+"""Index: from archives and folders to a catalog, by headers and names alone. Nothing is extracted, no image is read.
+
+Class tars and class folders are walked in parallel; their order in the catalog is that of the archive, or of names, all
+the same. What was found is checked against the official counts where an archive has the official size: a shorter one
+may be a miniature, and is only checked for being whole.
+
+The walk needs neither NumPy nor Arrow: they are loaded while the workers are at it.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from imagenet_prep.engine.base import Engine
+from imagenet_prep.engine.local import local_engine
+from imagenet_prep.errors import printable
+from imagenet_prep.imagenet.archives import (
+    DEVKIT,
+    HELD_OUT,
+    TRAIN,
+    TRAIN_BOXES,
+    UNLABELLED,
+    VALIDATION,
+    VALIDATION_BOXES,
+    VALIDATION_CLASSES,
+)
+from imagenet_prep.imagenet.classes import Taxonomy, official, validation_truth
+from imagenet_prep.model.archive import Archive
+from imagenet_prep.model.events import Note, Progress, Watch, unwatched
+from imagenet_prep.platform import check_platform
+from imagenet_prep.sources.devkit import read_ground_truth
+from imagenet_prep.sources.folder import FolderTask, run_folder_task
+from imagenet_prep.sources.found import Found
+from imagenet_prep.sources.kaggle import read_validation_classes
+from imagenet_prep.sources.labels import NO_CLASS
+from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
+from imagenet_prep.sources.official import ClassTar, TarTask, class_tars, run_tar_task, separate_class_tars
+
+if TYPE_CHECKING:
+    from imagenet_prep.planning.catalog import Catalog
+
+_TASKS_PER_WORKER = 8  # enough that all finish together, few enough that handing them out costs nothing
+_IMAGES = (TRAIN, HELD_OUT, VALIDATION)
+
+IndexTask = TarTask | FolderTask
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexOptions:
+    """``jobs``: processes; 0 means one for each processor, 1 means this process alone. ``boxes``: whether to read
+    bounding boxes, of which there may be half a million files.
+
+    ``taxonomy``: a class table whose names class folders may have, beside the built-in names and WNIDs.
+
+    ``cache``: a file the catalog is taken from while names, sizes and times of the archives stay the same; if they do
+    not, it is written anew, unless ``refresh`` is false. Folders are listed every time: they have no time that would
+    tell.
+    """
+
+    jobs: int = 0
+    boxes: bool = True
+    taxonomy: Taxonomy = field(default_factory=official)
+    cache: Path | None = None
+    refresh: bool = True
+
+
+def index(
+    source: Source | Iterable[Source],
+    options: IndexOptions | None = None,
+    *,
+    watch: Watch = unwatched,
+    engine: Engine | None = None,
+) -> Catalog:
+    """Catalog the images in ``source``, a folder or several files and folders. May be repeated; reads headers only.
+
+    ``engine`` runs the work instead of ``options.jobs`` processes, and stays the caller's to close. Raises
+    SourceError, with all problems that were found, if something is missing, damaged, ambiguous, incomplete or holds
+    what does not belong there.
+    """
+    check_platform()
+    options = options or IndexOptions()
+    found = found_in(source, options)
+    with nullcontext(engine) if engine else local_engine(options.jobs) as at_work:
+        return catalog_of(found, options, engine=at_work, watch=watch)
+
+
+def found_in(source: Source | Iterable[Source], options: IndexOptions) -> list[FoundArchive]:
+    """Search ``source`` for what a catalog is made of, in the order of its archives."""
+    found = recognise(source_paths(source), options.taxonomy)
+    return [each for each in found.values() if is_indexed(each, options)]
+
+
+def is_indexed(found: FoundArchive, options: IndexOptions) -> bool:
+    """Whether a catalog is made of it, too: of the official test images, which have no labels, it never is."""
+    return found.role != UNLABELLED and (options.boxes or found.role not in (TRAIN_BOXES, VALIDATION_BOXES))
+
+
+def catalog_of(found: list[FoundArchive], options: IndexOptions, *, engine: Engine, watch: Watch) -> Catalog:
+    """Catalog what was found, or take it from the cache."""
+    catalog = _kept(options.cache, found)
+    if catalog is None:
+        catalog = _walk(found, engine, watch)
+        if options.cache and options.refresh:
+            from imagenet_prep.dataset.catalog_file import save_catalog
+
+            save_catalog(options.cache, catalog)
+    for note in catalog.notes:
+        watch(Note(note))
+    return catalog
+
+
+def paths_of(found: list[FoundArchive]) -> tuple[str, ...]:
+    """Give the paths of the archives in the order of ``Catalog.archives``."""
+    return tuple(str(each.path.absolute()) for each in found)
+
+
+def _kept(cache: Path | None, found: list[FoundArchive]) -> Catalog | None:
+    if cache is None or not cache.exists() or any(each.folder for each in found):
+        return None
+    from imagenet_prep.dataset.catalog_file import load_catalog
+
+    return load_catalog(cache, _archives(found))
+
+
+def _archives(found: list[FoundArchive]) -> tuple[Archive, ...]:
+    names = [printable(os.path.basename(os.path.abspath(each.path))) for each in found]
+    return tuple(
+        Archive(name, each.origin, each.size, each.modified, each.folder)
+        for name, each in zip(names, found, strict=True)
+    )
+
+
+def _walk(found: list[FoundArchive], engine: Engine, watch: Watch) -> Catalog:
+    notes: list[str] = []
+    truth = _truth(found, notes)
+    tars, outside = _class_tars(found)
+    results = engine.run(run_task, _tasks(found, tars, truth, engine.width))
+    from imagenet_prep.verbs.assemble import assemble  # which loads NumPy and Arrow, while the workers walk
+
+    walked = collect(results, watch)
+    parts = [walked[place] for place in _places(found, tars)]
+    paths = [str(each.path) for each in found]
+    return assemble(outside, parts, _archives(found), _boxes(found, watch), notes, paths)
+
+
+def collect(results: Iterator[list[Found]], watch: Watch) -> dict[tuple[int, str], Found]:
+    """Bring together what the workers found, by archive and container, and tell how far they are."""
+    walked: dict[tuple[int, str], Found] = {}
+    images = 0
+    watch(Progress("index", 0, 0))
+    for part in results:
+        for each in part:
+            walked[each.archive, each.container] = each
+            images += len(each.lengths)
+        watch(Progress("index", images, 0))
+    return walked
+
+
+def run_task(task: IndexTask) -> list[Found]:
+    """Walk the parts of one task, in whatever they lie."""
+    return run_folder_task(task) if isinstance(task, FolderTask) else run_tar_task(task)
+
+
+def _truth(found: list[FoundArchive], notes: list[str]) -> array[int]:
+    """What the user has is the user's word and counts first; that it differs from what everyone else has must not pass
+    unseen.
+    """
+    truth, name = validation_truth(), ""
+    roles = {each.role: each.path for each in found}
+    if VALIDATION in roles and DEVKIT in roles:
+        truth, name = read_ground_truth(roles[DEVKIT]), "The devkit"
+    elif VALIDATION in roles and VALIDATION_CLASSES in roles:
+        truth, name = read_validation_classes(roles[VALIDATION_CLASSES]), roles[VALIDATION_CLASSES].name
+    listed = zip(validation_truth(), truth, strict=False)
+    different = sum(ours != theirs for ours, theirs in listed if theirs != NO_CLASS) if name else 0
+    if different:
+        notes.append(
+            f"{name} gives {different:,} validation images another class than the published truth; it is followed."
+        )
+    return truth
+
+
+def _class_tars(found: list[FoundArchive]) -> tuple[list[ClassTar], list[Found]]:
+    """Give the class tars of the train archive, or of the folder they lie in, and what else lay between them."""
+    train = next((each for each in found if each.role == TRAIN), None)
+    if train is None or (train.folder and not train.tars):
+        return [], []
+    if train.tars:
+        tars, outside = separate_class_tars(train.path, [part.name for part in train.parts])
+    else:
+        tars, outside = class_tars(train.path)
+    return tars, [outside]
+
+
+def _tasks(found: list[FoundArchive], tars: list[ClassTar], truth: array[int], width: int) -> Iterator[IndexTask]:
+    for position, each in sorted(enumerate(found), key=lambda pair: pair[1].role != VALIDATION):
+        # Validation first: it is the largest piece.
+        path = str(each.path)
+        if each.role not in _IMAGES:
+            continue
+        needed = truth if each.role == VALIDATION else array("H")  # 100 kB, which train images have no use for
+        if each.folder and not each.tars:
+            for parts in cut(each.parts, width):
+                yield FolderTask(position, path, each.origin, tuple(parts), needed)
+        elif each.role == VALIDATION:
+            yield TarTask(position, path, VALIDATION, needed)
+        else:
+            for some in cut(tars, width):
+                yield TarTask(position, path, TRAIN, needed, tuple(some), separate=each.tars)
+
+
+def cut(parts: Sequence[Part], width: int) -> Iterator[Sequence[Part]]:
+    """Cut into pieces, in order, for an engine that runs ``width`` of them at once."""
+    each = max(1, -(-len(parts) // (width * _TASKS_PER_WORKER)))
+    return (parts[start : start + each] for start in range(0, len(parts), each))
+
+
+def _places(found: list[FoundArchive], tars: list[ClassTar]) -> Iterator[tuple[int, str]]:
+    """Yield archive and container of every part in the order of the catalog."""
+    for position, each in enumerate(found):
+        if each.role in _IMAGES:
+            if each.folder and not each.tars:
+                names = [part.name for part in each.parts]
+            else:
+                names = [tar.container for tar in tars] if each.role == TRAIN else [""]
+            yield from ((position, name) for name in names)
+
+
+def _boxes(found: list[FoundArchive], watch: Watch) -> dict[str, array[float]]:
+    from imagenet_prep.sources.boxes import read_box_folder, read_boxes  # and with it an XML parser, which few need
+
+    boxes: dict[str, array[float]] = {}
+    for each in found:
+        if each.role in (TRAIN_BOXES, VALIDATION_BOXES):
+            folders = [part.name for part in each.parts]
+            for stem, of_image in read_box_folder(each.path, folders) if folders else read_boxes(each.path):
+                boxes[stem] = array("f", (side for box in of_image for side in box))
+                if len(boxes) % 10_000 == 0:
+                    watch(Progress("boxes", len(boxes), 0))
+    return boxes
