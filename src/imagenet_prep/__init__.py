@@ -4,7 +4,7 @@ The library has the verbs of the command line, with the same names:
 
     import imagenet_prep
 
-    report = imagenet_prep.build("archives", "data", imagenet_prep.BuildOptions(formats=("tfrecord", "tfds")))
+    report = imagenet_prep.build("archives", "data", imagenet_prep.BuildOptions.of(format=("tfrecord", "tfds")))
 
 Names are loaded when they are first used: worker processes import this package too, and need neither Arrow
 nor NumPy.
@@ -32,20 +32,26 @@ if TYPE_CHECKING:
     from imagenet_prep.model.report import Accounts, Report
     from imagenet_prep.model.sample import Box, Sample
     from imagenet_prep.model.shards import ShardName
-    from imagenet_prep.options import PlanOptions
-    from imagenet_prep.outputs import FORMATS
+    from imagenet_prep.options import BuildOptions, Recipe, Selection
+    from imagenet_prep.outputs.base import OUTPUTS, Output
+    from imagenet_prep.outputs.folders import Folders
+    from imagenet_prep.outputs.tfds import Tfds
+    from imagenet_prep.outputs.tfrecord import TFRecord
     from imagenet_prep.planning.catalog import Catalog
     from imagenet_prep.planning.holdings import Holdings, OriginFacts, Piece
     from imagenet_prep.planning.plan import Plan, Shard, plan
+    from imagenet_prep.stores.local import LocalStore
+    from imagenet_prep.stores.memory import MemoryStore
     from imagenet_prep.verbs.archives import archives
     from imagenet_prep.verbs.audit.others.report import ForeignReport
     from imagenet_prep.verbs.audit.others.run import audit_foreign
     from imagenet_prep.verbs.audit.run import audit
-    from imagenet_prep.verbs.build.run import BuildOptions, build
+    from imagenet_prep.verbs.build.run import build
     from imagenet_prep.verbs.check import CheckOptions, check
     from imagenet_prep.verbs.fetch.report import ArchiveState, Fetched, FetchReport, TorrentOptions, UrlOptions
     from imagenet_prep.verbs.fetch.run import fetch
     from imagenet_prep.verbs.index import IndexOptions, index
+    from imagenet_prep.verbs.resume import repair, resume
     from imagenet_prep.verbs.undo import UndoReport, undo
     from imagenet_prep.version import __version__
 
@@ -58,7 +64,7 @@ _HOMES = {
     "planning.holdings": ("Holdings", "OriginFacts", "Piece"),
     "planning.plan": ("Plan", "Shard", "plan"),
     "model.events": ("Note", "Progress"),
-    "options": ("PlanOptions",),
+    "options": ("BuildOptions", "Recipe", "Selection"),
     "model.report": ("Accounts", "Report"),
     "model.sample": ("Box", "Sample"),
     "model.shards": ("ShardName",),
@@ -72,21 +78,27 @@ _HOMES = {
         "SourceError",
         "UsageError",
     ),
-    "outputs": ("FORMATS",),
+    "outputs.base": ("OUTPUTS", "Output"),
+    "outputs.folders": ("Folders",),
+    "outputs.tfds": ("Tfds",),
+    "outputs.tfrecord": ("TFRecord",),
+    "stores.local": ("LocalStore",),
+    "stores.memory": ("MemoryStore",),
     "verbs.archives": ("archives",),
     "verbs.audit.run": ("audit",),
     "verbs.audit.others.run": ("audit_foreign",),
-    "verbs.build.run": ("BuildOptions", "build"),
+    "verbs.build.run": ("build",),
     "verbs.check": ("CheckOptions", "check"),
     "verbs.fetch.run": ("fetch",),
     "verbs.index": ("IndexOptions", "index"),
+    "verbs.resume": ("repair", "resume"),
     "verbs.undo": ("UndoReport", "undo"),
     "version": ("__version__",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "FORMATS",
+    "OUTPUTS",
     "Accounts",
     "Archive",
     "ArchiveState",
@@ -100,26 +112,33 @@ __all__ = [
     "ClassFacts",
     "FetchReport",
     "Fetched",
+    "Folders",
     "ForeignReport",
     "Holdings",
     "IndexOptions",
+    "LocalStore",
+    "MemoryStore",
     "Note",
     "OriginFacts",
     "OtherBuildError",
+    "Output",
     "OutputError",
     "Piece",
     "Plan",
-    "PlanOptions",
     "PrepError",
     "Problem",
     "Progress",
+    "Recipe",
     "Report",
     "Sample",
+    "Selection",
     "Shard",
     "ShardName",
     "SourceError",
     "SplitAudit",
+    "TFRecord",
     "Taxonomy",
+    "Tfds",
     "TorrentOptions",
     "UndoReport",
     "UrlOptions",
@@ -134,6 +153,8 @@ __all__ = [
     "index",
     "official",
     "plan",
+    "repair",
+    "resume",
     "undo",
     "validation_truth",
 ]

@@ -1,75 +1,79 @@
-"""The recipe: everything but the sources that decides which bytes come out.
+"""What a build is asked for: a recipe, which decides every byte, made of a selection and outputs; and how to work.
 
-A prepared data set is a pure function of its sources and a recipe. No NumPy and no Arrow here, so that a command can
-check its options, and start its workers, before it loads them.
+A prepared data set is a pure function of its sources and a recipe. Every value checks itself, and takes what the
+command line takes, under the same name: ``classes="imagenette"``, ``limit="10%"``. No NumPy and no Arrow here, so that
+a command can check its options, and start its workers, before it loads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
 
 import xxhash
 
 from imagenet_prep.errors import UsageError
-from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST, VALIDATION
+from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST
 from imagenet_prep.imagenet.classes import Taxonomy, official, to_map
-from imagenet_prep.outputs.class_folders import FOLDERS, NAMES, VALIDATION_FOLDERS
+from imagenet_prep.imagenet.lists import chosen_classes, listed_names, listed_train_names, preset_classes
+from imagenet_prep.imagenet.presets import PRESETS
+from imagenet_prep.model.receipt import DECODE, HEADER
+from imagenet_prep.model.task import FAIL, ON_BAD
+from imagenet_prep.outputs.base import DEFAULT_OUTPUT, Output, options_of, output_class, output_from
 
-COPY, HARDLINK, SYMLINK, MOVE = TRANSFERS = ("copy", "hardlink", "symlink", "move")
 TEST_PER_CLASS = 50  # unless the user says otherwise: as many as validation has
-PLAN_VERSION = 1  # goes up when equal catalogs and recipes give other bytes; the changelog says why
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlanOptions:
-    """The recipe: everything but the source that decides which bytes come out.
+class Selection:
+    """Which images are in which split.
 
-    ``formats``: names from ``FORMATS``, in any order. ``test_per_class``: labelled images per class that
-    leave train and become the test split; 0 gives the standard full train set. ``seed`` chooses which.
-    ``splits``: what to write; empty means all there are. ``shards``: number of shards for some splits; the
-    others get the default. ``taxonomy`` gives the readable names of classes.
+    ``test_per_class``: labelled images per class that leave train and become the test split; 0 gives the standard full
+    train set. ``seed`` chooses which. ``test_list`` has the file names of the test split instead. Images of
+    ``exclude``, by file name, are taken out before anything else is decided. ``splits``: what to write; empty means all
+    there are. ``taxonomy`` gives the readable names of classes.
 
-    A subset: ``classes`` by class index, empty for all; ``images_per_class`` is the most that a class of a split
-    keeps; ``limit`` is the most that a split keeps, or as a fraction between 0 and 1 its share; 0 is no limit.
-    Labels stay those of the 1,000. ``test_list`` has the file names of the test split, which then replace the
-    hold-out by number. Images of ``exclude``, by file name, are taken out before anything else is decided. Classes and
-    names are kept sorted, each once.
-
-    For class folders: ``names`` is one of NAMES, ``validation_folder`` one of VALIDATION_FOLDERS, and ``transfer`` one
-    of TRANSFERS: how images get there that are files of their own in the source.
+    A subset: ``classes`` by class index, empty for all, or a preset's name; ``images_per_class`` is the most that a
+    class of a split keeps; ``limit`` is the most that a split keeps, or as a fraction between 0 and 1, or as "10%", its
+    share; 0 is no limit. Labels stay those of the 1,000. Classes and names are kept sorted, each once; ``classes``,
+    ``test_list`` and ``exclude`` may be a path, which is read.
     """
 
-    formats: tuple[str, ...] = ("tfrecord",)
     test_per_class: int = TEST_PER_CLASS
     seed: int = 0
-    splits: tuple[str, ...] = ()
-    shards: Mapping[str, int] = field(default_factory=dict)
-    taxonomy: Taxonomy = field(default_factory=official)
-    classes: tuple[int, ...] = ()
-    images_per_class: int = 0
-    limit: int | float = 0
     test_list: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    names: str = "name"
-    validation_folder: str = VALIDATION
-    transfer: str = COPY
+    splits: tuple[str, ...] = ()
+    classes: tuple[int, ...] = ()
+    images_per_class: int = 0
+    limit: float = 0
+    taxonomy: Taxonomy = field(default_factory=official)
 
     def __post_init__(self) -> None:
         """Raise UsageError for what no catalog could satisfy."""
-        if any(isinstance(given, str) for given in (self.formats, self.splits)):  # which is a sequence of letters
-            raise UsageError("Formats and splits are given as tuples of names.")
-        for split in (*self.splits, *self.shards):
-            if split not in SPLITS:
-                raise UsageError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
-        if self.test_per_class < 0:
-            raise UsageError("The number of test images per class cannot be negative.")
+        given = {
+            "classes": tuple(sorted(set(_classes(self.classes, self.taxonomy)))),
+            "limit": _limit(self.limit),
+            "test_list": tuple(sorted(set(_names(self.test_list, "test_list", listed_train_names)))),
+            "exclude": tuple(sorted(set(_names(self.exclude, "exclude", listed_names)))),
+            "splits": _split_names(self.splits),
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+        for split in self.splits:
+            check_split(split)
+        for name in ("test_per_class", "images_per_class"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} is a number of images per class, and cannot be negative.")
         if TEST in self.splits and not self.test_per_class and not self.test_list:
             raise UsageError("The test split is what is held out of train, and nothing is held out.")
-        if any(count < 1 or count > 99_999 for count in self.shards.values()):
-            raise UsageError("A split has between 1 and 99,999 shards: shard names have five digits.")
-        self._check_subset()
-        self._check_folders()
+        if any(index not in range(CLASS_COUNT) for index in self.classes):
+            raise UsageError(f"classes are given as class indexes from 0 to {CLASS_COUNT - 1}.")
+        if self.test_list and self.test_per_class != TEST_PER_CLASS:
+            raise UsageError("A test list takes the place of a number of test images per class: give one of the two.")
 
     @property
     def is_subset(self) -> bool:
@@ -77,73 +81,186 @@ class PlanOptions:
         return bool(self.classes or self.images_per_class or self.limit)
 
     @property
-    def shuffled(self) -> bool:
-        """Whether a format has its images in shuffled order; class folders have none, and read fastest in order."""
-        return set(self.formats) != {FOLDERS}
+    def class_names(self) -> tuple[str, ...]:
+        """Give the names of all classes; empty for the built-in ones, which workers have themselves."""
+        return () if self.taxonomy == official() else tuple(of.name for of in self.taxonomy.classes)
 
-    def document(self) -> dict[str, object]:
-        """Give the recipe as plain JSON values in a fixed order: equal recipes give equal documents."""
+    def document(self) -> dict[str, Any]:
+        """Give all of it as JSON values, in a fixed order."""
         return {
-            "version": PLAN_VERSION,
-            "formats": sorted(set(self.formats)),
             "test_per_class": None if self.test_list else self.test_per_class,
             "seed": self.seed,
-            "splits": [split for split in SPLITS if split in self.splits] or "all",
-            "shards": {split: self.shards[split] for split in SPLITS if split in self.shards},
-            "names": "built-in"
-            if self.taxonomy == official()
-            else xxhash.xxh3_128_hexdigest(to_map(self.taxonomy).encode()),
-            **self._subset(),
-            **self._tree(),
-        }
-
-    def _check_subset(self) -> None:
-        if any(isinstance(given, str) for given in (self.classes, self.test_list, self.exclude)):
-            raise UsageError("Classes and names of images are given as tuples.")
-        if any(index not in range(CLASS_COUNT) for index in self.classes):
-            raise UsageError(f"Classes are given as class indexes from 0 to {CLASS_COUNT - 1}.")
-        if self.images_per_class < 0:
-            raise UsageError("The number of images per class cannot be negative.")
-        if not (isinstance(self.limit, int) and self.limit >= 0) and not 0 <= self.limit < 1:
-            raise UsageError("A limit is a whole number of images, or a share between 0 and 1.")
-        if self.test_list and self.test_per_class != TEST_PER_CLASS:
-            raise UsageError("A test list takes the place of a number of test images per class: give one of the two.")
-        object.__setattr__(self, "classes", tuple(sorted(set(self.classes))))
-        object.__setattr__(self, "test_list", tuple(sorted(set(self.test_list))))
-        object.__setattr__(self, "exclude", tuple(sorted(set(self.exclude))))
-
-    def _check_folders(self) -> None:
-        for what, given, known in (
-            ("way of naming class folders", self.names, NAMES),
-            ("name of the validation folder", self.validation_folder, VALIDATION_FOLDERS),
-            ("transfer", self.transfer, TRANSFERS),
-        ):
-            if given not in known:
-                raise UsageError(f"There is no {what} {given!r}; there are {', '.join(known)}.")
-        if FOLDERS not in self.formats and (self.names, self.validation_folder) != ("name", VALIDATION):
-            raise UsageError("Names of folders are for the format folders.", remedy="Add --format folders.")
-        if self.transfer != COPY and self.shuffled:
-            raise UsageError(
-                f"With the transfer {self.transfer} no image is read: it is for the format folders alone.",
-                remedy="Build the other formats into a folder of their own.",
-            )
-
-    def _tree(self) -> dict[str, object]:
-        if FOLDERS not in self.formats:
-            return {}
-        return {"folders": {"names": self.names, "validation": self.validation_folder, "transfer": self.transfer}}
-
-    def _subset(self) -> dict[str, object]:
-        """What was chosen, and nothing else: the document of a plain build, and so its plan, is what it always was."""
-        chosen: dict[str, object] = {
-            "classes": [official().classes[index].wnid for index in self.classes],
+            "test_list": list(self.test_list),
+            "exclude": list(self.exclude),
+            "splits": [split for split in SPLITS if split in self.splits],
+            "classes": list(self.classes),
             "images_per_class": self.images_per_class,
             "limit": self.limit,
-            "test_list": _digest(self.test_list) if self.test_list else None,
-            "exclude": _digest(self.exclude) if self.exclude else None,
+            "class_map": "" if self.taxonomy == official() else to_map(self.taxonomy),
         }
-        return {name: value for name, value in chosen.items() if value}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Selection:
+        """Read back what ``document`` gave."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
+        }
+        class_map: str = values.pop("class_map", "")
+        if values.get("test_per_class") is None:
+            values.pop("test_per_class", None)
+        if class_map:
+            values["taxonomy"] = official().with_names(class_map.encode(), "the class map")
+        return cls(**values)
 
 
-def _digest(names: tuple[str, ...]) -> dict[str, object]:
-    return {"names": len(names), "xxh3_128": xxhash.xxh3_128_hexdigest("\n".join(names).encode())}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Everything but the source that decides which bytes come out. ``outputs`` are kept sorted by name."""
+
+    selection: Selection = field(default_factory=Selection)
+    outputs: tuple[Output, ...] = field(default_factory=lambda: (output_from(DEFAULT_OUTPUT, {}),))
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if an output stands there twice, or none."""
+        outputs = tuple(sorted(self.outputs, key=lambda output: output.name))
+        object.__setattr__(self, "outputs", outputs)
+        if not outputs or len({output.name for output in outputs}) < len(outputs):
+            raise UsageError("A recipe has outputs, each format once.")
+        for split in (split for output in outputs for split in output.shards):
+            check_split(split)
+
+    def document(self) -> dict[str, Any]:
+        """Give all of it as JSON values: equal recipes give equal documents."""
+        outputs = {output.name: options_of(output) for output in self.outputs}
+        return {"selection": self.selection.document(), "outputs": outputs}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Recipe:
+        """Read back what ``document`` gave. Raises UsageError for what is not a recipe."""
+        try:
+            outputs = tuple(output_from(name, options) for name, options in document.get("outputs", {}).items())
+            selection = Selection.from_document(document.get("selection", {}))
+        except (TypeError, AttributeError) as error:
+            raise UsageError(f"This is not a recipe: {error}.") from error
+        return cls(selection=selection, outputs=outputs) if outputs else cls(selection=selection)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildOptions:
+    """The recipe, and how to work: ``jobs`` processes; 0 means one for each processor, 1 this process alone.
+
+    ``on_bad``: what becomes of an image that cannot be used: ``fail`` finishes all shards that have none, and raises
+    SourceError; ``set-aside`` leaves it out and keeps its bytes. ``check``: ``header`` looks at the header and the end
+    of every image, ``decode`` decodes it strictly.
+    """
+
+    recipe: Recipe = field(default_factory=Recipe)
+    jobs: int = 0
+    on_bad: str = FAIL
+    check: str = HEADER
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what cannot be done."""
+        if self.on_bad not in ON_BAD:
+            raise UsageError(f"on_bad is {self.on_bad!r}; it is one of {', '.join(ON_BAD)}.")
+        if self.check not in (HEADER, DECODE):
+            raise UsageError(f"check is {self.check!r}; it is one of {HEADER}, {DECODE}.")
+        if self.check == DECODE and not any(output.reads(own_file=True) for output in self.recipe.outputs):
+            raise UsageError(
+                "No image is read where files are linked or moved.",
+                remedy="Leave the check out, and decode the source instead: imagenet-prep check SOURCE --full",
+            )
+
+    @classmethod
+    def of(cls, **given: Any) -> BuildOptions:
+        """Take what the command line takes, under the same names: ``format``, one name or several; the fields of a
+        selection and of BuildOptions; and options of outputs, each of which goes to every output that has it.
+
+        Raises UsageError for a name that nothing has.
+        """
+        formats = given.pop("format", DEFAULT_OUTPUT)
+        names = dict.fromkeys([formats] if isinstance(formats, str) else formats)
+        own = {name: given.pop(name) for name in ("jobs", "on_bad", "check") if name in given}
+        chosen = {each.name: given.pop(each.name) for each in fields(Selection) if each.name in given}
+        outputs = _outputs(names, given)
+        return cls(recipe=Recipe(selection=Selection(**chosen), outputs=outputs), **own)
+
+
+def _outputs(names: Iterable[str], given: Mapping[str, Any]) -> tuple[Output, ...]:
+    """Make outputs: an option ``names`` goes to every output that has it, an option ``folders.names`` to that one."""
+    made, used = [], set()
+    for name in names:
+        kind: Any = output_class(name)
+        options = {}
+        for each in fields(kind):
+            for key in (each.name, f"{name}.{each.name}"):
+                if key in given:
+                    options[each.name] = given[key]
+                    used.add(key)
+        made.append(kind(**options))
+    unused = sorted(set(given) - used)
+    if unused:
+        raise UsageError(
+            f"{unused[0]} is no option of the format{'s' if len(made) > 1 else ''} "
+            f"{', '.join(output.name for output in made)}.",
+            remedy="Add the format that has it, or leave it out.",
+        )
+    return tuple(made)
+
+
+def check_split(split: object) -> None:
+    """Raise UsageError for a split that there is not."""
+    if split not in SPLITS:
+        raise UsageError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
+
+
+def _split_names(given: Any) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def digest_of_names(names: Iterable[str]) -> str:
+    """Give a short name for a list: the same list has the same."""
+    return str(xxhash.xxh3_128_hexdigest("\n".join(names).encode()))
+
+
+def _classes(given: Any, taxonomy: Taxonomy) -> tuple[int, ...]:
+    """Class indexes as they are; or the name of a preset, or the path of a list."""
+    if not isinstance(given, str | Path):
+        return tuple(given)
+    if not given:
+        return ()
+    if str(given) in PRESETS:
+        return preset_classes(str(given))
+    try:
+        content = Path(given).read_bytes()
+    except FileNotFoundError as error:
+        presets = ", ".join(PRESETS)
+        raise UsageError(f"classes: {given} is neither a file nor a preset; the presets are {presets}.") from error
+    except OSError as error:
+        raise UsageError(f"classes: {given} cannot be read: {error.strerror}.") from error
+    return chosen_classes(content, str(given), taxonomy)
+
+
+def _names(given: Any, what: str, read: Any) -> tuple[str, ...]:
+    if not isinstance(given, str | Path):
+        return tuple(given)
+    try:
+        content = Path(given).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{what}: {given} cannot be read: {error.strerror}.") from error
+    names: tuple[str, ...] = read(content, Path(given).name)
+    return names
+
+
+def _limit(given: Any) -> float:
+    """Read ``500``, ``0.025`` or ``"2.5%"``; all of a split is no limit."""
+    if isinstance(given, str):
+        percent = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", given)
+        if percent and 0 < float(percent[1]) <= 100:
+            return float(percent[1]) / 100 if float(percent[1]) < 100 else 0
+        if re.fullmatch("0*[1-9][0-9]{0,8}", given):
+            return int(given)
+    elif (isinstance(given, int) and given >= 0) or 0 <= given < 1:
+        number: float = given
+        return number
+    raise UsageError(f"limit is {given!r}: it is a number of images, such as 500, or a share, such as 10%.")

@@ -10,7 +10,6 @@ import click
 
 from imagenet_prep.cli.options import jobs_option, output_options, share
 from imagenet_prep.cli.progress import watching
-from imagenet_prep.dataset.layout import is_build
 from imagenet_prep.errors import AuditError
 from imagenet_prep.model.audit_report import AuditOptions
 from imagenet_prep.model.events import Watch
@@ -39,10 +38,17 @@ def audit(
     """
     options = AuditOptions(jobs=jobs, decode=decode, sample=sample)
     with watching(as_json=as_json, quiet=quiet) as watch:
-        result, sound = (_own if is_build(out) else _foreign)(out, options, watch, as_json)
+        result, sound = (_own if _is_ours(out) else _foreign)(out, options, watch, as_json)
     click.echo(result)
     if not sound:
         context.exit(AuditError.exit_code)
+
+
+def _is_ours(out: Path) -> bool:
+    from imagenet_prep.dataset.layout import is_data_set
+    from imagenet_prep.stores import store_at
+
+    return is_data_set(store_at(out))
 
 
 def _own(out: Path, options: AuditOptions, watch: Watch, as_json: bool) -> tuple[str, bool]:

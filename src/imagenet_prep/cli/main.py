@@ -22,7 +22,9 @@ _COMMANDS = {  # name → module and help; a module is loaded when its command r
     "check": "Say what a source holds, what is wrong with it, and what can be built from it.",
     "build": "Make a data set from archives or folders: the main job.",
     "audit": "Read every record of a data set back and compare.",
-    "undo": "Put the files back that a build has moved.",
+    "resume": "Finish a data set as it was begun.",
+    "repair": "Write again what is damaged in a data set.",
+    "undo": "Take a data set away, and put moved files back.",
     "classes": "List, find and export the 1,000 classes.",
     "fake": "Make a miniature ILSVRC2012 in the official layout.",
     "demo": "Do the whole job on a miniature, in seconds.",
@@ -100,7 +102,10 @@ def run() -> NoReturn:
         _drop_output()
         _leave(0)
     except (KeyboardInterrupt, click.Abort):
-        goes_on = any(verb in sys.argv for verb in ("build", "undo", "fetch")) and "--check" not in sys.argv
+        goes_on = (
+            any(verb in sys.argv for verb in ("build", "resume", "repair", "undo", "fetch"))
+            and "--check" not in sys.argv
+        )
         said = "Interrupted." + " The same command again goes on where this one stopped." * goes_on
         click.echo(json.dumps({"event": "interrupted", "summary": said}) if "--json" in sys.argv else said, err=True)
         # At once: an interrupt can catch a lock in any state, and Python would wait for every thread to end.

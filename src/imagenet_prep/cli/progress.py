@@ -20,11 +20,11 @@ _SECONDS_BETWEEN_LINES = 10.0
 _NAMES = {
     "index": "Indexing",
     "boxes": "Reading bounding boxes",
-    "remove": "Taking the earlier build away",
     "write": "Writing shards",
     "finish": "Writing the manifest",
     "audit": "Reading back",
-    "undo": "Putting files back",
+    "move": "Taking names in the source away",
+    "undo": "Taking the data set away",
     "checksums": "Computing checksums",
     "decode": "Decoding images",
     "fetch": "Fetching",

@@ -16,7 +16,7 @@ from imagenet_prep.cli.progress import watching
 @click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @output_options
 def undo(out: Path, as_json: bool, quiet: bool) -> None:
-    """Put every file that a build with --transfer move has moved into OUT back where it was, and take the build away.
+    """Take the data set in OUT away, finished or not, and put every file that --transfer move has moved back.
 
     What OUT holds beside the build is kept. The same command again goes on where it stopped.
     """

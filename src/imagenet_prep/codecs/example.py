@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from imagenet_prep.outputs.base import Buffer
+from imagenet_prep.model.sample import Buffer
 
 _BYTES, _FLOAT, _INT64 = 0x0A, 0x12, 0x1A  # tags of the three kinds of list in Feature
 _FIELD_1 = b"\x0a"  # field 1, length-delimited: what nearly everything here is

@@ -10,12 +10,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from imagenet_prep.codecs.tfrecord import FRAMING_BYTES
-from imagenet_prep.outputs.base import SplitFacts
 
 _CORE = "tensorflow_datasets.core.features"
 Json = Mapping[str, object]
+
+
+class RecordShards(NamedTuple):
+    """The shards of one split: records in each, in order, and bytes of all their files."""
+
+    lengths: tuple[int, ...]
+    size: int
 
 
 def features_dict(features: Mapping[str, Json]) -> Json:
@@ -66,7 +73,7 @@ def dataset_info(
     name: str,
     version: str,
     template: str,
-    splits: Mapping[str, SplitFacts],
+    splits: Mapping[str, RecordShards],
     supervised: tuple[str, str] | None,
 ) -> Json:
     """Describe name, version, and the shards of every split; ``supervised`` names the features of
@@ -79,11 +86,11 @@ def dataset_info(
         "splits": [
             {
                 "name": split,
-                "numBytes": str(facts.size - FRAMING_BYTES * sum(facts.shard_lengths)),  # of the data of records alone
-                "shardLengths": [str(length) for length in facts.shard_lengths],
+                "numBytes": str(shards.size - FRAMING_BYTES * sum(shards.lengths)),  # of the data of records alone
+                "shardLengths": [str(length) for length in shards.lengths],
                 "filepathTemplate": template,
             }
-            for split, facts in splits.items()
+            for split, shards in splits.items()
         ],
     }
     if supervised:

@@ -4,31 +4,25 @@ its records.
     uint64 length · uint32 masked crc32c(length) · data · uint32 masked crc32c(data)        (all little-endian)
 
 (TensorFlow, ``core/lib/io/record_writer.h``.) The image inside a record is the reader's own memory: it is
-checksummed and written from where it lies. Records are gathered and written with one system call for about
-a megabyte.
+checksummed and written from where it lies.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from typing import BinaryIO, Protocol
 
 import xxhash
 from fastcrc.crc32 import iscsi as crc32c
 
 from imagenet_prep.codecs.example import Value, parse
 from imagenet_prep.errors import AuditError, Problem
-from imagenet_prep.model.sample import Sample
-from imagenet_prep.model.task import FileFact
-from imagenet_prep.outputs.base import Buffer, Target, Written
+from imagenet_prep.model.receipt import FileFact
+from imagenet_prep.model.sample import Buffer, Sample
 
-FRAMING_BYTES = 16  # of each record: 12 before the data, 4 behind it
-_BUFFERS_AT_ONCE = 1020  # a multiple of the three buffers of a record below IOV_MAX, which is 1024 on Linux and macOS
-WRITE_BEHIND_BYTES = 16 << 20  # handed to the page cache before the disk is asked to begin: a sixth less time on a disk
-_READ_BYTES = 1 << 20  # asked of the system at once
+FRAMING_BYTES = 16  # of each record: 12 before the data, 4 after it
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
 
@@ -38,19 +32,26 @@ def masked(crc: int) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-class RecordWriter:
-    """One TFRecord file being written: the ``ShardWriter`` of every schema. ``encode`` gives what stands
-    before and behind an image.
-    """
+class Out(Protocol):
+    """Where a file goes: a sink of a store."""
 
-    def __init__(self, target: Target, path: str, encode: Callable[[Sample], tuple[bytes, bytes]]) -> None:
-        self._path = path
+    def write(self, *buffers: Buffer) -> None:
+        """Take bytes that stay as they are until ``flush``."""
+
+    def flush(self) -> None:
+        """Hand over what was taken."""
+
+    def fact(self) -> FileFact:
+        """Flush; give path, size and digest."""
+
+
+class RecordWriter:
+    """One TFRecord file being written. ``encode`` gives what precedes and what follows an image in its record."""
+
+    def __init__(self, out: Out, encode: Callable[[Sample], tuple[bytes, bytes]]) -> None:
+        self._out = out
         self._encode = encode
-        self._descriptor = target.create(path)
-        self._pending: list[Buffer] = []
-        self._lengths = array("q")
-        self._digest = xxhash.xxh3_128()
-        self._size = self._begun = 0
+        self.lengths = array("q")  # of each record in bytes, framing included
 
     def add(self, sample: Sample) -> None:
         """Take one sample, without copying its image."""
@@ -59,73 +60,45 @@ class RecordWriter:
         size = len(head) + len(image) + len(tail)
         length = _LENGTH.pack(size)
         crc = crc32c(tail, crc32c(image, crc32c(head)))
-        buffers = (length + _CRC.pack(masked(crc32c(length))) + head, image, tail + _CRC.pack(masked(crc)))
-        for buffer in buffers:  # now, while the image is in the processor's cache
-            self._digest.update(buffer)
-        self._pending += buffers
-        self._lengths.append(size + FRAMING_BYTES)
+        before = length + _CRC.pack(masked(crc32c(length))) + head
+        self._out.write(before, image, tail + _CRC.pack(masked(crc)))
+        self.lengths.append(size + FRAMING_BYTES)
+
+    def leave_out(self, sample: Sample) -> None:
+        """Nothing of it was ever written: a shard is written as a whole."""
 
     def flush(self) -> None:
         """Write what was taken; the images of it are no longer needed afterwards."""
-        for start in range(0, len(self._pending), _BUFFERS_AT_ONCE):
-            self._size += write_all(self._descriptor, self._pending[start : start + _BUFFERS_AT_ONCE])
-        self._pending.clear()
-        if self._size - self._begun >= WRITE_BEHIND_BYTES:
-            self._begin_writing()
+        self._out.flush()
 
-    def _begin_writing(self) -> None:
-        """Have the disk begin with what is written so far, so that the last sync finds little left to wait for."""
-        if hasattr(os, "posix_fadvise"):  # not on macOS; for pages that are still dirty this advice means: write them
-            os.posix_fadvise(self._descriptor, self._begun, self._size - self._begun, os.POSIX_FADV_DONTNEED)
-        self._begun = self._size
-
-    def finish(self) -> Written:
-        """Flush; tell the file's size and digest, and the length of every record."""
-        self.flush()
-        return Written((FileFact(self._path, self._size, self._digest.hexdigest()),), self._lengths)
+    def close(self) -> FileFact:
+        """Flush; tell the file's size and digest."""
+        return self._out.fact()
 
 
-def write_all(descriptor: int, buffers: list[Buffer]) -> int:
-    """Write all of the buffers and give their length in bytes: a signal ends a system call early, without an error."""
-    size = left = sum(map(len, buffers))
-    while left:
-        written = os.writev(descriptor, buffers)
-        left -= written
-        if left:
-            buffers = _without(buffers, written)
-    return size
-
-
-def _without(buffers: list[Buffer], written: int) -> list[Buffer]:
-    for index, buffer in enumerate(buffers):
-        if written < len(buffer):
-            return [memoryview(buffer)[written:], *buffers[index + 1 :]]
-        written -= len(buffer)
-    return []
-
-
-def read_records(path: Path, name: str, seen: list[FileFact] | None = None) -> Iterator[tuple[int, bytes]]:
-    """Yield offset and data of every record, both CRCs verified. ``name`` is how a message calls the file; ``seen``
-    takes its size and digest once it was read to its end.
+def read_records(
+    file: BinaryIO, name: str, size: int, seen: list[FileFact] | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """Yield offset and data of every record of an open file of ``size`` bytes, both CRCs verified. ``name`` is how a
+    message calls the file; ``seen`` takes its size and digest once it was read to its end.
 
     Raises AuditError with the offset of the first damaged or unfinished record.
     """
     digest = xxhash.xxh3_128()
-    with path.open("rb", buffering=_READ_BYTES) as file:
-        offset, size = 0, os.fstat(file.fileno()).st_size
-        while head := file.read(12):
-            if len(head) < 12 or masked(crc32c(head[:8])) != _CRC.unpack(head[8:])[0]:
-                raise _damaged(name, offset, "the length of a record is damaged")
-            (length,) = _LENGTH.unpack(head[:8])
-            if offset + length + FRAMING_BYTES > size:  # before memory is taken for it
-                raise _damaged(name, offset, f"a record of {length:,} bytes reaches beyond the end of the file")
-            data, crc = file.read(length), file.read(4)
-            if len(crc) < 4 or masked(crc32c(data)) != _CRC.unpack(crc)[0]:  # or the file became shorter just now
-                raise _damaged(name, offset, "the data of a record does not match its checksum")
-            for part in (head, data, crc):  # now, while it is in the processor's cache
-                digest.update(part)
-            yield offset, data
-            offset += length + FRAMING_BYTES
+    offset = 0
+    while head := file.read(12):
+        if len(head) < 12 or masked(crc32c(head[:8])) != _CRC.unpack(head[8:])[0]:
+            raise _damaged(name, offset, "the length of a record is damaged")
+        (length,) = _LENGTH.unpack(head[:8])
+        if offset + length + FRAMING_BYTES > size:  # before memory is taken for it
+            raise _damaged(name, offset, f"a record of {length:,} bytes reaches beyond the end of the file")
+        data, crc = file.read(length), file.read(4)
+        if len(crc) < 4 or masked(crc32c(data)) != _CRC.unpack(crc)[0]:  # or the file became shorter just now
+            raise _damaged(name, offset, "the data of a record does not match its checksum")
+        for part in (head, data, crc):  # now, while it is in the processor's cache
+            digest.update(part)
+        yield offset, data
+        offset += length + FRAMING_BYTES
     if seen is not None:
         seen.append(FileFact(name, offset, digest.hexdigest()))
 
@@ -140,12 +113,16 @@ def digest_of(data: bytes) -> str:
 
 
 def read_examples(
-    path: Path, name: str, decode: Callable[[Mapping[str, Value]], Sample], seen: list[FileFact] | None = None
+    file: BinaryIO,
+    name: str,
+    size: int,
+    decode: Callable[[Mapping[str, Value]], Sample],
+    seen: list[FileFact] | None = None,
 ) -> Iterator[Sample]:
     """Read the samples of a shard whose records are Examples, as ``read_records`` reads records. AuditError where one
     does not follow the schema: there ``decode`` raises ValueError.
     """
-    for offset, data in read_records(path, name, seen):
+    for offset, data in read_records(file, name, size, seen):
         try:
             sample = decode(parse(data))
         except ValueError as error:

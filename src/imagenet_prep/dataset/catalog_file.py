@@ -6,10 +6,10 @@ fits.
 
 from __future__ import annotations
 
+import io
 import json
 import mmap
-from dataclasses import astuple
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -17,51 +17,52 @@ import xxhash
 
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
-from imagenet_prep.stores.publish import Publication
-from imagenet_prep.stores.temporary import output_errors
+from imagenet_prep.stores.base import Sink, Store
 
-Buffer = bytes | memoryview
-
-CATALOG_VERSION = 3
+CATALOG_VERSION = 4
 _DIGEST_BYTES = 16
 _KEY = b"imagenet-prep"
 
 
-def save_catalog(path: Path, catalog: Catalog) -> None:
+def save_catalog(store: Store, path: str, catalog: Catalog) -> None:
     """Store a catalog."""
     document = {
         "version": CATALOG_VERSION,
-        "archives": [astuple(archive) for archive in catalog.archives],
+        "archives": [asdict(archive) for archive in catalog.archives],
         "notes": catalog.notes,
-        "identity": catalog.identity,
     }
     schema = catalog.table.schema.with_metadata({_KEY: json.dumps(document).encode()})
-    with Publication(path.parent) as files:
-        descriptor = files.create(path.name)
-        with output_errors(path), open(descriptor, "wb", closefd=False) as file:
-            hashing = _Hashing(file)
-            with pa.ipc.new_file(hashing, schema) as writer:
-                writer.write_table(catalog.table)
-            file.write(hashing.digest.digest())
-        files.finish()
+    with store.batch() as batch:
+        hashing = _Hashing(batch.create(path))
+        with pa.ipc.new_file(hashing, schema) as writer:
+            writer.write_table(catalog.table)
+        hashing.end()
+        batch.commit()
 
 
 class _Hashing:
-    """A file that keeps the digest of what is written to it."""
+    """A file, as Arrow wants one, that keeps the digest of what is written to it."""
 
     closed = False
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.digest = xxhash.xxh3_128()
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._digest = xxhash.xxh3_128()
 
-    def write(self, data: Buffer) -> int:
-        """Write all of the data."""
-        self.digest.update(data)
-        return self._file.write(data)
+    def write(self, data: Any) -> int:
+        """Write all of the data, which may be gone when this returns."""
+        self._digest.update(data)
+        self._sink.write(memoryview(data).cast("B"))
+        self._sink.flush()
+        return len(data)
 
     def flush(self) -> None:
-        """What is written may wait: the file is synced when it is finished."""
+        """What is written may wait: the batch syncs it."""
+
+    def end(self) -> None:
+        """Write the digest behind all else."""
+        self._sink.write(self._digest.digest())
+        self._sink.flush()
 
 
 def _document(reader: pa.ipc.RecordBatchFileReader) -> dict[str, Any]:
@@ -69,8 +70,12 @@ def _document(reader: pa.ipc.RecordBatchFileReader) -> dict[str, Any]:
     return document if isinstance(document, dict) and document.get("version") == CATALOG_VERSION else {}
 
 
-def _stored_archives(document: dict[str, Any]) -> tuple[Archive, ...]:
-    return tuple(Archive(*archive) for archive in document.get("archives", ()))
+def _content(file: BinaryIO) -> pa.Buffer:
+    """Map a file into memory, or read what is no file."""
+    try:
+        return pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except io.UnsupportedOperation:
+        return pa.py_buffer(file.read())
 
 
 def _proved(data: pa.Buffer) -> pa.Buffer:
@@ -81,21 +86,20 @@ def _proved(data: pa.Buffer) -> pa.Buffer:
     return body
 
 
-def load_catalog(path: Path, archives: tuple[Archive, ...] | None = None) -> Catalog | None:
+def load_catalog(store: Store, path: str, archives: tuple[Archive, ...] | None = None) -> Catalog | None:
     """Read a catalog back; None if there is none, if it describes other archives than ``archives`` (if any are given),
     or if a bit of it is wrong.
     """
     try:
-        with path.open("rb") as file:  # Arrow itself opens no path that is not UTF-8
-            body = _proved(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+        with store.open(path) as file:  # Arrow itself opens no path that is not UTF-8
+            body = _proved(_content(file))
         with pa.ipc.open_file(body) as reader:
             document = _document(reader)
-            stored = _stored_archives(document)
+            stored = tuple(Archive(**archive) for archive in document["archives"])
             if archives not in (None, stored):
                 return None
             table = reader.read_all().replace_schema_metadata(None)
         table.validate(full=True)
-        catalog = Catalog(table.cast(SCHEMA), stored, tuple(document["notes"]))
+        return Catalog(table.cast(SCHEMA), archives or stored, tuple(document["notes"]))
     except (OSError, ValueError, TypeError, KeyError, pa.ArrowException):
         return None
-    return catalog if catalog.identity == document.get("identity") else None

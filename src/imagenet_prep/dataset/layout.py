@@ -1,44 +1,45 @@
-"""Where things lie in an output folder. Every path is named here once."""
+"""Where things lie in a data set. Every path is named here once, below the data set, with forward slashes."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.model.shards import ShardName
+from imagenet_prep.stores.base import Store
 
 CLASSES = "classes.csv"
 MANIFEST = "manifest.parquet"
-SPLIT_LISTS = "splits/"  # a text file for each split
+SPLIT_LISTS = "splits"  # a text file for each split
 BUILD = "build.json"
-SET_ASIDE_FOLDER = "set-aside/"  # the bytes of images that cannot be used, under their names
-EXCLUDED = f"{SPLIT_LISTS}excluded.txt"
+SET_ASIDE_FOLDER = "set-aside"  # the bytes of images that cannot be used, under their names
+EXCLUDED = f"{SPLIT_LISTS}/excluded.txt"
+
+STATE = f"{PRIVATE}/state.json"
+CATALOG = f"{PRIVATE}/catalog.arrow"
+RECEIPTS = f"{PRIVATE}/receipts"
+FOLDERS_BEFORE_MOVE = f"{PRIVATE}/moved-from.json"
+_FIRST_EDITION = f"{PRIVATE}/plan.json"
 
 
-def receipts_folder(out: Path) -> Path:
-    """One receipt for each finished shard."""
-    return out / PRIVATE / "receipts"
+def receipt_path(output: str, shard: ShardName) -> str:
+    """Give the place of the receipt of a shard."""
+    return f"{RECEIPTS}/{output}/{shard}"
 
 
-def catalog_path(out: Path) -> Path:
-    """The catalog, reused while the archives do not change."""
-    return out / PRIVATE / "catalog.arrow"
+def split_list(split: str) -> str:
+    """Give the place of the list of a split."""
+    return f"{SPLIT_LISTS}/{split}.txt"
 
 
-def undo_log_path(out: Path) -> Path:
-    """Where the files came from that this build moved."""
-    return out / PRIVATE / "undo.jsonl"
+def set_aside_path(name: str) -> str:
+    """Give the place of an image that was set aside."""
+    return f"{SET_ASIDE_FOLDER}/{name}"
 
 
-def plan_path(out: Path) -> Path:
-    """The identity and the recipe of the plan that this folder holds."""
-    return out / PRIVATE / "plan.json"
+def is_data_set(store: Store) -> bool:
+    """Whether a store holds a data set of this program, finished or not, sound or damaged."""
+    return any(store.stat(path) for path in (BUILD, STATE, _FIRST_EDITION))
 
 
-def holds_receipts(out: Path) -> bool:
-    """Whether any shard in a folder was ever finished."""
-    return any(receipts_folder(out).glob("*.receipt"))
-
-
-def is_build(out: Path) -> bool:
-    """Whether a folder holds a build of this program, finished or not, sound or damaged."""
-    return (out / BUILD).exists() or plan_path(out).exists()
+def is_of_the_first_edition(store: Store) -> bool:
+    """Whether a store holds a data set of version 0.1, whose state nobody can read any more."""
+    return store.stat(_FIRST_EDITION) is not None and store.stat(STATE) is None

@@ -1,7 +1,7 @@
 """Receipts on disk, one file a shard: a line of JSON that says what it is, then the columns as they lie in memory,
 then a digest.
 
-    {"check": "header", "columns": [["digest", "16s"], …], "files": {…}, "plan": "…", "rows": 1250, …} <newline>
+    {"check": "header", "columns": [["digest", "16s"], …], "files": […], "identity": "…", "rows": 1250, …} <newline>
     <column bytes, little-endian, in the order of the header> <xxh3_128 of all that precedes, 16 bytes>
 
 Columns are binary because a thousand receipts with 1.28 million rows are read at every start; the header is text
@@ -13,36 +13,30 @@ from __future__ import annotations
 import json
 import sys
 from array import array
-from pathlib import Path
 
 import xxhash
 
+from imagenet_prep.dataset.layout import receipt_path
+from imagenet_prep.model.receipt import FileFact, Receipt, SetAside
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.model.task import FileFact, Receipt, SetAside
-from imagenet_prep.stores.publish import publish_bytes
+from imagenet_prep.stores.base import Store
 
-RECEIPT_VERSION = 2
+RECEIPT_VERSION = 3
 _DIGEST_BYTES = 16
 _BYTES_COLUMN = "16s"
 
 
-def receipt_path(folder: Path, shard: ShardName) -> Path:
-    """Give the place of a shard's receipt."""
-    return folder / f"{shard}.receipt"
-
-
-def save_receipt(folder: Path, receipt: Receipt) -> None:
+def save_receipt(store: Store, receipt: Receipt) -> None:
     """Store a receipt durably. Called after its shard has its final name; may be repeated."""
     header = {
         "version": RECEIPT_VERSION,
-        "plan": receipt.plan,
+        "output": receipt.output,
+        "identity": receipt.identity,
         "shard": str(receipt.shard),
         "rows": receipt.rows,
         "check": receipt.check,
         "set_aside": receipt.set_aside,
-        "files": {
-            name: [[file.path, file.size, file.digest] for file in files] for name, files in receipt.files.items()
-        },
+        "files": [[file.path, file.size, file.digest] for file in receipt.files],
         "columns": [
             [name, _BYTES_COLUMN if isinstance(column, bytes) else column.typecode]
             for name, column in receipt.columns.items()
@@ -50,15 +44,15 @@ def save_receipt(folder: Path, receipt: Receipt) -> None:
     }
     columns = b"".join(_little_endian(column) for column in receipt.columns.values())
     body = json.dumps(header, sort_keys=True).encode() + b"\n" + columns
-    publish_bytes(receipt_path(folder, receipt.shard), body + xxhash.xxh3_128_digest(body))
+    store.publish(receipt_path(receipt.output, receipt.shard), body + xxhash.xxh3_128_digest(body))
 
 
-def load_receipt(path: Path) -> Receipt | None:
+def load_receipt(store: Store, output: str, shard: ShardName) -> Receipt | None:
     """Read a receipt; None if there is none, or if it cannot be read, is damaged, of another version or under another
     shard's name: then its shard is not proved.
     """
     try:
-        data = path.read_bytes()
+        data = store.read(receipt_path(output, shard))
     except OSError:
         return None
     body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
@@ -69,7 +63,7 @@ def load_receipt(path: Path) -> Receipt | None:
         receipt = _receipt(line, columns)
     except (ValueError, KeyError, TypeError, RecursionError):  # of another version, or somebody's own
         return None
-    return receipt if path.name == f"{receipt.shard}.receipt" else None
+    return receipt if (receipt.output, receipt.shard) == (output, shard) else None
 
 
 def _receipt(line: bytes, columns: bytes) -> Receipt:
@@ -77,10 +71,11 @@ def _receipt(line: bytes, columns: bytes) -> Receipt:
     if header["version"] != RECEIPT_VERSION:
         raise ValueError("it is of another version")
     return Receipt(
-        plan=header["plan"],
+        output=header["output"],
+        identity=header["identity"],
         shard=ShardName.parse(header["shard"]),
         rows=header["rows"],
-        files={name: tuple(FileFact(*file) for file in files) for name, files in header["files"].items()},
+        files=tuple(FileFact(*file) for file in header["files"]),
         columns=_columns(header["columns"], header["rows"], columns),
         check=header["check"],
         set_aside=tuple(SetAside(*image) for image in header["set_aside"]),

@@ -19,7 +19,7 @@ class SplitReport:
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """Where every image of the source went. ``entries`` are all there are; ``not_chosen`` are those of other splits or
-    outside the subset; ``repaired`` counts written ones by what they were.
+    outside the subset; ``converted`` counts written ones by what they were.
     """
 
     entries: int = 0
@@ -27,7 +27,7 @@ class Accounts:
     set_aside: int = 0
     excluded: int = 0
     not_chosen: int = 0
-    repaired: dict[str, int] = field(default_factory=dict)
+    converted: dict[str, int] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:
@@ -40,7 +40,7 @@ class Report:
     """The numbers of one run.
 
     ``outputs`` says what each file or folder of the output is. ``bytes_read`` and ``bytes_written`` are those of images
-    and shards in this run; ``transferred`` counts files that were linked or moved instead; ``reused`` counts shards
+    and shards in this run; ``linked`` counts files that were linked or moved instead; ``reused`` counts shards
     that were finished before it. ``accounts`` are those of the whole build; ``set_aside`` names each image that was set
     aside, in this run or before, with the reason. ``seconds`` is the wall time of the run.
     """
@@ -51,7 +51,7 @@ class Report:
     set_aside: tuple[Problem, ...] = ()
     bytes_read: int = 0
     bytes_written: int = 0
-    transferred: int = 0
+    linked: int = 0
     reused: int = 0
     seconds: float = 0.0
 

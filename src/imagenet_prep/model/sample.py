@@ -1,9 +1,11 @@
-"""What a format writes, the same for every format. No Arrow and no NumPy here: workers import this module."""
+"""What an output writes, the same for every output. No Arrow and no NumPy here: workers import this module."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple
+
+Buffer = bytes | memoryview
 
 
 class Box(NamedTuple):
@@ -17,14 +19,14 @@ class Box(NamedTuple):
 
 @dataclass(slots=True)
 class Sample:
-    """One image with everything a format may want to know of it.
+    """One image with everything an output may want to know of it.
 
-    ``image`` is a JPEG; as a memoryview it is valid only until the writers were flushed. ``class_index``
-    counts from 0 in WNID order. ``width`` and ``height`` are pixels as stored, before any EXIF rotation: the
-    frame boxes refer to.
+    ``image`` is an RGB or grey JPEG, converted if the original is neither, and ``original`` the bytes as they are in
+    the source; as memoryviews both are valid only until the writers were flushed. ``class_index`` counts from 0 in WNID
+    order. ``width`` and ``height`` are pixels as stored, before any EXIF rotation: the frame boxes refer to.
 
-    For class folders: ``path`` is where the image belongs in the tree, ``original`` its bytes as they are in the
-    source, and ``file`` the path of the source's file that has these bytes alone, "" for an image in an archive.
+    ``file`` is the path of the source's file that has these bytes alone, "" for an image in an archive. Where every
+    output links such files, nothing is read: ``image`` and ``original`` are empty, width and height 0.
     """
 
     name: str
@@ -33,6 +35,5 @@ class Sample:
     width: int
     height: int
     boxes: tuple[Box, ...] = ()
-    path: str = ""
     original: bytes | memoryview = b""
     file: str = ""

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from imagenet_prep.imagenet.archives import VALIDATION
-from imagenet_prep.imagenet.classes import ClassFacts, Taxonomy
+from imagenet_prep.imagenet.classes import ClassFacts, official
 
-FOLDERS = "folders"  # the name of the format, and of its folder
 VALIDATION_FOLDERS = ("validation", "val")
 NAMES = {
     "name": "readable, unique on every file system: tench",
@@ -32,8 +32,11 @@ _SPLIT_WORD = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ClassFolders:
-    """The names of all folders: ``classes`` by class index, ``validation`` for that split; others keep their name."""
+    """The names of all folders below ``top``: ``classes`` by class index, ``validation`` for that split; other splits
+    keep their name.
+    """
 
+    top: str
     classes: tuple[str, ...]
     validation: str = VALIDATION
 
@@ -42,21 +45,23 @@ class ClassFolders:
         return self.validation if split == VALIDATION else split
 
     def path(self, split: str, class_index: int, name: str) -> str:
-        """Give the path of an image below the folder of the format."""
-        return f"{self.split(split)}/{self.classes[class_index]}/{name}"
+        """Give the path of an image below the data set."""
+        return f"{self.top}/{self.split(split)}/{self.classes[class_index]}/{name}"
 
     def sorted_indexes(self, classes: tuple[int, ...]) -> tuple[int, ...]:
         """Give the class indexes of ``classes`` in the order of their folders' names, as readers sort them."""
         return tuple(sorted(classes, key=lambda index: self.classes[index]))
 
 
-def class_folders(taxonomy: Taxonomy, names: str, validation: str) -> ClassFolders:
-    """Name the folders of all 1,000 classes in one of the three ways of NAMES."""
-    return ClassFolders(tuple(_folder(facts, names) for facts in taxonomy.classes), validation)
+@cache
+def class_folders(top: str, class_names: tuple[str, ...], names: str, validation: str) -> ClassFolders:
+    """Name the folders of all 1,000 classes, whose names are ``class_names``, in one of the three ways of NAMES."""
+    classes = zip(official().classes, class_names, strict=True)
+    return ClassFolders(top, tuple(_folder(facts, name, names) for facts, name in classes), validation)
 
 
-def _folder(facts: ClassFacts, names: str) -> str:
+def _folder(facts: ClassFacts, class_name: str, names: str) -> str:
     if names == "wnid":
         return facts.wnid
-    name = _SPLIT_WORD.sub(lambda word: word[0].capitalize(), facts.name)
+    name = _SPLIT_WORD.sub(lambda word: word[0].capitalize(), class_name)
     return f"{facts.index:03d}_{name}" if names == "indexed" else name

@@ -13,104 +13,191 @@ from __future__ import annotations
 
 import csv
 import io
-import pickle
-import zipfile
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from types import MappingProxyType
+from typing import ClassVar
 
-import xxhash
-
+from imagenet_prep.imagenet.archives import CLASS_COUNT
 from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.model.task import FileFact
-from imagenet_prep.outputs.base import BuildFacts, ShardWriter, Target, Written
-from imagenet_prep.outputs.class_folders import FOLDERS, class_folders
+from imagenet_prep.outputs.base import Contents, Output, ShardWriter, StoredShard, Written, check_choices, option
+from imagenet_prep.outputs.class_folders import NAMES, VALIDATION_FOLDERS, ClassFolders, class_folders
+from imagenet_prep.stores.base import Batch, Store
 
-CLASSES = f"{FOLDERS}/classes.csv"
-META = f"{FOLDERS}/meta.bin"
+FOLDER = "folders"
+COPY, HARDLINK, SYMLINK, MOVE = TRANSFERS = ("copy", "hardlink", "symlink", "move")
+CLASSES = f"{FOLDER}/classes.csv"
+META = f"{FOLDER}/meta.bin"
 _PICKLE_PROTOCOL = 2  # what torch.load accepts without being told to trust the file
 _OLDEST_TIME = (1980, 1, 1, 0, 0, 0)  # of a zip member: a clock would make equal builds differ
+_UNKNOWN = -1
 
 
-class FoldersFormat:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Folders(Output):
     """``OUT/folders/{train,validation,test}/CLASS/FILE``."""
 
-    outputs: Mapping[str, str] = MappingProxyType(
-        {FOLDERS: "class folders for ImageFolder and the like; folders/classes.csv has their order and the class index"}
+    names: str = option("name", "How class folders are called: tench, n01440764, or 000_tench.", choices=NAMES)
+    validation_folder: str = option(
+        "validation",
+        "What validation's folder is called; with val and --names wnid, torchvision's ImageNet reads the folders.",
+        choices=VALIDATION_FOLDERS,
     )
-    made = rf"{FOLDERS}/(?:classes\.csv|meta\.bin|[^/]+/[^/]+/(?:n\d{{8}}_\d+|ILSVRC2012_val_\d{{8}})\.JPEG)"
-    stores_boxes = False
-    record_overhead = 4096  # a file system gives out whole blocks, half of the last one unused, and needs an inode
+    transfer: str = option(
+        COPY,
+        "How images that are files get into class folders. A move takes the names in the source away at the very end.",
+        choices=TRANSFERS,
+    )
 
-    def writer(self, target: Target, shard: ShardName) -> ShardWriter:  # noqa: ARG002 — a sample knows its path
+    name: ClassVar[str] = FOLDER
+    ordered: ClassVar[bool] = False
+    overhead: ClassVar[int] = 4096  # a file system gives out whole blocks, half of the last one unused, and an inode
+    file_column: ClassVar[str] = "path"
+    document_paths: ClassVar[tuple[str, ...]] = (CLASSES, META)
+    links: ClassVar[bool] = True
+    shards = MappingProxyType({})
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what is none of the choices."""
+        check_choices(self)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the names in the source go at the end."""
+        return self.transfer == MOVE
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether links lead to the source."""
+        return self.transfer == SYMLINK
+
+    def reads(self, *, own_file: bool) -> bool:
+        """Files are only read to be copied; images inside archives always are."""
+        return self.transfer == COPY or not own_file
+
+    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:
         """Open a part of the tree."""
-        return _Writer(target)
+        return _Writer(batch, shard.split, self._tree(class_names), self.transfer)
 
-    def sample_files(self, shard: ShardName, paths: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
+    def files(self, stored: StoredShard) -> Sequence[str]:
         """Give the path of each image."""
-        return [f"{FOLDERS}/{path}" for path in paths]
+        return self.sample_files(stored)
 
-    def documents(self, facts: BuildFacts) -> Mapping[str, bytes]:
+    def sample_files(self, stored: StoredShard) -> Sequence[str]:
+        """Give the path of each image."""
+        tree, split = self._tree(stored.class_names), stored.shard.split
+        images = zip(stored.class_indexes, stored.names, strict=True)
+        return [tree.path(split, class_index, name) for class_index, name in images]
+
+    def documents(self, contents: Contents) -> Mapping[str, bytes]:
         """Give the class table of the folders, and torchvision's ``meta.bin`` for a tree it would accept."""
-        documents = {CLASSES: _class_table(facts)}
-        if facts.folders == class_folders(official(), "wnid", "val"):
+        documents = {CLASSES: _class_table(contents, self._tree(contents.class_names))}
+        if (self.names, self.validation_folder) == ("wnid", "val"):
             documents[META] = _meta()
         return documents
 
-    def read(self, out: Path, files: Sequence[str], seen: list[FileFact] | None = None) -> Iterator[Sample]:
-        """Read images back; the class is that of the folder, through ``classes.csv``, or −1 if that does not tell.
-        Width and height are 0.
-        """
-        classes = _class_indexes(out)
-        for file in files:
-            path, image = PurePosixPath(file), (out / file).read_bytes()
+    def describe(self, contents: Contents) -> Mapping[str, str]:
+        """Name the tree, and the folder of each split."""
+        tree = self._tree(contents.class_names)
+        text = "class folders for ImageFolder and the like; folders/classes.csv has their order and the class index"
+        return {FOLDER: text} | {
+            f"{FOLDER}/{tree.split(split)}": f"{facts.images:,} images in {len(facts.classes):,} class folders, "
+            f"{tree.classes[facts.classes[0]]} and so on"
+            for split, facts in contents.splits.items()
+        }
+
+    def remarks(self, contents: Contents) -> Iterator[str]:
+        """Readers of class folders number the classes by the sorted names of the folders: say where that misleads."""
+        every, tree = contents.classes, self._tree(contents.class_names)
+        if len(every) > 1 and tree.sorted_indexes(every) != every:
+            yield (
+                "Sorted by name, these class folders have another order than the class index, and readers such as "
+                "ImageFolder number them in that order: folders/classes.csv has both. --names indexed (000_tench) or "
+                "wnid makes them agree."
+            )
+        elif len(every) < CLASS_COUNT:
+            yield (
+                f"With {len(every):,} class folders, readers such as ImageFolder number the classes 0 to "
+                f"{len(every) - 1:,}: folders/classes.csv has their numbers and the class index."
+            )
+        if any(facts.classes != every for facts in contents.splits.values()):
+            yield (
+                "The splits do not have the same classes: readers such as ImageFolder would number them otherwise in "
+                "each split."
+            )
+
+    def read(self, store: Store, stored: StoredShard, seen: list[FileFact] | None = None) -> Iterator[Sample]:
+        """Read images back; the class is that of the folder, through ``classes.csv``, or −1 if that does not tell."""
+        from imagenet_prep.codecs.tfrecord import digest_of
+
+        classes = _class_indexes(store)
+        for file in self.sample_files(stored):
+            path, image = PurePosixPath(file), store.read(file)
             if seen is not None:
-                seen.append(FileFact(file, len(image), str(xxhash.xxh3_128_hexdigest(image))))
-            yield Sample(path.name, image, classes.get(path.parent.name, -1), 0, 0)
+                seen.append(FileFact(file, len(image), digest_of(image)))
+            yield Sample(path.name, image, classes.get(path.parent.name, _UNKNOWN), 0, 0, original=image)
+
+    def _tree(self, class_names: Sequence[str]) -> ClassFolders:
+        return class_folders(FOLDER, tuple(class_names), self.names, self.validation_folder)
 
 
 class _Writer:
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._lengths = array("q")
+    def __init__(self, batch: Batch, split: str, tree: ClassFolders, transfer: str) -> None:
+        self._batch = batch
+        self._split = split
+        self._tree = tree
+        self._transfer = transfer
+        self._size = 0
 
     def add(self, sample: Sample) -> None:
-        """Write one image as it was in the source."""
-        self._target.place(f"{FOLDERS}/{sample.path}", sample.original, sample.file)
-        self._lengths.append(len(sample.original))
+        """Write one image as it was in the source, or link its file."""
+        path = self._tree.path(self._split, sample.class_index, sample.name)
+        if sample.file and self._transfer != COPY:
+            self._batch.link(path, sample.file, symbolic=self._transfer == SYMLINK)
+            return
+        self._batch.place(path, sample.original, sample.file)
+        self._size += len(sample.original)
+
+    def leave_out(self, sample: Sample) -> None:
+        """Remove an image that an earlier run, which looked less closely, has written."""
+        self._batch.discard(self._tree.path(self._split, sample.class_index, sample.name))
 
     def flush(self) -> None:
         """Every image is written at once."""
 
     def finish(self) -> Written:
-        """Tell the size of every image; there are no files beside them."""
-        return Written((), self._lengths)
+        """Tell the bytes; there are no files beside the images."""
+        return Written((), self._size, {})
 
 
-def _class_table(facts: BuildFacts) -> bytes:
+def _class_table(contents: Contents, tree: ClassFolders) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["class_index", "folder_index", "wnid", "folder", "name"])
-    folder_indexes = {index: place for place, index in enumerate(facts.folders.sorted_indexes(facts.classes))}
-    for index in facts.classes:
-        of = facts.taxonomy.classes[index]
-        rows.writerow([index, folder_indexes[index], of.wnid, facts.folders.classes[index], of.name])
+    folder_indexes = {index: place for place, index in enumerate(tree.sorted_indexes(contents.classes))}
+    for index in contents.classes:
+        of = official().classes[index]
+        rows.writerow([index, folder_indexes[index], of.wnid, tree.classes[index], contents.class_names[index]])
     return text.getvalue().encode()
 
 
-def _class_indexes(out: Path) -> dict[str, int]:
+def _class_indexes(store: Store) -> dict[str, int]:
     """Read the class table of the folders; one that cannot be read tells of no folder, and is itself compared."""
     try:
-        with (out / CLASSES).open(encoding="utf-8", newline="") as file:
-            return {row["folder"]: int(row["class_index"]) for row in csv.DictReader(file)}
+        text = io.StringIO(store.read(CLASSES).decode(), newline="")
+        return {row["folder"]: int(row["class_index"]) for row in csv.DictReader(text)}
     except (OSError, KeyError, ValueError, TypeError, csv.Error):
         return {}
 
 
 def _meta() -> bytes:
+    import pickle
+    import zipfile
+
     classes = official().classes
     lemmas = {of.wnid: tuple(of.lemmas.split(", ")) for of in classes}
     content = pickle.dumps((lemmas, [classes[index].wnid for index in validation_truth()]), _PICKLE_PROTOCOL)

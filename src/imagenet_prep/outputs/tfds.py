@@ -7,21 +7,22 @@ otherwise. Class names are WNIDs, as there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from types import MappingProxyType
+from typing import ClassVar
 
 from imagenet_prep.codecs import features as spec
 from imagenet_prep.codecs.example import Value, bytes_entry, bytes_in, head_of, int64_entry, number_in, text_in
-from imagenet_prep.codecs.tfrecord import RecordWriter, read_examples
+from imagenet_prep.codecs.tfrecord import RecordWriter
 from imagenet_prep.imagenet.archives import CLASS_COUNT
 from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.model.task import FileFact
-from imagenet_prep.outputs.base import BuildFacts, ShardWriter, Target
+from imagenet_prep.outputs.base import Contents, Output, ShardWriter, StoredShard, Written, check_shards, shards_option
+from imagenet_prep.outputs.records import RECORD_COLUMNS, read_shard, record_shards, written_records
+from imagenet_prep.stores.base import Batch, Store
 
 NAME = "imagenet2012"
 VERSION = "5.1.0"
@@ -29,43 +30,68 @@ FOLDER = f"tfds/{NAME}/{VERSION}"
 _UNLABELLED = -1
 
 
-class TfdsFormat:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tfds(Output):
     """``OUT/tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00000-of-01024`` and so on."""
 
-    outputs: Mapping[str, str] = MappingProxyType(
-        {"tfds": 'TFRecord for tfds.load("imagenet2012", data_dir=".../tfds"); label is 0…999 in WNID order'}
-    )
-    made = (
-        rf"{re.escape(FOLDER)}/(?:{NAME}-[a-z]+\.tfrecord-\d{{5}}-of-\d{{5}}|features\.json|dataset_info\.json"
-        r"|label\.labels\.txt)"
-    )
-    stores_boxes = False
-    record_overhead = 128
+    shards: Mapping[str, int] = shards_option()
 
-    def writer(self, target: Target, shard: ShardName) -> ShardWriter:
+    name: ClassVar[str] = "tfds"
+    converts: ClassVar[bool] = True
+    overhead: ClassVar[int] = 128
+    columns: ClassVar[Mapping[str, str]] = RECORD_COLUMNS
+    document_paths: ClassVar[tuple[str, ...]] = tuple(
+        f"{FOLDER}/{name}" for name in ("features.json", "dataset_info.json", "label.labels.txt")
+    )
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for numbers of shards that cannot be."""
+        check_shards(self)
+
+    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
         """Open a shard."""
-        return RecordWriter(target, self.sample_files(shard, ())[0], _encode)
+        return _Writer(batch.create(_shard_path(shard)), _encode)
 
-    def sample_files(self, shard: ShardName, paths: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
-        """Give the name that ``{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}`` stands for."""
-        return [f"{FOLDER}/{NAME}-{shard.split}.tfrecord-{shard.numbers}"]
+    def files(self, stored: StoredShard) -> Sequence[str]:
+        """Give the shard."""
+        return (_shard_path(stored.shard),)
 
-    def documents(self, facts: BuildFacts) -> Mapping[str, bytes]:
+    def sample_files(self, stored: StoredShard) -> Sequence[str]:
+        """Every sample lies in the shard."""
+        return [_shard_path(stored.shard)] * len(stored.names)
+
+    def documents(self, contents: Contents) -> Mapping[str, bytes]:
         """Give the feature spec, the dataset info and the class names."""
         template = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
         features = {"image": spec.jpeg(), "label": spec.class_label(CLASS_COUNT), "file_name": spec.text()}
-        info = spec.dataset_info(NAME, VERSION, template, facts.splits, ("image", "label"))
-        return {
-            f"{FOLDER}/features.json": spec.as_bytes(spec.features_dict(features)),
-            f"{FOLDER}/dataset_info.json": spec.as_bytes(info),
-            f"{FOLDER}/label.labels.txt": "".join(f"{of.wnid}\n" for of in official().classes).encode(),
-        }
+        info = spec.dataset_info(NAME, VERSION, template, record_shards(contents), ("image", "label"))
+        documents = (
+            spec.as_bytes(spec.features_dict(features)),
+            spec.as_bytes(info),
+            "".join(f"{of.wnid}\n" for of in official().classes).encode(),
+        )
+        return dict(zip(self.document_paths, documents, strict=True))
 
-    def read(self, out: Path, files: Sequence[str], seen: list[FileFact] | None = None) -> Iterator[Sample]:
-        """Read a shard back. The schema stores neither sizes nor boxes: width and height are 0. An image without a
-        label has the class index −1, as in the test split of TensorFlow Datasets.
+    def describe(self, contents: Contents) -> Mapping[str, str]:  # noqa: ARG002
+        """Name the folder that readers are given."""
+        return {"tfds": 'TFRecord for tfds.load("imagenet2012", data_dir=".../tfds"); label is 0…999 in WNID order'}
+
+    def read(self, store: Store, stored: StoredShard, seen: list[FileFact] | None = None) -> Iterator[Sample]:
+        """Read a shard back. The schema stores neither sizes nor boxes. An image without a label has the class index
+        −1, as in the test split of TensorFlow Datasets.
         """
-        return read_examples(out / files[0], files[0], _decode, seen)
+        return read_shard(store, _shard_path(stored.shard), _decode, seen)
+
+
+def _shard_path(shard: ShardName) -> str:
+    """Give the name that ``{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}`` stands for."""
+    return f"{FOLDER}/{NAME}-{shard.split}.tfrecord-{shard.numbers}"
+
+
+class _Writer(RecordWriter):
+    def finish(self) -> Written:
+        """Complete the shard."""
+        return written_records((self.close(),), self.lengths)
 
 
 def _encode(sample: Sample) -> tuple[bytes, bytes]:

@@ -11,11 +11,10 @@ files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from pathlib import Path
-from types import MappingProxyType
-from typing import cast
+from typing import ClassVar, cast
 
 from imagenet_prep.codecs import features as spec
 from imagenet_prep.codecs.example import (
@@ -28,13 +27,15 @@ from imagenet_prep.codecs.example import (
     number_in,
     text_in,
 )
-from imagenet_prep.codecs.tfrecord import RecordWriter, digest_of, read_examples, write_all
+from imagenet_prep.codecs.tfrecord import RecordWriter
 from imagenet_prep.imagenet.archives import CLASS_COUNT
 from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Box, Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.model.task import FileFact
-from imagenet_prep.outputs.base import BuildFacts, ShardWriter, Target, Written
+from imagenet_prep.outputs.base import Contents, Output, ShardWriter, StoredShard, Written, check_shards, shards_option
+from imagenet_prep.outputs.records import RECORD_COLUMNS, read_shard, record_shards, written_records
+from imagenet_prep.stores.base import Batch, Store
 
 FOLDER = "tfrecord"
 INDEX_FOLDER = "dali-index"
@@ -48,60 +49,76 @@ _CONSTANTS = {"image/channels": (3,), "image/colorspace": (b"RGB",), "image/form
 _BOX_KEYS = ("image/object/bbox/label", *(f"image/object/bbox/{side}" for side in SIDES))
 
 
-class TFRecordFormat:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TFRecord(Output):
     """``OUT/tfrecord/train-00000-of-01024`` and so on."""
 
-    outputs: Mapping[str, str] = MappingProxyType(
-        {
+    shards: Mapping[str, int] = shards_option()
+
+    name: ClassVar[str] = "tfrecord"
+    converts: ClassVar[bool] = True
+    stores_boxes: ClassVar[bool] = True
+    overhead: ClassVar[int] = 1024  # 460 bytes for a long class name, and 20 for each box
+    columns: ClassVar[Mapping[str, str]] = RECORD_COLUMNS
+    document_paths: ClassVar[tuple[str, ...]] = (f"{FOLDER}/features.json", f"{FOLDER}/dataset_info.json")
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for numbers of shards that cannot be."""
+        check_shards(self)
+
+    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
+        """Open a shard, which will have a DALI index."""
+        return _Writer(batch, shard)
+
+    def files(self, stored: StoredShard) -> Sequence[str]:
+        """Give the shard, under the name that the field's readers hard-code, and its index."""
+        return (_shard_path(stored.shard), _index_path(stored.shard))
+
+    def sample_files(self, stored: StoredShard) -> Sequence[str]:
+        """Every sample lies in the shard."""
+        return [_shard_path(stored.shard)] * len(stored.names)
+
+    def documents(self, contents: Contents) -> Mapping[str, bytes]:
+        """Describe the classic records to TensorFlow Datasets: ``tfds.builder_from_directory("OUT/tfrecord")``."""
+        info = spec.dataset_info(
+            "imagenet2012_classic", "1.0.0", "{SPLIT}-{SHARD_X_OF_Y}", record_shards(contents), None
+        )
+        documents = (spec.as_bytes(_FEATURES), spec.as_bytes(info))
+        return dict(zip(self.document_paths, documents, strict=True))
+
+    def describe(self, contents: Contents) -> Mapping[str, str]:  # noqa: ARG002
+        """Name the two folders."""
+        return {
             FOLDER: "TFRecord, classic image/… keys; image/class/label is 1…1000 in WNID order",
             INDEX_FOLDER: "an index of each classic shard, for DALI",
         }
-    )
-    made = (
-        rf"{FOLDER}/(?:[a-z]+-\d{{5}}-of-\d{{5}}|features\.json|dataset_info\.json)"
-        rf"|{INDEX_FOLDER}/[a-z]+-\d{{5}}-of-\d{{5}}\.idx"
-    )
-    stores_boxes = True
-    record_overhead = 1024  # 460 bytes for a long class name, and 20 for each box
 
-    def writer(self, target: Target, shard: ShardName) -> ShardWriter:
-        """Open a shard, which will have a DALI index."""
-        return _Writer(target, shard, f"{FOLDER}/{shard}")
-
-    def sample_files(self, shard: ShardName, paths: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
-        """Give the name that the field's readers hard-code."""
-        return [f"{FOLDER}/{shard}"]
-
-    def documents(self, facts: BuildFacts) -> Mapping[str, bytes]:
-        """Describe the classic records to TensorFlow Datasets:
-        ``tfds.builder_from_directory("OUT/tfrecord")``.
-        """
-        info = spec.dataset_info("imagenet2012_classic", "1.0.0", "{SPLIT}-{SHARD_X_OF_Y}", facts.splits, None)
-        return {
-            f"{FOLDER}/features.json": spec.as_bytes(_FEATURES),
-            f"{FOLDER}/dataset_info.json": spec.as_bytes(info),
-        }
-
-    def read(self, out: Path, files: Sequence[str], seen: list[FileFact] | None = None) -> Iterator[Sample]:
+    def read(self, store: Store, stored: StoredShard, seen: list[FileFact] | None = None) -> Iterator[Sample]:
         """Read a shard back; the label becomes a class index again. Lemmas and boxes may be missing, as in the records
         of the TPU script.
         """
-        return read_examples(out / files[0], files[0], _decode, seen)
+        return read_shard(store, _shard_path(stored.shard), _decode, seen)
+
+
+def _shard_path(shard: ShardName) -> str:
+    return f"{FOLDER}/{shard}"
+
+
+def _index_path(shard: ShardName) -> str:
+    return f"{INDEX_FOLDER}/{shard}.idx"
 
 
 class _Writer(RecordWriter):
-    def __init__(self, target: Target, shard: ShardName, path: str) -> None:
-        super().__init__(target, path, _encode)
-        self._index_path = f"{INDEX_FOLDER}/{shard}.idx"
-        self._index = target.create(self._index_path)
+    def __init__(self, batch: Batch, shard: ShardName) -> None:
+        super().__init__(batch.create(_shard_path(shard)), _encode)
+        self._index = batch.create(_index_path(shard))
 
     def finish(self) -> Written:
         """Complete the shard, and write its index."""
-        files, lengths = super().finish()
-        offsets = accumulate(lengths, initial=0)
-        index = "".join(f"{offset} {length}\n" for offset, length in zip(offsets, lengths, strict=False)).encode()
-        write_all(self._index, [index])
-        return Written((*files, FileFact(self._index_path, len(index), digest_of(index))), lengths)
+        shard = self.close()
+        offsets = accumulate(self.lengths, initial=0)
+        self._index.write("".join(f"{o} {n}\n" for o, n in zip(offsets, self.lengths, strict=False)).encode())
+        return written_records((shard, self._index.fact()), self.lengths)
 
 
 def _encode(sample: Sample) -> tuple[bytes, bytes]:

@@ -7,13 +7,11 @@ no clock can change.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import xxhash
 
 from imagenet_prep.model.archive import Archive
 
@@ -46,19 +44,6 @@ class Catalog:
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
-    @cached_property
-    def identity(self) -> str:
-        """Hash of all that can reach an output: entries, places, labels and boxes, but no time and no folder
-        of this machine.
-        """
-        digest = xxhash.xxh3_128()
-        for archive in self.archives:
-            digest.update(f"{archive.role}\0{archive.name}\0{archive.size}\n".encode())
-        for name in self.table.column_names:
-            digest.update(name.encode())
-            _hash_array(digest, _whole(self.table.column(name)))
-        return digest.hexdigest()
-
     def numbers(self, column: str) -> npt.NDArray[Any]:
         """Give a numeric column as a NumPy array."""
         values: npt.NDArray[Any] = self.table.column(column).to_numpy()
@@ -74,6 +59,11 @@ class Catalog:
         return np.bincount(self.numbers("class_index")[self.rows_of(origin)], minlength=1000)
 
 
+def hash_array(digest: Any, column: pa.ChunkedArray) -> None:
+    """Hash the values of a column, whatever the buffers they lie in."""
+    _hash(digest, _whole(column))
+
+
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     """The same values in one piece, without copying them where they are in one already."""
     if column.num_chunks == 1:
@@ -81,15 +71,15 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def _hash_array(digest: Any, array: pa.Array) -> None:
+def _hash(digest: Any, array: pa.Array) -> None:
     """Hash values and not buffers, which may differ for equal values by what lies beside these."""
     kind = array.type
     if pa.types.is_dictionary(kind):
-        _hash_array(digest, array.indices)
-        _hash_array(digest, array.dictionary)
+        _hash(digest, array.indices)
+        _hash(digest, array.dictionary)
     elif pa.types.is_list(kind):
         digest.update(np.ascontiguousarray(array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)))
-        _hash_array(digest, array.flatten())
+        _hash(digest, array.flatten())
     elif pa.types.is_string(kind):
         bounds = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
         digest.update(np.diff(bounds))

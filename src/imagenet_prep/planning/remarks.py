@@ -5,54 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, VALIDATION
-from imagenet_prep.options import PlanOptions
-from imagenet_prep.outputs.class_folders import FOLDERS
-from imagenet_prep.planning.plan import Plan
+from imagenet_prep.options import Selection
+from imagenet_prep.planning.plan import Plan, reads
 
 
 def remarks(of: Plan) -> list[str]:
     """Give all there is to say of a plan, a sentence or two each."""
-    return [hold_out_sentence(of), *_excluded(of), *_folder_order(of)]
+    of_outputs = (remark for each in of.outputs for remark in each.output.remarks(of.contents))
+    return [hold_out_sentence(of), *_excluded(of), *of_outputs, *_reads(of)]
 
 
 def _excluded(of: Plan) -> Iterator[str]:
-    if named := len(of.options.exclude):
+    if named := len(of.recipe.selection.exclude):
         strange = named - len(of.excluded)
         others = f"; {strange:,} of the names are not in the source" if strange else ""
         yield f"Excluded by name: {len(of.excluded):,}{others}."
 
 
-def _folder_order(of: Plan) -> Iterator[str]:
-    """Readers of class folders number the classes by the sorted names of the folders: say where that misleads."""
-    if FOLDERS not in of.formats:
-        return
-    classes = {split: of.classes_of(split) for split in of.splits}
-    every = tuple(sorted(set().union(*classes.values())))
-    if len(every) > 1 and of.folders.sorted_indexes(every) != every:
+def _reads(of: Plan) -> Iterator[str]:
+    if reads(of) > 1:
         yield (
-            "Sorted by name, these class folders have another order than the class index, and readers such as "
-            "ImageFolder number them in that order: folders/classes.csv has both. --names indexed (000_tench) or wnid "
-            "makes them agree."
-        )
-    elif len(every) < CLASS_COUNT:
-        yield (
-            f"With {len(every):,} class folders, readers such as ImageFolder number the classes 0 to "
-            f"{len(every) - 1:,}: folders/classes.csv has their numbers and the class index."
-        )
-    if any(found != every for found in classes.values()):
-        yield (
-            "The splits do not have the same classes: readers such as ImageFolder would number them otherwise in each "
-            "split."
+            f"The source is read {reads(of)} times: these outputs want the images in another order, or in numbers of "
+            "shards that do not nest."
         )
 
 
 def hold_out_sentence(of: Plan) -> str:
     """Say in one line what is held out of train, how to change it, and what a subset keeps."""
-    return f"{_held_out(of)} {_subset(of.options)}".rstrip()
+    return f"{_held_out(of)} {_subset(of.recipe.selection)}".rstrip()
 
 
 def _held_out(of: Plan) -> str:
-    options, kept = of.options, of.images_of(TEST)
+    options, kept = of.recipe.selection, of.images_of(TEST)
     if set(options.splits) == {VALIDATION} or not (options.test_list or options.test_per_class):
         return (
             "Nothing is held out of train for a split test "
@@ -70,7 +54,7 @@ def _held_out(of: Plan) -> str:
     )
 
 
-def _subset(options: PlanOptions) -> str:
+def _subset(options: Selection) -> str:
     if not options.is_subset:
         return ""
     share, number = f"{100 * options.limit:g}% of each split", f"at most {options.limit:,} images of a split"

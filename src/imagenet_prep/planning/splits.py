@@ -16,7 +16,7 @@ import numpy.typing as npt
 from imagenet_prep.errors import Problem, UsageError
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.options import PlanOptions
+from imagenet_prep.options import Selection
 from imagenet_prep.planning.catalog import Catalog
 from imagenet_prep.planning.keys import rank_keys
 
@@ -24,7 +24,7 @@ Rows = npt.NDArray[np.int64]
 _NAMES_AT_ONCE = 1 << 16  # names as Python objects cost about 100 bytes each: never all 1.28 million together
 
 
-def assign(catalog: Catalog, options: PlanOptions) -> dict[str, Rows]:
+def assign(catalog: Catalog, options: Selection) -> dict[str, Rows]:
     """Give the catalog rows of each split, ascending. ``test`` is empty if nothing is held out of train.
 
     Raises UsageError if a class would be left without train images, if one of ``options.classes`` has no images
@@ -41,7 +41,7 @@ def assign(catalog: Catalog, options: PlanOptions) -> dict[str, Rows]:
     return {split: _kept(catalog, rows, options) for split, rows in members.items()}
 
 
-def excluded(catalog: Catalog, options: PlanOptions) -> Rows:
+def excluded(catalog: Catalog, options: Selection) -> Rows:
     """Give the catalog rows of the images that are excluded by name, ascending; names of other images do not matter."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -61,13 +61,13 @@ def names_of(catalog: Catalog, rows: Rows) -> Iterator[list[bytes]]:
         yield column.take(pa.array(rows[start : start + _NAMES_AT_ONCE])).to_pylist()
 
 
-def _usable(catalog: Catalog, origin: str, options: PlanOptions) -> Rows:
+def _usable(catalog: Catalog, origin: str, options: Selection) -> Rows:
     """The images of an origin but those that are excluded, and those of classes that were not chosen."""
     rows = np.setdiff1d(catalog.rows_of(origin), excluded(catalog, options), assume_unique=True)
     return rows[np.isin(catalog.numbers("class_index")[rows], options.classes)] if options.classes else rows
 
 
-def _ranked(catalog: Catalog, train: Rows, options: PlanOptions) -> Rows:
+def _ranked(catalog: Catalog, train: Rows, options: Selection) -> Rows:
     """The hold-out by number: of each class, the images of the lowest ranks."""
     if not options.test_per_class:
         return np.empty(0, np.int64)
@@ -75,7 +75,7 @@ def _ranked(catalog: Catalog, train: Rows, options: PlanOptions) -> Rows:
     return train[_places(_ranks(catalog, train, options.seed), classes) < options.test_per_class]
 
 
-def _listed(catalog: Catalog, train: Rows, options: PlanOptions) -> Rows:
+def _listed(catalog: Catalog, train: Rows, options: Selection) -> Rows:
     """The hold-out by name; names of classes that are left out do not matter."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -98,7 +98,7 @@ def _listed(catalog: Catalog, train: Rows, options: PlanOptions) -> Rows:
     return train[is_listed]
 
 
-def _kept(catalog: Catalog, rows: Rows, options: PlanOptions) -> Rows:
+def _kept(catalog: Catalog, rows: Rows, options: Selection) -> Rows:
     """The subset of one split: first so many of each class, then so many of all, each class giving its share of
     them. By rank alone, a class whose hold-out happened to reach far up its ranks would give nothing to a small
     subset.
@@ -146,7 +146,7 @@ def _check_classes(catalog: Catalog, classes: tuple[int, ...]) -> None:
         )
 
 
-def _check_what_is_left(catalog: Catalog, train: Rows, held_out: Rows, options: PlanOptions) -> None:
+def _check_what_is_left(catalog: Catalog, train: Rows, held_out: Rows, options: Selection) -> None:
     classes = catalog.numbers("class_index")
     counts, held = (np.bincount(classes[rows], minlength=CLASS_COUNT) for rows in (train, held_out))
     problems = tuple(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -58,14 +58,21 @@ class ArchiveReader:
         for descriptor in self._descriptors:
             os.close(descriptor)
 
-    def images(self, entries: Entries, before_reuse: Callable[[], None]) -> Iterator[tuple[int, bytearray, int, int]]:
-        """Yield the entries in their order: row, buffer, and where in the buffer the image begins and ends.
+    def images(
+        self, entries: Entries, wanted: Sequence[bool], before_reuse: Callable[[], None]
+    ) -> Iterator[tuple[int, bytearray, int, int]]:
+        """Yield the entries in their order: row, buffer, and where in the buffer the image begins and ends. An entry
+        that is not ``wanted`` is not read, and empty.
 
         An image stays where it is until ``before_reuse`` is called, which happens when the buffer is full: by then
         whatever is needed of all images so far must be done with. Raises SourceError if an archive ends early.
         """
         ahead, end = self._read_ahead(entries), 0
         for row, size in enumerate(entries.sizes):
+            if not wanted[row]:
+                next(ahead, None)
+                yield row, self._buffer, end, end
+                continue
             start, end = end, end + size
             if end > len(self._buffer):
                 before_reuse()

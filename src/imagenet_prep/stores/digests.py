@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import xxhash
 
-from imagenet_prep.model.task import FileFact
+from imagenet_prep.model.receipt import FileFact
+from imagenet_prep.stores.base import Store
+
+_READ_BYTES = 1 << 20
 
 
-def fact_of_file(folder: Path, path: str) -> FileFact:
-    """Read a file from end to end; ``path`` is below ``folder``. Raises OSError."""
-    with (folder / path).open("rb") as file:
-        digest = hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
-        return FileFact(path, file.tell(), digest)
+def fact_of_file(store: Store, path: str) -> FileFact:
+    """Read a file from end to end. Raises OSError."""
+    digest, size = xxhash.xxh3_128(), 0
+    with store.open(path) as file:
+        while data := file.read(_READ_BYTES):
+            digest.update(data)
+            size += len(data)
+    return FileFact(path, size, digest.hexdigest())

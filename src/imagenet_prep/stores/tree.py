@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from imagenet_prep.errors import OutputError, Problem, SourceError
-from imagenet_prep.options import MOVE, SYMLINK
 from imagenet_prep.stores.temporary import output_errors, temporary_name
 
 _FICLONE = 0x40049409  # linux/fs.h: let one file share the blocks of another
@@ -73,21 +72,6 @@ class Tree:
         """Make a symbolic link to ``source``, an absolute path."""
         self._link(path, source, lambda final: os.symlink(source, final))
 
-    def move(self, path: str, source: str) -> None:
-        """Give the file ``source`` another name. Never replaces a file; what was moved before is left as it is."""
-        final = self._prepared(path)
-        there = os.path.lexists(final)
-        if there and os.path.lexists(source):
-            reason = f"is there again, though it was moved to {final}"
-            raise SourceError("A file cannot be moved:", (Problem(source, reason),), "Take one of the two away.")
-        if not there:
-            with _link_errors(final, source):
-                try:
-                    os.rename(source, final)
-                except FileNotFoundError:
-                    if not os.path.lexists(final):  # otherwise another run was quicker
-                        raise
-
     def sync(self) -> None:
         """Make all that was done survive a power cut."""
         with output_errors(Path(self._folder)):
@@ -134,22 +118,14 @@ class Tree:
         return self._cloning
 
 
-def try_link(folder: Path, transfer: str, source: str) -> None:
-    """Make a link to ``source`` in ``folder``, and take it away. Raises OutputError if the transfer is not possible.
-
-    For a move nothing is touched: the kernel says first whether a rename would lead to another mount, and then that
-    there is no such file.
-    """
+def try_link(folder: Path, source: str, *, symbolic: bool) -> None:
+    """Make a link to ``source`` in ``folder``, and take it away. Raises OutputError if that is not possible."""
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     probe = folder / temporary_name("link")
     with _link_errors(f"a link to {source} in {folder.parent}", source):
-        if transfer == MOVE:
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{os.path.dirname(source)}/{probe.name}", probe)
-            return
         try:
-            if transfer == SYMLINK:
+            if symbolic:
                 probe.symlink_to(source)
             else:
                 os.link(os.path.realpath(source), probe)

@@ -19,9 +19,9 @@ import xxhash
 
 from imagenet_prep.errors import AuditError
 from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Box, Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.model.task import FileFact
 from imagenet_prep.outputs.base import BuildFacts, Format, SplitFacts, Written
 from imagenet_prep.outputs.class_folders import class_folders
 

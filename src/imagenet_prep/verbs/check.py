@@ -21,7 +21,7 @@ from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_BY_ROLE, WRONG
 from imagenet_prep.imagenet.classes import Taxonomy, official
 from imagenet_prep.model.events import Note, Progress, Watch, unwatched
-from imagenet_prep.outputs import FORMATS
+from imagenet_prep.outputs.base import OUTPUTS, output_class
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
 from imagenet_prep.verbs.checksums import comparer
@@ -152,7 +152,7 @@ def _holdings(pieces: list[FoundArchive], findings: _Findings) -> Holdings:
     return Holdings(
         pieces=tuple(_piece(each, findings.checksums.get(each.path, "")) for each in pieces),
         origins=origins,
-        space={name: size + images * FORMATS[name].record_overhead for name in FORMATS if images},
+        space={name: size + images * output_class(name).overhead for name in OUTPUTS if images},
         decoded=findings.decoded,
         remarks=tuple(findings.remarks),
         notes=tuple(findings.notes),

@@ -65,7 +65,7 @@ def decode_images(task: DecodeTask) -> Decoded:
 
 
 def _decode(reader: ArchiveReader, entry: Entries) -> str:
-    ((_, buffer, start, end),) = reader.images(entry, before_reuse=_nothing_kept)
+    ((_, buffer, start, end),) = reader.images(entry, [True], before_reuse=_nothing_kept)
     return decode(bytes(memoryview(buffer)[start:end]), inspect(buffer, start, end))
 
 

@@ -41,6 +41,8 @@ from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import NO_CLASS
 from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
 from imagenet_prep.sources.official import ClassTar, TarTask, class_tars, run_tar_task, separate_class_tars
+from imagenet_prep.stores import store_at
+from imagenet_prep.stores.base import Store
 
 if TYPE_CHECKING:
     from imagenet_prep.planning.catalog import Catalog
@@ -60,7 +62,7 @@ class IndexOptions:
     ``taxonomy``: a class table whose names class folders may have, beside the built-in names and WNIDs.
 
     ``cache``: a file the catalog is taken from while names, sizes and times of the archives stay the same; if they do
-    not, it is written anew, unless ``refresh`` is false. Folders are listed every time: they have no time that would
+    not, it is written again. Folders are listed every time: they have no time that would
     tell.
     """
 
@@ -68,7 +70,6 @@ class IndexOptions:
     boxes: bool = True
     taxonomy: Taxonomy = field(default_factory=official)
     cache: Path | None = None
-    refresh: bool = True
 
 
 def index(
@@ -102,18 +103,30 @@ def is_indexed(found: FoundArchive, options: IndexOptions) -> bool:
     return found.role != UNLABELLED and (options.boxes or found.role not in (TRAIN_BOXES, VALIDATION_BOXES))
 
 
-def catalog_of(found: list[FoundArchive], options: IndexOptions, *, engine: Engine, watch: Watch) -> Catalog:
-    """Catalog what was found, or take it from the cache."""
-    catalog = _kept(options.cache, found)
+def catalog_of(
+    found: list[FoundArchive],
+    options: IndexOptions,
+    *,
+    engine: Engine,
+    watch: Watch,
+    kept: tuple[Store, str] | None = None,
+) -> Catalog:
+    """Catalog what was found, or take it from where it is ``kept`` (a store, and a path in it), or from the cache."""
+    place = _place(options.cache) or kept
+    catalog = _kept(place, found)
     if catalog is None:
         catalog = _walk(found, engine, watch)
-        if options.cache and options.refresh:
+        if options.cache and place:
             from imagenet_prep.dataset.catalog_file import save_catalog
 
-            save_catalog(options.cache, catalog)
+            save_catalog(*place, catalog)
     for note in catalog.notes:
         watch(Note(note))
     return catalog
+
+
+def _place(cache: Path | None) -> tuple[Store, str] | None:
+    return (store_at(cache.parent), cache.name) if cache else None
 
 
 def paths_of(found: list[FoundArchive]) -> tuple[str, ...]:
@@ -121,18 +134,21 @@ def paths_of(found: list[FoundArchive]) -> tuple[str, ...]:
     return tuple(str(each.path.absolute()) for each in found)
 
 
-def _kept(cache: Path | None, found: list[FoundArchive]) -> Catalog | None:
-    if cache is None or not cache.exists() or any(each.folder for each in found):
+def _kept(place: tuple[Store, str] | None, found: list[FoundArchive]) -> Catalog | None:
+    if place is None or any(each.folder for each in found):
+        return None
+    store, path = place
+    if store.stat(path) is None:
         return None
     from imagenet_prep.dataset.catalog_file import load_catalog
 
-    return load_catalog(cache, _archives(found))
+    return load_catalog(store, path, _archives(found))
 
 
 def _archives(found: list[FoundArchive]) -> tuple[Archive, ...]:
     names = [printable(os.path.basename(os.path.abspath(each.path))) for each in found]
     return tuple(
-        Archive(name, each.origin, each.size, each.modified, each.folder)
+        Archive(name, each.origin, each.size, each.modified, each.folder, str(each.path.absolute()))
         for name, each in zip(names, found, strict=True)
     )
 

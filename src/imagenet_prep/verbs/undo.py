@@ -1,37 +1,30 @@
-"""Undo: put every file that a build moved back where it was, and take the rest of the build away.
+"""Undo: take away what a build put into its place, exactly what its inventory lists, and give files that were moved
+their names in the source back.
 
-Each file goes back by one rename, so it is at every moment in one of its two places, and the same command goes on after
-a kill. A file is never replaced, and nothing that the build did not make is removed.
+Each moved file has a name at every moment, and the same command goes on after a kill. Nothing is ever replaced, and
+nothing that the build did not make is removed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from imagenet_prep.dataset.layout import BUILD, CLASSES, MANIFEST, SPLIT_LISTS, undo_log_path
-from imagenet_prep.dataset.undo_log import Moves, load_undo_log
-from imagenet_prep.errors import OutputError, Problem, SourceError, UsageError
-from imagenet_prep.imagenet.archives import SPLITS
+from imagenet_prep.dataset.layout import BUILD, CATALOG, SET_ASIDE_FOLDER, STATE, is_data_set
+from imagenet_prep.errors import OtherBuildError, Problem, SourceError, UsageError
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Progress, Watch, unwatched
-from imagenet_prep.outputs.class_folders import FOLDERS
-from imagenet_prep.outputs.folders import CLASSES as FOLDER_CLASSES
-from imagenet_prep.outputs.folders import META
-from imagenet_prep.sources.layout import Source
-from imagenet_prep.stores.lock import held
-from imagenet_prep.stores.temporary import output_errors, sweep
+from imagenet_prep.stores import Place, store_at
+from imagenet_prep.stores.base import Store, files_below
 
-_EVENTS = 200  # of progress: files of a flat folder go to their classes one by one
+_EVENTS = 200  # of progress
 
 
 @dataclass(frozen=True, slots=True)
 class UndoReport:
-    """``moved`` files are where they were; ``removed`` images were copies out of archives. ``kept`` are paths in the
+    """``moved`` files are where they were; ``removed`` other files of the data set are gone. ``kept`` are paths in the
     output folder that the build did not make.
     """
 
@@ -40,113 +33,107 @@ class UndoReport:
     kept: tuple[str, ...]
 
 
-def undo(out: Source, *, watch: Watch = unwatched) -> UndoReport:
-    """Put the files of a build with the transfer ``move`` back, exactly where they were; may be repeated.
+def undo(out: Place, *, watch: Watch = unwatched) -> UndoReport:
+    """Take a build away, whatever it was, finished or not; may be repeated.
 
-    Raises UsageError if ``out`` holds no such build, OtherBuildError while another run is at work in it, SourceError
-    with every file that could not be put back (all others are), and OutputError if something cannot be written.
+    Raises UsageError if ``out`` holds none, OtherBuildError if it is not known what belongs to it, or while another run
+    is at work in it, SourceError with every file that could not be put back (all others are), and OutputError if
+    something cannot be written.
     """
-    out = Path(out)
-    if not undo_log_path(out).exists():
-        raise UsageError(f"{out} holds no moved files: there is nothing to undo.")
-    with held(out / PRIVATE, out, alone=True):
-        return _undo(out.absolute(), watch)  # a folder cannot be removed under the name "."
+    store = store_at(out)
+    if not is_data_set(store):
+        raise UsageError(f"{store.place} holds no data set of imagenet-prep: there is nothing to undo.")
+    with store.hold(alone=True):
+        return _undo(store, watch)
 
 
-def _undo(out: Path, watch: Watch) -> UndoReport:
-    log = load_undo_log(undo_log_path(out))
-    with output_errors(out):
-        sweep(out, shallow=FOLDERS)
-        (out / BUILD).unlink(missing_ok=True)  # where it is, the build is complete; now it is not
-    total, done, told = sum(len(moves.names) for moves in log.moves), 0, 0
-    problems: list[Problem] = []
-    for moves in log.moves:
-        problems += _put_back(out, moves) if moves.source else _remove(out, moves)
-        done += len(moves.names)
-        if done - told >= total // _EVENTS or done == total:
-            told = done
-            watch(Progress("undo", done, total))
-    os.sync()
-    _restore_times(log.moves)
+def _undo(store: Store, watch: Watch) -> UndoReport:
+    from imagenet_prep.dataset.catalog_file import load_catalog
+    from imagenet_prep.dataset.inventory import planned
+    from imagenet_prep.dataset.state import load_state
+    from imagenet_prep.planning.plan import plan
+    from imagenet_prep.verbs.build.relocate import moved_files, times_before
+
+    state, catalog = load_state(store), load_catalog(store, CATALOG)
+    if state is None or catalog is None:
+        _refuse(store, STATE if state is None else CATALOG)
+        raise AssertionError
+    the_plan = plan(replace(catalog, archives=state.sources), state.recipe, state.arrangements)
+    store.sweep()
+    store.remove(BUILD)  # where it is, the data set is complete; now it is not
+    times = times_before(store)
+    names = set(catalog.table.column("name").to_pylist()) if store.list(SET_ASIDE_FOLDER).files else set()
+    inventory = planned(the_plan, names.intersection(store.list(SET_ASIDE_FOLDER).files))
+    moved, problems = 0, []
+    for path, place in moved_files(the_plan):
+        try:
+            moved += _put_back(store, path, place)
+        except FileExistsError:
+            problems.append(
+                Problem(place, f"is there again, though {path} was moved from it: take one of the two away")
+            )
     if problems:
         raise SourceError(
             f"{len(problems):,} files could not be put back; all others are where they were:",
             tuple(problems),
             "Put each right, and run the same command again.",
         )
-    _take_away(out, log.moves)
-    _restore_times(log.moves)  # once more: the output folder may have lain in one of them
-    moved = sum(len(moves.names) for moves in log.moves if moves.source)
-    return UndoReport(moved, total - moved, tuple(_what_is_left(out)))
+    removed, total = 0, len(inventory.paths)
+    for folder, own in inventory.by_folder():
+        for name in sorted(own & set(store.list(folder).files)):
+            store.remove(f"{folder}/{name}".lstrip("/"))
+            removed += 1
+        watch(Progress("undo", removed, total))
+    _remove_folders(store, [folder for folder, _ in inventory.by_folder()])
+    _restore(times)
+    _remove_private(store)
+    listing = store.list("")
+    return UndoReport(moved, removed, tuple(sorted((*listing.files, *listing.folders))))
 
 
-def _put_back(out: Path, moves: Moves) -> Iterator[Problem]:
-    with output_errors(Path(moves.source)):
-        os.makedirs(moves.source, exist_ok=True)
-    for name in moves.names:
-        here, there = f"{out}/{moves.target}/{name}", f"{moves.source}/{name}"
-        moved, back = os.path.lexists(here), os.path.lexists(there)
-        if moved and back:
-            yield Problem(there, f"is there again, though it was moved to {here}: take one of the two away")
-        elif moved:
-            with output_errors(Path(there)):
-                os.rename(here, there)
-        elif not back:
-            yield Problem(
-                there, f"is neither there nor at {here}; to undo the rest without it, put an empty file there"
-            )
+def _put_back(store: Store, path: str, place: str) -> bool:
+    """Give a file the name it had. If that is there, it is either still the same file, or somebody's."""
+    if store.is_same(path, place) or store.stat(path) is None:
+        return False
+    store.give_back(path, place)
+    return True
 
 
-def _remove(out: Path, moves: Moves) -> Iterator[Problem]:
-    """Remove copies that were made out of an archive."""
-    for name in moves.names:
-        path = out / moves.target / name
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            yield Problem(str(path), f"cannot be removed: {error.strerror or error}")
+def _refuse(store: Store, what: str) -> None:
+    there = store.list("")
+    names = ", ".join((*there.files, *(f"{name}/" for name in there.folders)))
+    raise OtherBuildError(
+        f"{store.place}: {what} is missing or damaged, so it is not known what the build has put there. It holds: "
+        f"{names}.",
+        remedy="Remove by hand what you know to be of the build; nothing was touched.",
+    )
 
 
-def _restore_times(all_moves: tuple[Moves, ...]) -> None:
-    """Moving files in and out has changed the times of their folders; what they were is in the log."""
-    for moves in all_moves:
-        if moves.source:
-            with contextlib.suppress(OSError):  # a folder of somebody else's, in which one may rename all the same
-                os.utime(moves.source, ns=(os.stat(moves.source).st_atime_ns, moves.modified))
+def _restore(times: dict[str, int]) -> None:
+    """Taking names away and giving them back has changed the times of their folders."""
+    for folder, modified in times.items():
+        with contextlib.suppress(OSError):  # a folder of somebody else's, in which one may rename all the same
+            os.utime(folder, ns=(os.stat(folder).st_atime_ns, modified))
 
 
-def _take_away(out: Path, all_moves: tuple[Moves, ...]) -> None:
-    """Remove what the build made, the log last; folders only where they are empty."""
-    documents = [MANIFEST, CLASSES, FOLDER_CLASSES, META, *(f"{SPLIT_LISTS}{split}.txt" for split in SPLITS)]
-    with output_errors(out):
-        for document in documents:
-            (out / document).unlink(missing_ok=True)
-        _remove_empty(out, {path for moves in all_moves for path in _with_parents(moves.target)} | {SPLIT_LISTS})
-        log = undo_log_path(out)
-        for path in log.parent.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path != log:
-                path.unlink()
-        log.unlink()
-        _remove_empty(out, {PRIVATE, ""})
+def _remove_folders(store: Store, folders: Iterable[str]) -> None:
+    every = {above for folder in folders for above in _with_parents(folder)}
+    for folder in sorted(every, key=len, reverse=True):  # the inner ones first
+        store.remove_folder(folder)
 
 
-def _with_parents(folder: str) -> Iterator[str]:
+def _with_parents(folder: str) -> Iterable[str]:
     while folder:
         yield folder
-        folder = os.path.dirname(folder)
+        folder = folder.rpartition("/")[0]
 
 
-def _remove_empty(out: Path, folders: set[str]) -> None:
-    for folder in sorted(folders, key=len, reverse=True):  # the inner ones first
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                (out / folder).rmdir()
-            except OSError as error:
-                if not any((out / folder).iterdir()):
-                    raise OutputError(f"Cannot remove {out / folder}: {error.strerror}.") from error
-
-
-def _what_is_left(out: Path) -> list[str]:
-    return sorted(path.name for path in out.iterdir()) if out.exists() else []
+def _remove_private(store: Store) -> None:
+    """Remove the state last: until then, the same command goes on."""
+    private = [path for path in files_below(store, PRIVATE) if path != STATE]
+    for path in private:
+        store.remove(path)
+    _remove_folders(store, [path.rpartition("/")[0] for path in private if path.count("/") > 1])
+    store.remove(STATE)
+    store.remove_folder(PRIVATE)
+    store.remove_folder("")

@@ -1,32 +1,30 @@
-"""Audit: read every record of a finished build back, from the output folder alone, and compare it with the manifest.
+"""Audit: read every record of a finished data set back, from itself alone, and compare it with the manifest.
 
 The engine comes first, then what needs Arrow, as in a build: so workers are forked, and ready while it is loaded.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from imagenet_prep.dataset.layout import is_build
+from imagenet_prep.dataset.layout import is_data_set
 from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import AuditError
 from imagenet_prep.model.audit_report import AuditOptions, AuditReport
 from imagenet_prep.model.events import Watch, unwatched
-from imagenet_prep.sources.layout import Source
+from imagenet_prep.stores import Place, store_at
 
 
-def audit(out: Source, options: AuditOptions | None = None, *, watch: Watch = unwatched) -> AuditReport:
-    """Read the build in ``out`` back and compare it with its manifest.
+def audit(out: Place, options: AuditOptions | None = None, *, watch: Watch = unwatched) -> AuditReport:
+    """Read the data set in ``out`` back and compare it with its manifest.
 
     Checked: ``build.json`` and all it lists; size and digest of every file; framing, checksums, name, class index and
     image of every record; every image that was set aside; that no image is there twice, and no file that is not of the
-    build; the class table; what resuming needs. Raises AuditError with all that differs.
+    data set; the class table; what resuming needs. Raises AuditError with all that differs.
     """
-    out, options = Path(out), options or AuditOptions()
-    if not is_build(out):
+    store, options = store_at(out), options or AuditOptions()
+    if not is_data_set(store):
         remedy = "Of a data set that others made, audit_foreign says what it is."
-        raise AuditError(f"{out} is no build of imagenet-prep.", remedy=remedy)
+        raise AuditError(f"{store.place} is not a data set of imagenet-prep.", remedy=remedy)
     with local_engine(options.jobs) as engine:
         from imagenet_prep.verbs.audit.compare import compare
 
-        return compare(out, options, engine, watch)
+        return compare(store, options, engine, watch)

@@ -1,6 +1,6 @@
-"""Read one shard back through its format's own reader and compare every record with what the manifest says of it.
+"""Read one shard back through its output's own reader and compare every record with what the manifest says of it.
 
-The counterpart of ``steps/write.py``, and like it free of Arrow: it runs in workers. A sound file is read once: the
+The counterpart of ``build/shard.py``, and like it free of Arrow: it runs in workers. A sound file is read once: the
 reader takes its digest on the way. Only one that the reader did not get through is read again as a whole, because its
 size and digest tell more than the place of the first damage.
 """
@@ -8,38 +8,35 @@ size and digest tell more than the place of the first damage.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import xxhash
 
 from imagenet_prep.codecs.jpeg import NotAnImageError, decode, inspect
 from imagenet_prep.errors import AuditError, Problem, printable
+from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
-from imagenet_prep.model.shards import ShardName
-from imagenet_prep.model.task import FileFact
-from imagenet_prep.outputs import format_named
+from imagenet_prep.outputs.base import Output, StoredShard
+from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
 
-_UNTOLD = -1  # the class index of an image in a folder that the class table does not name: the table is itself compared
+_UNTOLD = -1  # the class index of an image whose class the data set does not tell: the class table is itself compared
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBackTask:
-    """One shard of one format. The columns are the manifest's, in order, of the images that were written: ``sizes`` are
-    those in the source, ``paths`` those in the tree of class folders, if there is one. An image without a digest to
-    compare (it was repaired, linked or moved) has "" or None. With ``decode``, every image is decoded in full.
+    """One shard of one output, or part of an output whose samples are files of their own, which then has no ``files``.
+    The columns of ``stored`` are the manifest's, in order, of the images that were written; ``sizes`` are those in the
+    source. An image without a digest to compare (it was converted or linked) has "" or None. With ``decode``, every
+    image is decoded in full.
     """
 
-    out: str
-    format: str
-    shard: str
+    store: Store
+    output: Output
+    stored: StoredShard
     files: tuple[FileFact, ...]
-    paths: list[str]
-    names: list[str]
-    class_indexes: list[int]
-    sizes: list[int]
-    digests: list[str | None]
+    sizes: Sequence[int]
+    digests: Sequence[str | None]
     decode: bool = False
 
     @property
@@ -62,49 +59,52 @@ class ReadBack:
 
 def read_back(task: ReadBackTask) -> ReadBack:
     """Compare one shard with the manifest. Damage is reported, never raised; may be repeated."""
-    out = Path(task.out)
-    files = format_named(task.format).sample_files(ShardName.parse(task.shard), task.paths)
+    places = task.output.sample_files(task.stored)
     seen: list[FileFact] = []
     images, of_records, undecodable = 0, list[Problem](), list[Problem]()
-    for row, sample in _samples(task, out, files, seen, of_records):
+    for row, sample in _samples(task, places, seen, of_records):
         images += 1
-        place = files[0] if task.files else files[row]
+        place = places[min(row, len(places) - 1)]
         of_records += _compare_record(task, place, row, sample)
         if task.decode and (reason := _undecodable(bytes(sample.image))):
             undecodable.append(Problem(place, reason, _member(task, sample)))
-    problems = [*_compare_files(task, out, seen), *of_records]
-    if images < len(task.names) and not problems:
-        problems.append(Problem(files[0], f"has {images:,} records instead of {len(task.names):,}"))
+    problems = [*_compare_files(task, seen), *of_records]
+    if images < len(places) and not problems:
+        problems.append(Problem(places[0], f"has {images:,} records instead of {len(places):,}"))
     return ReadBack(images, task.size, tuple(dict.fromkeys(problems)), tuple(undecodable))
 
 
 def _samples(
-    task: ReadBackTask, out: Path, files: Sequence[str], seen: list[FileFact], problems: list[Problem]
+    task: ReadBackTask, places: Sequence[str], seen: list[FileFact], problems: list[Problem]
 ) -> Iterator[tuple[int, Sample]]:
     """Yield row and sample of all that can be read; note the rest. Where every image is a file, one does not end it."""
-    reader = format_named(task.format)
     row = 0
-    while row < len(task.names):
+    while row < len(places):
         try:
-            for sample in reader.read(out, files, seen) if task.files else reader.read(out, files[row:]):
+            rest = _from(task.stored, row)
+            for sample in task.output.read(task.store, rest, seen if task.files else None):
                 yield row, sample
                 row += 1
         except AuditError as error:
             problems += error.problems
         except OSError as error:
             if not task.files:  # otherwise it is said of the file as a whole
-                problems.append(Problem(files[row], _unreadable_image(out / files[row], error)))
+                problems.append(Problem(places[row], unreadable(error)))
         if task.files:
             return
-        row += 1  # behind the image that could not be read, if there was one
+        row += 1  # after the image that could not be read, if there was one
 
 
-def _compare_files(task: ReadBackTask, out: Path, seen: Sequence[FileFact]) -> Iterator[Problem]:
+def _from(stored: StoredShard, row: int) -> StoredShard:
+    return replace(stored, names=stored.names[row:], class_indexes=stored.class_indexes[row:]) if row else stored
+
+
+def _compare_files(task: ReadBackTask, seen: Sequence[FileFact]) -> Iterator[Problem]:
     """Compare the files of a shard; ``seen`` are those that were read to their end."""
     facts = {fact.path: fact for fact in seen}
     for file in task.files:
         found = facts.get(file.path)
-        problem = _difference(found, file) if found else compare_file(out, file)
+        problem = _difference(found, file) if found else compare_file(task.store, file)
         if problem:
             yield problem
 
@@ -114,16 +114,10 @@ def unreadable(error: OSError) -> str:
     return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"
 
 
-def _unreadable_image(path: Path, error: OSError) -> str:
-    if isinstance(error, FileNotFoundError) and path.is_symlink():
-        return f"is a symbolic link to {printable(str(path.readlink()))}, which is not there"
-    return unreadable(error)
-
-
-def compare_file(out: Path, file: FileFact) -> Problem | None:
+def compare_file(store: Store, file: FileFact) -> Problem | None:
     """Compare a file's size and digest with what was noted when it was written; None if it is the same."""
     try:
-        return _difference(fact_of_file(out, file.path), file)
+        return _difference(fact_of_file(store, file.path), file)
     except OSError as error:
         return Problem(file.path, unreadable(error))
 
@@ -136,22 +130,22 @@ def _difference(found: FileFact, file: FileFact) -> Problem | None:
     return None
 
 
-def _compare_record(task: ReadBackTask, shard: str, row: int, sample: Sample) -> Iterator[Problem]:
-    member = _member(task, sample)
-    if row >= len(task.names):
-        yield Problem(shard, f"record {row:,} is one too many", member)
+def _compare_record(task: ReadBackTask, place: str, row: int, sample: Sample) -> Iterator[Problem]:
+    member, names = _member(task, sample), task.stored.names
+    if row >= len(names):
+        yield Problem(place, f"record {row:,} is one too many", member)
         return
-    if sample.name != task.names[row]:
-        yield Problem(shard, f"record {row:,} is {printable(sample.name)} instead of {task.names[row]}")
+    if sample.name != names[row]:
+        yield Problem(place, f"record {row:,} is {printable(sample.name)} instead of {names[row]}")
         return
     untold = sample.class_index == _UNTOLD and not task.files
-    if sample.class_index != task.class_indexes[row] and not untold:
-        reason = f"has class index {sample.class_index} instead of {task.class_indexes[row]}"
-        yield Problem(shard, reason, member)
+    if sample.class_index != task.stored.class_indexes[row] and not untold:
+        reason = f"has class index {sample.class_index} instead of {task.stored.class_indexes[row]}"
+        yield Problem(place, reason, member)
     if not task.files and len(sample.image) != task.sizes[row]:
-        yield Problem(shard, f"has {len(sample.image):,} bytes instead of {task.sizes[row]:,}")
+        yield Problem(place, f"has {len(sample.image):,} bytes instead of {task.sizes[row]:,}")
     elif task.digests[row] and xxhash.xxh3_128_hexdigest(sample.image) != task.digests[row]:
-        yield Problem(shard, "is not the image that was in the source", member)
+        yield Problem(place, "is not the image that was in the source", member)
 
 
 def _member(task: ReadBackTask, sample: Sample) -> str:

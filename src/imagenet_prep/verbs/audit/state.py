@@ -1,4 +1,4 @@
-"""What resuming needs, read back: the note of the plan, the catalog, the receipts and the undo log of a build.
+"""What resuming needs, read back: the state, the catalog and the receipts of a data set.
 
 A copy of a data set may be without all of it. Where it is, it has to be whole: a damaged receipt would cost its shard.
 """
@@ -6,65 +6,76 @@ A copy of a data set may be without all of it. Where it is, it has to be whole: 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from imagenet_prep.codecs.sealed import unseal
 from imagenet_prep.dataset.catalog_file import load_catalog
-from imagenet_prep.dataset.layout import catalog_path, plan_path, receipts_folder, undo_log_path
-from imagenet_prep.dataset.receipts import load_receipt, receipt_path
-from imagenet_prep.dataset.undo_log import load_undo_log
-from imagenet_prep.errors import OutputError, Problem
+from imagenet_prep.dataset.layout import CATALOG, RECEIPTS, STATE, receipt_path
+from imagenet_prep.dataset.receipts import load_receipt
+from imagenet_prep.dataset.state import State, load_state
+from imagenet_prep.errors import OtherBuildError, Problem
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.options import MOVE
+from imagenet_prep.stores.base import Store, files_below
 
 _DAMAGED = "is missing or damaged"
 
 
-def audit_private(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with the private files of the build that ``build.json`` describes."""
-    if not (out / PRIVATE).is_dir():
+def is_resumable(store: Store) -> bool:
+    """Whether a data set still has what resuming needs."""
+    listing = store.list(PRIVATE)
+    return bool(listing.files or listing.folders)
+
+
+def audit_state(store: Store, document: dict[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with the private files of the data set that ``build.json`` describes."""
+    if not is_resumable(store):
         return
-    if not _holds_plan(out, document["plan"]):
-        yield _problem(out, plan_path(out), _DAMAGED)
-    if load_catalog(catalog_path(out)) is None:
-        yield _problem(out, catalog_path(out), _DAMAGED)
-    yield from _receipts(out, document)
-    if document["recipe"].get("folders", {}).get("transfer") == MOVE:
-        try:
-            load_undo_log(undo_log_path(out))
-        except (OSError, OutputError):
-            yield _problem(out, undo_log_path(out), f"{_DAMAGED}: the move cannot be undone")
+    state = _state(store, document)
+    if state is None:
+        yield Problem(STATE, _DAMAGED)
+    if load_catalog(store, CATALOG) is None:
+        yield Problem(CATALOG, _DAMAGED)
+    if state is not None:
+        yield from _receipts(store, state, document)
 
 
-def _problem(out: Path, path: Path, reason: str) -> Problem:
-    return Problem(str(path.relative_to(out)), reason)
-
-
-def _holds_plan(out: Path, identity: str) -> bool:
+def _state(store: Store, document: dict[str, Any]) -> State | None:
     try:
-        return bool(unseal(plan_path(out).read_bytes())["plan"] == identity)
-    except (OSError, ValueError, KeyError):
-        return False
+        state = load_state(store)
+    except (OtherBuildError, OSError):
+        return None
+    return state if state and state.identity == document["identity"] else None
 
 
-def strange_receipts(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
+def expected_receipts(state: State) -> Iterator[tuple[str, ShardName]]:
+    """Yield output and shard of every receipt that a finished data set has."""
+    for name, output in state.outputs.items():
+        for split, count in output.arrangement.counts.items():
+            yield from ((name, ShardName(split, index, count)) for index in range(count))
+
+
+def strange_receipts(store: Store) -> Iterator[Problem]:
     """Yield what lies beside the receipts."""
-    if receipts_folder(out).is_dir():
-        there = {path for path in receipts_folder(out).iterdir() if not path.name.startswith(".")}
-        for path in sorted(there - set(_paths(out, document))):
-            yield _problem(out, path, "is not of this build")
+    try:
+        state = load_state(store)
+    except (OtherBuildError, OSError):
+        return
+    own = {receipt_path(*place) for place in expected_receipts(state)} if state else set()
+    for path in files_below(store, RECEIPTS):
+        if state and path not in own and not path.rpartition("/")[2].startswith("."):
+            yield Problem(path, "is not of this data set")
 
 
-def _paths(out: Path, document: dict[str, Any]) -> list[Path]:
-    return [receipt_path(receipts_folder(out), ShardName.parse(shard["name"])) for shard in document["shards"]]
-
-
-def _receipts(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
-    for shard, path in zip(document["shards"], _paths(out, document), strict=True):
-        receipt = load_receipt(path)
+def _receipts(store: Store, state: State, document: dict[str, Any]) -> Iterator[Problem]:
+    rows = {
+        receipt_path(name, ShardName.parse(shard["name"])): shard["images"]
+        for name, of in document["outputs"].items()
+        for shard in of["shards"]
+    }
+    for name, shard in expected_receipts(state):
+        receipt = load_receipt(store, name, shard)
+        path = receipt_path(name, shard)
         if receipt is None:
-            yield _problem(out, path, _DAMAGED)
-        elif (receipt.plan, receipt.rows) != (document["plan"], shard["images"]):
-            yield _problem(out, path, "is of another build")
+            yield Problem(path, _DAMAGED)
+        elif receipt.identity != state.outputs[name].identity or receipt.rows != rows.get(path, receipt.rows):
+            yield Problem(path, "is of another data set")

@@ -1,34 +1,74 @@
-"""What lies in an output folder beside the build: readers that take files by a pattern would take it for data.
+"""What lies in a data set and is not of it: readers that take files by a pattern would take it for data, and readers of
+class folders for an image, or for a class, which would give all classes after it another number.
 
-Hidden files pass, such as those that systems and network disks leave. Class folders, with their million names, are
-looked at by ``strays``.
+Hidden files pass, such as those that systems and network disks leave: readers take files by the endings of images, or
+pass over hidden ones. Not so torchvision's ``ImageFolder``, where every sample is a file: a hidden file with such an
+ending is an image to it, and a hidden folder beside the class folders a class (torchvision ``datasets/folder.py``).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
+import pyarrow as pa
+
+from imagenet_prep.dataset.inventory import Inventory, inventory
+from imagenet_prep.dataset.layout import BUILD, set_aside_path
 from imagenet_prep.errors import Problem
-from imagenet_prep.outputs.class_folders import FOLDERS
+from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.sources.found import looks_like_an_image
+from imagenet_prep.stores.base import Store
+from imagenet_prep.verbs.audit.expected import Expected
+
+_IS_NOT = "is not of this data set"
 
 
-def beside(out: Path, own: Iterable[str]) -> Iterator[Problem]:
-    """Yield every file below ``out``, but in class folders, that is none of ``own``, which are paths below it. A folder
-    in which nothing is the build's is named as a whole.
-    """
-    files = set(own)
-    folders = {folder for path in files for folder in _above(path)}
-    for folder, inner, names in os.walk(out, followlinks=True):  # a folder of the build may be put elsewhere
-        below = os.path.relpath(folder, out).removeprefix(".")
-        for name in sorted((*names, *inner)):
-            path = f"{below}/{name}".lstrip("/")
-            if path not in files and path not in folders and not name.startswith("."):
-                yield Problem(path, "is not of this build")
-        inner[:] = [name for name in inner if f"{below}/{name}".lstrip("/") in folders - {FOLDERS}]
+def inventory_of(of: Expected) -> Inventory:
+    """Give the inventory of a finished data set, from its documents alone."""
+    files = [
+        file["path"] for out in of.document["outputs"].values() for shard in out["shards"] for file in shard["files"]
+    ]
+    documents = [BUILD, *(file["path"] for file in of.document["documents"])]
+    left_out = of.manifest.filter(of.manifest["set_aside"].is_valid())["name"].to_pylist()
+    parts = [pa.array([*documents, *files, *map(set_aside_path, left_out)], pa.string())]
+    written = of.written()
+    for output in of.outputs:
+        if not output.ordered:
+            parts += written[f"{output.name}.{output.file_column}"].chunks
+    return inventory(parts)
 
 
-def _above(path: str) -> Iterator[str]:
-    while path := os.path.dirname(path):
-        yield path
+def unexpected(of: Expected) -> Iterator[Problem]:
+    """Yield every file that is not of the data set; a folder in which nothing is, is named as a whole."""
+    loose = tuple(
+        f"{path.split('/')[0]}" for output in of.outputs if not output.ordered for path in output.document_paths[:1]
+    )
+    every: dict[str, tuple[set[str], set[str]]] = {"": (set(), set())}  # folder → names of files and of folders
+    for folder, files in inventory_of(of).by_folder():
+        every.setdefault(folder, (set(), set()))[0].update(files)
+        parts = folder.split("/") if folder else []
+        for depth, name in enumerate(parts):
+            every.setdefault("/".join(parts[:depth]), (set(), set()))[1].add(name)
+    every[""][1].add(PRIVATE)
+    for folder in sorted(every):
+        yield from _others(of.store, folder, *every[folder], is_loose=folder.split("/")[0] in loose)
+
+
+def _others(store: Store, folder: str, files: set[str], folders: set[str], *, is_loose: bool) -> Iterator[Problem]:
+    try:
+        there = store.list(folder)
+    except OSError as error:
+        yield Problem(folder, f"cannot be read: {error.strerror or error}")
+        return
+    for name in sorted((set(there.files) - files) | (set(there.folders) - folders)):
+        path = f"{folder}/{name}".lstrip("/")
+        if not name.startswith(".") or (is_loose and _misleads(store, path, is_folder=name in there.folders)):
+            yield Problem(path, _IS_NOT)
+
+
+def _misleads(store: Store, path: str, *, is_folder: bool) -> bool:
+    """Whether readers of class folders would take a hidden file or folder for an image or a class."""
+    if not is_folder:
+        return path.count("/") > 1 and looks_like_an_image(path)
+    below = store.list(path)
+    return path.count("/") == 2 or bool(below.files or below.folders)  # beside the class folders even an empty one

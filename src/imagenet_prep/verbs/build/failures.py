@@ -42,10 +42,10 @@ class Failures:
     def lost(self, task: ShardTask) -> ShardOutcome:
         """Take a shard whose worker died twice."""
         reason = f"the process that wrote its {len(task.entries):,} images died twice"
-        self._lost.append(Problem(str(task.shard), reason))
+        self._lost.append(Problem(task.name, reason))
         rows = range(len(task.entries))
-        self._lost += [task.entries.problem(row, task.archives, f"is one of {task.shard}") for row in rows]
-        return ShardOutcome(task.shard, len(task.entries), bytes_read=0, bytes_written=0)
+        self._lost += [task.entries.problem(row, task.archives, f"is one of {task.name}") for row in rows]
+        return ShardOutcome(len(task.entries))
 
     def raise_any(self, images: int) -> None:
         """Raise SourceError or PrepError with everything, if there is anything; ``images`` are all of the plan."""

@@ -1,177 +1,168 @@
-"""The end of a build: manifest, class table, lists of the splits, the formats' documents, and ``build.json``.
+"""The end of a build: manifest, class table, lists of the splits, the outputs' documents, and ``build.json``.
 
-Everything is made from the receipts on disk, never from what a worker said on the way, so a resumed build
-ends like an undisturbed one. ``build.json`` comes last: where it is, the build is complete.
+Everything is made from the receipts, never from what a worker said on the way, so a resumed build ends like an
+undisturbed one. ``build.json`` comes last: where it is, the data set is complete. While a data set grows, the old ones
+stay valid.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from typing import Any
 
-import numpy as np
 import PIL
 import pyarrow as pa
 
-from imagenet_prep.codecs.jpeg import Kind
 from imagenet_prep.codecs.sealed import seal, unseal
-from imagenet_prep.dataset.layout import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, receipts_folder
-from imagenet_prep.dataset.manifest import manifest_rows, write_manifest
-from imagenet_prep.dataset.receipts import load_receipt, receipt_path
+from imagenet_prep.dataset.layout import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, set_aside_path
+from imagenet_prep.dataset.manifest import Images, write_manifest
+from imagenet_prep.dataset.receipts import load_receipt
+from imagenet_prep.dataset.state import FORMAT_VERSION
 from imagenet_prep.errors import PrepError
 from imagenet_prep.imagenet.classes import to_csv
+from imagenet_prep.model.receipt import CHECKS, FileFact, Receipt
 from imagenet_prep.model.report import Accounts
-from imagenet_prep.model.task import CHECKS, FileFact, Receipt
-from imagenet_prep.outputs import format_named
-from imagenet_prep.outputs.base import BuildFacts, SplitFacts
-from imagenet_prep.planning.plan import Plan, Shard
-from imagenet_prep.planning.splits import Rows
-from imagenet_prep.sources.labels import IMAGE_NAME
+from imagenet_prep.outputs.base import Contents, ShardFacts, SplitFacts, options_of
+from imagenet_prep.planning.plan import OutputPlan, Plan, Shard
+from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
-from imagenet_prep.stores.publish import publish_bytes
-from imagenet_prep.stores.temporary import output_errors
-from imagenet_prep.verbs.build.lists import write_split_lists
+from imagenet_prep.verbs.build.lists import split_lists
 from imagenet_prep.version import __version__
 
 
-def finish(out: Path, plan: Plan) -> Accounts:
-    """Write what stands beside the shards; give what became of every image. May be repeated.
+def finish(store: Store, plan: Plan) -> Accounts:
+    """Write what belongs beside the shards; give what became of every image. May be repeated.
 
     Raises PrepError if a receipt is missing or the images do not add up, and OutputError if something cannot
     be written.
     """
-    ledger = _Ledger(plan)
-    write_manifest(out / MANIFEST, ledger.rows(out))
+    ledger = _Ledger(store, plan)
     accounts = ledger.accounts()
     if not accounts.balanced:
         raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
-    _forget_others(out, ledger.set_aside_names())
-    texts = {CLASSES: to_csv(plan.options.taxonomy).encode()}
-    for name in plan.formats:
-        texts |= format_named(name).documents(ledger.facts(name))
+    _forget_others(store, plan, {image.name for image in ledger.images.set_aside.values()})
+    write_manifest(store, ledger.images.tables())
+    texts = {CLASSES: to_csv(plan.recipe.selection.taxonomy).encode(), **dict(split_lists(plan, ledger.images))}
+    for each in plan.outputs:
+        texts |= each.output.documents(ledger.contents(each))
     for path, text in texts.items():
-        publish_bytes(out / path, text)
-    lists = write_split_lists(out, plan, ledger.set_aside_rows())
-    with output_errors(out, "read"):
-        documents = [fact_of_file(out, path) for path in (MANIFEST, *sorted([*texts, *lists]))]
-    publish_bytes(out / BUILD, seal({**ledger.document(), "documents": [_file(fact) for fact in documents]}))
+        store.publish(path, text)
+    documents = [fact_of_file(store, path) for path in (MANIFEST, *sorted(texts))]
+    store.publish(BUILD, seal({**ledger.document(accounts), "documents": list(map(_file, documents))}))
     return accounts
 
 
-def finished(out: Path, plan: Plan) -> Accounts | None:
-    """Give what became of every image if the build of ``plan`` is finished: ``build.json`` says so, and every document
-    is there as it was written. None if it is not.
+def finished(store: Store, plan: Plan) -> Accounts | None:
+    """Give what became of every image if ``plan`` is finished: ``build.json`` says so, and every document is there as
+    it was written. None if it is not.
     """
     try:
-        document = unseal((out / BUILD).read_bytes())
-        if document["plan"] != plan.identity:
+        document = unseal(store.read(BUILD))
+        identities = {name: of["identity"] for name, of in document["outputs"].items()}
+        if identities != {each.output.name: each.identity for each in plan.outputs}:
             return None
-        whole = all(_file(fact_of_file(out, file["path"])) == file for file in document["documents"])
+        whole = all(_file(fact_of_file(store, file["path"])) == file for file in document["documents"])
         return Accounts(**document["images"]) if whole else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _forget_others(out: Path, set_aside: set[str]) -> None:
+def _forget_others(store: Store, plan: Plan, set_aside: set[str]) -> None:
     """Remove what a run that looked more closely, and was stopped, has set aside of images that are written now."""
-    with output_errors(out / SET_ASIDE_FOLDER):
-        for path in (out / SET_ASIDE_FOLDER).glob("*.JPEG"):
-            if path.name not in set_aside and re.fullmatch(IMAGE_NAME, path.name):
-                path.unlink(missing_ok=True)
-        with suppress(OSError):  # not empty, or not there
-            (out / SET_ASIDE_FOLDER).rmdir()
+    others = set(store.list(SET_ASIDE_FOLDER).files) - set_aside
+    ours = others & set(plan.catalog.table.column("name").to_pylist()) if others else set()
+    for name in ours:
+        store.remove(set_aside_path(name))
+    store.remove_folder(SET_ASIDE_FOLDER)
 
 
 class _Ledger:
-    """Adds up the receipts of a build while the manifest is written from them."""
+    """Adds up the receipts of a data set."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, store: Store, plan: Plan) -> None:
         self.plan = plan
-        self.repaired: Counter[str] = Counter()
-        self._receipts: list[tuple[Shard, Receipt]] = []  # without their columns
+        self.images = Images(plan)
+        self._receipts: dict[str, list[Receipt]] = {}  # without their columns
+        for each in plan.outputs:
+            self._receipts[each.output.name] = [self._add(store, each, place) for place in range(len(each.shards))]
+
+    def _add(self, store: Store, of: OutputPlan, place: int) -> Receipt:
+        shard = of.shards[place]
+        receipt = load_receipt(store, of.output.name, shard.name)
+        if receipt is None or receipt.identity != of.identity:
+            raise PrepError(f"The receipt of {shard.name} is gone.", remedy="Run the same command again.")
+        self.images.add(of, place, receipt)
+        return receipt.without_columns()
 
     def accounts(self) -> Accounts:
-        """Add up what receipts and plan say of images."""
-        chosen = self.plan.images + len(self.plan.excluded)
+        """Add up what receipts and plan say of images; of outputs that differ, none is believed."""
+        plan = self.plan
+        written = {sum(receipt.rows for receipt in receipts) for receipts in self._receipts.values()}
+        left_out = {sum(len(receipt.set_aside) for receipt in receipts) for receipts in self._receipts.values()}
         return Accounts(
-            entries=len(self.plan.catalog),
-            written=sum(receipt.rows for _, receipt in self._receipts),
-            set_aside=sum(len(receipt.set_aside) for _, receipt in self._receipts),
-            excluded=len(self.plan.excluded),
-            not_chosen=len(self.plan.catalog) - chosen,
-            repaired=dict(self.repaired),
+            entries=len(plan.catalog),
+            written=written.pop() if len(written) == 1 else 0,
+            set_aside=left_out.pop() if len(left_out) == 1 else 0,
+            excluded=len(plan.excluded),
+            not_chosen=len(plan.catalog) - plan.images - len(plan.excluded),
+            converted=self.images.converted,
         )
 
-    def set_aside_names(self) -> set[str]:
-        """Give the names of the images that were set aside."""
-        return {image.name for _, receipt in self._receipts for image in receipt.set_aside}
-
-    def set_aside_rows(self) -> Rows:
-        """Give the catalog rows of the images that were set aside, in the order of the plan."""
-        places = [[image.place for image in receipt.set_aside] for _, receipt in self._receipts]
-        rows = [shard.rows[of_shard] for (shard, _), of_shard in zip(self._receipts, places, strict=True) if of_shard]
-        return np.concatenate(rows) if rows else np.empty(0, np.int64)
-
-    def rows(self, out: Path) -> Iterator[pa.Table]:
-        """Read every receipt; give its rows of the manifest."""
-        for shard in self.plan.shards:
-            receipt = load_receipt(receipt_path(receipts_folder(out), shard.name))
-            if receipt is None or receipt.plan != self.plan.identity:
-                raise PrepError(f"The receipt of {shard.name} is gone.", remedy="Run the same command again.")
-            kinds = zip(receipt.columns.get("kind", ()), receipt.columns.get("repaired", ()), strict=True)
-            self.repaired.update(Kind(kind).name for kind, repaired in kinds if repaired)
-            yield manifest_rows(self.plan, shard, receipt)
-            self._receipts.append((shard, receipt.without_columns()))
-
-    def facts(self, name: str) -> BuildFacts:
-        """What the documents of the format ``name`` tell."""
-        classes = sorted({index for split in self.plan.splits for index in self.plan.classes_of(split)})
-        return BuildFacts(self._splits(name), self.plan.options.taxonomy, self.plan.folders, tuple(classes))
-
-    def _splits(self, name: str) -> dict[str, SplitFacts]:
-        return {
-            split: SplitFacts(
-                tuple(receipt.rows for shard, receipt in self._receipts if shard.name.split == split),
-                sum(
-                    file.size
-                    for shard, receipt in self._receipts
-                    if shard.name.split == split
-                    for file in receipt.files[name][:1]
-                ),
+    def contents(self, of: OutputPlan) -> Contents:
+        """What the documents of an output tell."""
+        receipts = self._receipts[of.output.name]
+        planned = self.plan.contents
+        splits = {}
+        for split, facts in planned.splits.items():
+            shards = tuple(
+                ShardFacts(receipt.shard, receipt.rows, receipt.files)
+                for receipt in receipts
+                if receipt.shard.split == split
             )
-            for split in self.plan.splits
+            splits[split] = SplitFacts(sum(shard.rows for shard in shards), facts.classes, shards)
+        return replace(planned, splits=splits)
+
+    def document(self, accounts: Accounts) -> dict[str, object]:
+        """What ``build.json`` says: no time, no place and no worker count, so that equal builds are equal."""
+        plan = self.plan
+        every = [receipt for receipts in self._receipts.values() for receipt in receipts]
+        images = self.contents(plan.outputs[0]).splits
+        return {
+            "format_version": FORMAT_VERSION,
+            "identity": plan.identity,
+            "selection": plan.recipe.selection.document(),
+            "outputs": {each.output.name: self._output(each) for each in plan.outputs},
+            "splits": {split: facts.images for split, facts in images.items()},
+            "images": asdict(accounts),
+            "check": min((receipt.check for receipt in every), key=CHECKS.index),
+            "versions": {"imagenet-prep": __version__, "pillow": PIL.__version__, "pyarrow": pa.__version__},
         }
 
-    def document(self) -> dict[str, object]:
-        """What ``build.json`` says: no time, no folder and no worker count, so that equal builds are equal."""
-        plan = self.plan
-        return {
-            "plan": plan.identity,
-            "recipe": plan.options.document(),
-            "sources": [{"name": each.name, "role": each.role, "size": each.size} for each in plan.catalog.archives],
-            "splits": {split: sum(facts.shard_lengths) for split, facts in self._splits(plan.formats[0]).items()},
-            "images": asdict(self.accounts()),
-            "check": min((receipt.check for _, receipt in self._receipts), key=CHECKS.index),
-            "shards": [
-                {
-                    "name": str(shard.name),
-                    "images": receipt.rows,
-                    "set_aside": len(receipt.set_aside),
-                    "files": {name: [_file(file) for file in receipt.files[name]] for name in plan.formats},
-                }
-                for shard, receipt in self._receipts
-            ],
-            "versions": {
-                "imagenet-prep": __version__,
-                "pillow": PIL.__version__,
-                "pyarrow": pa.__version__,
-            },
-        }
+    def _output(self, of: OutputPlan) -> dict[str, Any]:
+        """An output whose files are not bound to an order has no shards that a reader would know."""
+        receipts = zip(of.shards, self._receipts[of.output.name], strict=True)
+        shards = [_shard(shard, receipt) for shard, receipt in receipts] if of.output.ordered else []
+        return {"options": options_of(of.output), "identity": of.identity, "shards": shards}
+
+
+def _shard(shard: Shard, receipt: Receipt) -> dict[str, Any]:
+    return {
+        "name": str(shard.name),
+        "images": receipt.rows,
+        "set_aside": len(receipt.set_aside),
+        "files": list(map(_file, receipt.files)),
+    }
 
 
 def _file(file: FileFact) -> dict[str, object]:
     return {"path": file.path, "size": file.size, "xxh3_128": file.digest}
+
+
+def unfinish(store: Store, damaged: Iterable[str]) -> None:
+    """Where ``build.json`` is, the data set is complete, and where a receipt is, a shard: now they are not. ``damaged``
+    are paths of receipts.
+    """
+    store.remove(BUILD)
+    for path in damaged:
+        store.remove(path)

@@ -7,35 +7,29 @@ the test split, given to another build as its test list, makes the same test spl
 from __future__ import annotations
 
 import io
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from imagenet_prep.dataset.layout import EXCLUDED, SPLIT_LISTS
+from imagenet_prep.dataset.layout import EXCLUDED, split_list
+from imagenet_prep.dataset.manifest import Images
 from imagenet_prep.planning.plan import Plan
 from imagenet_prep.planning.splits import Rows
-from imagenet_prep.stores.publish import publish_bytes
 
 _ONE_A_LINE = csv.WriteOptions(include_header=False, quoting_style="none")
 
 
-def write_split_lists(out: Path, plan: Plan, set_aside: Rows) -> list[str]:
-    """Write the list of each split of ``plan``, and of what it excludes, and give their paths below ``out``.
-    ``set_aside`` are catalog rows that are in no list.
+def split_lists(plan: Plan, images: Images) -> Iterator[tuple[str, bytes]]:
+    """Give path and text of the list of each split of ``plan``, and of what it excludes. What was set aside is in no
+    list.
     """
-    rows = {f"{SPLIT_LISTS}{split}.txt": np.setdiff1d(_rows_of(plan, split), set_aside) for split in plan.splits}
+    for split, rows in plan.members.items():
+        yield split_list(split), _sorted_names(plan, np.setdiff1d(rows, images.set_aside_in(split)))
     if len(plan.excluded):
-        rows[EXCLUDED] = plan.excluded
-    for path, of_list in rows.items():
-        publish_bytes(out / path, _sorted_names(plan, of_list))
-    return list(rows)
-
-
-def _rows_of(plan: Plan, split: str) -> Rows:
-    return np.concatenate([shard.rows for shard in plan.shards if shard.name.split == split])
+        yield EXCLUDED, _sorted_names(plan, plan.excluded)
 
 
 def _sorted_names(plan: Plan, rows: Rows) -> bytes:

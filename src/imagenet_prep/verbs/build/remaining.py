@@ -1,90 +1,102 @@
 """What is left to do: planned shards minus those that a receipt proves and whose files are there. A receipt of a shard
 whose images were looked at less closely than is wanted now proves nothing.
 
-A file that is there under its final name is complete, so for the 1.28 million files of class folders only their
-presence is asked, folder by folder; a folder with more or fewer files than planned is looked at file by file.
+A file that is there under its final name is complete, so only presence and size are asked: of a shard's own files one
+by one, of the 1.28 million files of class folders folder by folder; a folder with more or fewer files than planned is
+looked at file by file.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterable
 
-import numpy as np
-
-from imagenet_prep.dataset.layout import SET_ASIDE_FOLDER, receipts_folder
-from imagenet_prep.dataset.receipts import load_receipt, receipt_path
+from imagenet_prep.dataset.layout import set_aside_path
+from imagenet_prep.dataset.receipts import load_receipt
+from imagenet_prep.model.receipt import CHECKS, UNREAD, Receipt, SetAside
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.model.task import CHECKS, UNREAD, Receipt
-from imagenet_prep.options import SYMLINK
-from imagenet_prep.outputs.class_folders import FOLDERS
-from imagenet_prep.planning.plan import Plan, Shard
+from imagenet_prep.planning.plan import OutputPlan, Plan, Shard
+from imagenet_prep.stores.base import Store
 
 
-def unfinished(out: Path, plan: Plan, check: str = UNREAD) -> list[Shard]:
-    """Give the shards that are still to be written, in the order of the plan. ``check`` is one of CHECKS."""
-    receipts = receipts_folder(out)
-    proved: dict[ShardName, Shard] = {}  # of each, the rows that were written
-    for shard in plan.shards:
-        receipt = load_receipt(receipt_path(receipts, shard.name))
-        if receipt and receipt.plan == plan.identity and _is_looked_at(receipt, check) and _has_files(out, receipt):
-            proved[shard.name] = _written(shard, receipt)
-    if plan.options.transfer == SYMLINK:
-        finished = {name for name, shard in proved.items() if _has_targets(out, plan, shard)}
-    else:
-        odd = _odd_folders(out, plan, proved) if proved else frozenset()
-        finished = {name for name, shard in proved.items() if not odd or _has_images(out, plan, shard, odd)}
-    return [shard for shard in plan.shards if shard.name not in finished]
+class Remaining:
+    """The shards that are still to be written, by output and name, and what is known of the finished ones:
+    ``left_out`` are images that were set aside, by name, ``proved`` counts finished shards.
+    """
 
+    def __init__(self, store: Store, plan: Plan, check: str) -> None:
+        self._store = store
+        self._plan = plan
+        self.missing: dict[str, set[ShardName]] = {}
+        self.left_out: dict[str, SetAside] = {}
+        self.proved = 0
+        for each in plan.outputs:
+            receipts = dict(self._receipts(each, check))
+            finished = set(receipts) - self._incomplete(each, receipts)
+            self.proved += len(finished)
+            self.missing[each.output.name] = {shard.name for shard in each.shards} - finished
+            for name in finished:
+                self.left_out |= {image.name: image for image in receipts[name].set_aside}
 
-def _written(shard: Shard, receipt: Receipt) -> Shard:
-    return shard._replace(rows=np.delete(shard.rows, [image.place for image in receipt.set_aside]))
+    def __bool__(self) -> bool:
+        return any(self.missing.values())
+
+    def is_missing(self, of: OutputPlan, shard: Shard) -> bool:
+        """Whether a shard is still to be written."""
+        return shard.name in self.missing[of.output.name]
+
+    def shards(self) -> list[tuple[OutputPlan, Shard]]:
+        """Give what is missing, in the order of the plan."""
+        return [(each, shard) for each in self._plan.outputs for shard in each.shards if self.is_missing(each, shard)]
+
+    def _receipts(self, of: OutputPlan, check: str) -> Iterable[tuple[ShardName, Receipt]]:
+        for shard in of.shards:
+            receipt = load_receipt(self._store, of.output.name, shard.name)
+            if (
+                receipt
+                and receipt.identity == of.identity
+                and _is_looked_at(receipt, check)
+                and self._has_files(receipt)
+            ):
+                yield shard.name, receipt.without_columns()
+
+    def _has_files(self, receipt: Receipt) -> bool:
+        files = [(file.path, file.size) for file in receipt.files]
+        files += [(set_aside_path(image.name), image.size) for image in receipt.set_aside]
+        return all((found := self._store.stat(path)) and found.size == size for path, size in files)
+
+    def _incomplete(self, of: OutputPlan, receipts: dict[ShardName, Receipt]) -> set[ShardName]:
+        """Give the shards without files of their own of which an image is missing."""
+        loose = [shard for shard in of.shards if shard.name in receipts and not receipts[shard.name].files]
+        if not loose:
+            return set()
+        # What a symbolic link leads to may be gone without the link.
+        odd = None if of.output.symbolic else self._odd_folders(of, receipts)
+        return {shard.name for shard in loose if not self._is_whole(of, shard, receipts[shard.name], odd)}
+
+    def _is_whole(self, of: OutputPlan, shard: Shard, receipt: Receipt, odd: set[str] | None) -> bool:
+        """Whether every file of a shard is there; only those in ``odd`` folders are looked at, if there are such."""
+        if odd == set():
+            return True
+        paths = self._paths(of, shard, receipt)
+        return all(self._store.stat(path) for path in paths if odd is None or os.path.dirname(path) in odd)
+
+    def _paths(self, of: OutputPlan, shard: Shard, receipt: Receipt) -> list[str]:
+        return list(of.output.files(self._plan.stored(shard, [image.place for image in receipt.set_aside])))
+
+    def _odd_folders(self, of: OutputPlan, receipts: dict[ShardName, Receipt]) -> set[str]:
+        """Give the folders in which files may be missing: those that do not have as many as planned."""
+        planned: Counter[str] = Counter()
+        for shard in of.shards:
+            receipt = receipts.get(shard.name)
+            places = [image.place for image in receipt.set_aside] if receipt else []
+            planned.update(map(os.path.dirname, of.output.files(self._plan.stored(shard, places))))
+        return {folder for folder, count in planned.items() if self._count(folder) != count}
+
+    def _count(self, folder: str) -> int:
+        return sum(name.endswith(".JPEG") for name in self._store.list(folder).files)
 
 
 def _is_looked_at(receipt: Receipt, check: str) -> bool:
     return receipt.check == UNREAD or CHECKS.index(receipt.check) >= CHECKS.index(check)
-
-
-def _has_files(out: Path, receipt: Receipt) -> bool:
-    files = [(file.path, file.size) for of_format in receipt.files.values() for file in of_format]
-    files += [(f"{SET_ASIDE_FOLDER}{image.name}", image.size) for image in receipt.set_aside]
-    return all(_size(f"{out}/{path}") == size for path, size in files)
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return -1
-
-
-def _odd_folders(out: Path, plan: Plan, proved: dict[ShardName, Shard]) -> frozenset[str]:
-    """Give the class folders, below that of the format, in which images may be missing."""
-    if FOLDERS not in plan.formats:
-        return frozenset()
-    planned: Counter[str] = Counter()
-    classes = plan.catalog.numbers("class_index")
-    for shard in plan.shards:
-        for index, count in enumerate(np.bincount(classes[proved.get(shard.name, shard).rows])):
-            if count:
-                planned[os.path.dirname(plan.folders.path(shard.name.split, index, ""))] += int(count)
-    return frozenset(folder for folder, count in planned.items() if _count(out / FOLDERS / folder) != count)
-
-
-def _count(folder: Path) -> int:
-    try:
-        # Names alone: a million entries as objects would take seconds. What systems leave there does not count.
-        return sum(name.endswith(".JPEG") for name in os.listdir(folder))
-    except OSError:
-        return 0
-
-
-def _has_images(out: Path, plan: Plan, shard: Shard, odd: frozenset[str]) -> bool:
-    paths = (path for path in plan.paths(shard) if os.path.dirname(path) in odd)
-    return all(os.path.lexists(out / FOLDERS / path) for path in paths)
-
-
-def _has_targets(out: Path, plan: Plan, shard: Shard) -> bool:
-    """Whether every symbolic link of a shard leads to a file: that may have gone, or moved, without the link."""
-    return all(os.path.exists(out / FOLDERS / path) for path in plan.paths(shard))

@@ -1,89 +1,48 @@
 """Build: the main job. Archives → catalog → plan → shards and receipts → manifest, each from the one before.
 
 Remaining work is a subtraction: planned shards minus receipts. The same command again therefore goes on where the last
-one stopped, and another recipe or other archives in the same folder are refused.
+one stopped, another selection in the same place is refused, and another output is added.
 
 The engine comes first, then the index, then what needs Arrow: so the workers are at work while it is loaded.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imagenet_prep.dataset.layout import BUILD, catalog_path, holds_receipts, plan_path, undo_log_path
+from imagenet_prep.dataset.layout import CATALOG
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import OnExecutor, available_processors, local_engine
-from imagenet_prep.errors import OtherBuildError, OutputError, UsageError
-from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.report import Report
-from imagenet_prep.model.task import DECODE, FAIL, HEADER, ON_BAD
-from imagenet_prep.options import COPY, MOVE, PlanOptions
-from imagenet_prep.outputs import format_named
-from imagenet_prep.outputs.class_folders import FOLDERS
+from imagenet_prep.options import BuildOptions
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source, source_paths
-from imagenet_prep.stores.temporary import output_errors, sweep
-from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in, paths_of
+from imagenet_prep.stores import Place, store_at
+from imagenet_prep.stores.base import Store
+from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in
 
 if TYPE_CHECKING:
-    from imagenet_prep.planning.catalog import Catalog
     from imagenet_prep.planning.plan import Plan
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildOptions(PlanOptions):
-    """The recipe (see PlanOptions), and how to work: ``jobs`` processes; 0 means one for each processor, 1
-    this process alone.
-
-    ``on_bad``: what becomes of an image that cannot be used: ``fail`` finishes all shards that have none, and raises
-    SourceError; ``set-aside`` leaves it out and keeps its bytes. ``check``: ``header`` looks at the header and the end
-    of every image, ``decode`` decodes it strictly. ``fresh`` takes away an earlier build in the folder and begins anew;
-    ``repair`` reads finished shards back, and writes those anew that are damaged.
-    """
-
-    jobs: int = 0
-    on_bad: str = FAIL
-    check: str = HEADER
-    fresh: bool = False
-    repair: bool = False
-
-    def __post_init__(self) -> None:
-        """Raise UsageError for what cannot be done."""
-        PlanOptions.__post_init__(self)  # super() does not find the class in a dataclass with slots
-        if self.on_bad not in ON_BAD or self.check not in (HEADER, DECODE):
-            raise UsageError(f"on_bad is one of {', '.join(ON_BAD)}, and check one of {HEADER}, {DECODE}.")
-        if self.check == DECODE and self.transfer != COPY:
-            raise UsageError(
-                f"With the transfer {self.transfer} no image is read.",
-                remedy="Leave the check out, and decode the source instead: imagenet-prep check SOURCE --full",
-            )
-        if self.fresh and self.repair:
-            raise UsageError("A build is begun anew or repaired: give one of the two.")
-        if self.repair and self.transfer == MOVE:
-            raise UsageError(
-                "Moved files cannot be made anew: there are no others.",
-                remedy="Restore damaged ones from a backup, and run the same command without a repair.",
-            )
+    from imagenet_prep.verbs.build.job import Job
 
 
 def build(
     source: Source | Iterable[Source],
-    out: Source,
+    out: Place,
     options: BuildOptions | None = None,
     *,
     watch: Watch = unwatched,
     executor: Executor | None = None,
 ) -> Report:
-    """Make a data set in the folder ``out`` from the archives in ``source``. The same call again resumes, or
-    finds nothing to do.
+    """Make a data set in ``out``, a folder or a store, from the archives in ``source``. The same call again resumes, or
+    finds nothing to do; one with another output adds it.
 
     In a script, call it under ``if __name__ == "__main__":``, because worker processes import the script.
     ``executor`` does the work instead of ``options.jobs`` processes: any ``concurrent.futures.Executor``
@@ -93,103 +52,67 @@ def build(
     line. Nothing is written before sources, plan and free space were found good.
     """
     started = time.monotonic()
-    options = options or BuildOptions()
-    sources, out = source_paths(source), Path(out)
-    with _swept(out), _engine(options, executor) as engine:
-        catalog, archives = _catalog(sources, out, options, engine, watch)
-        # With Arrow, which the index has loaded while it waited.
-        from imagenet_prep.verbs.build.stages import run_stages
-
-        report = run_stages(catalog, archives, out, options, engine, watch)
+    options, store = options or BuildOptions(), store_at(out)
+    with _swept(store), _engine(options, executor) as engine:
+        report = _prepared(source, store, options, engine, watch).run(engine, watch)
     return replace(report, seconds=time.monotonic() - started)
 
 
-def preview(source: Source | Iterable[Source], out: Source, options: BuildOptions, *, watch: Watch = unwatched) -> Plan:
-    """Give the plan that ``build`` would carry out; raises what that would raise before it begins, but for a lack of
+def preview(source: Source | Iterable[Source], out: Place, options: BuildOptions, *, watch: Watch = unwatched) -> Plan:
+    """Give the plan that ``build`` would carry out; raises what that would raise before it begins, except for a lack of
     space. Nothing is written.
     """
-    sources, out = source_paths(source), Path(out)
     with local_engine(options.jobs) as engine:
-        catalog, archives = _catalog(sources, out, options, engine, watch)
-    from imagenet_prep.verbs.build.prepare import prepare
-
-    prepared = prepare(catalog, archives, out, options)
-    finished = len(prepared.plan.shards) - len(prepared.todo)
-    if finished:
-        watch(Note(f"{finished:,} of {len(prepared.plan.shards):,} shards are finished already and would stay."))
-    if options.fresh and out.exists():
-        from imagenet_prep.verbs.build.fresh import size_of_earlier
-
-        watch(Note(f"{size_of_earlier(out):,} bytes of an earlier build would be taken away."))
-    return prepared.plan
+        job = _prepared(source, store_at(out), options, engine, watch)
+    if job.remaining.proved:
+        shards = sum(len(each.shards) for each in job.plan.outputs)
+        watch(Note(f"{job.remaining.proved:,} of {shards:,} shards are finished already and would stay."))
+    return job.plan
 
 
-def _catalog(
-    sources: list[Path], out: Path, options: BuildOptions, engine: Engine, watch: Watch
-) -> tuple[Catalog, tuple[str, ...]]:
-    """Give the catalog of the sources, and the paths of its archives."""
+def _prepared(
+    source: Source | Iterable[Source], store: Store, options: BuildOptions, engine: Engine, watch: Watch
+) -> Job:
+    """Decide everything before a byte is written."""
     check_platform()
-    for name in options.formats:
-        format_named(name)
-    with output_errors(out, "read"):
-        _refuse_foreign(out)
-    if undo_log_path(out).exists():
-        return _begun(out, sources)
-    boxes = any(format_named(name).stores_boxes for name in options.formats)
-    # What the folder keeps of an earlier run is replaced only once it is found to be of this build.
-    cache = None if options.fresh else catalog_path(out)
-    how = IndexOptions(taxonomy=options.taxonomy, boxes=boxes, cache=cache, refresh=False)
-    found = found_in(sources, how)
-    return catalog_of(found, how, engine=engine, watch=watch), paths_of(found)
+    sources = source_paths(source)
+    from imagenet_prep.dataset.state import load_state
+    from imagenet_prep.verbs.build.preflight import grown, refuse_foreign
+    from imagenet_prep.verbs.build.relocate import has_begun
 
+    state = load_state(store)
+    refuse_foreign(store, state)
+    recipe = grown(store, options.recipe, state)
+    if state and has_begun(store):  # the source is no longer what it was
+        from imagenet_prep.dataset.catalog_file import load_catalog
 
-def _begun(out: Path, sources: list[Path]) -> tuple[Catalog, tuple[str, ...]]:
-    """What a move that began in ``out`` started from: its sources are empty by now, or half empty."""
-    if not plan_path(out).exists():  # which an undo takes away just before the log
-        raise OtherBuildError(f"{out} is being undone.", remedy=f"Finish that first: imagenet-prep undo {out}")
-    from imagenet_prep.dataset.catalog_file import load_catalog
-    from imagenet_prep.verbs.build.moves import begun_move
+        catalog = load_catalog(store, CATALOG)
+        if catalog is None:
+            remedy = f"Put the files back, and build again: imagenet-prep undo {store.place}"
+            raise OtherBuildError(f"{store.place}: {CATALOG} is damaged, or of another version.", remedy=remedy)
+        catalog = replace(catalog, archives=state.sources)
+    else:
+        boxes = any(output.stores_boxes for output in recipe.outputs)
+        how = IndexOptions(taxonomy=recipe.selection.taxonomy, boxes=boxes)
+        catalog = catalog_of(found_in(sources, how), how, engine=engine, watch=watch, kept=(store, CATALOG))
+    # With Arrow, which the index has loaded while it waited.
+    from imagenet_prep.verbs.build.job import job
 
-    archives = begun_move(out, sources)
-    catalog = load_catalog(catalog_path(out))
-    if catalog is None:
-        remedy = f"Put the files back, and build again: imagenet-prep undo {out}"
-        raise OtherBuildError(f"{catalog_path(out)} is damaged, or of another version.", remedy=remedy)
-    return catalog, archives
+    return job(store, catalog, replace(options, recipe=recipe), state)
 
 
 @contextmanager
-def _swept(out: Path) -> Iterator[None]:
+def _swept(store: Store) -> Iterator[None]:
     """Leave no half-written file, whatever ends the build: a worker that was stopped hard could not remove its own, nor
     can this process if an interrupt comes just as a file is made.
     """
     try:
         yield
     finally:
-        if os.path.isdir(out / PRIVATE):  # false where one may not look
-            sweep(out, shallow=FOLDERS, own=True)
+        store.sweep()
 
 
 def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContextManager[Engine]:
     if executor is None:
         return local_engine(options.jobs)
     return nullcontext(OnExecutor(executor, options.jobs or available_processors()))
-
-
-def _refuse_foreign(out: Path) -> None:
-    """A folder with anything else in it is not ours to write into."""
-    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not nearest.is_dir():
-        raise OutputError(f"{nearest} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")
-    # The private folder alone is a build that has just begun: another run's, or one that was stopped at once.
-    ours = plan_path(out).exists() or undo_log_path(out).exists() or holds_receipts(out)
-    if not ours and (out / BUILD).exists():
-        raise OtherBuildError(
-            f"{out} holds a build whose {PRIVATE} is gone.",
-            remedy=f"It can be audited and read, but not added to: bring {PRIVATE} back, or choose another folder.",
-        )
-    if not ours and out.is_dir() and any(path.name != PRIVATE for path in out.iterdir()):
-        raise OtherBuildError(
-            f"{out} is not empty, and what is in it is no build of imagenet-prep.",
-            remedy="Choose a folder that is empty or does not exist yet.",
-        )

@@ -1,83 +1,153 @@
-"""Write one shard in every format, from one read of its images. This is the path of an image's bytes, and all that a
+"""Make shards from one read of their images, for every output. This is the path of an image's bytes, and all that a
 worker does.
 
     archive ─preadv─► buffer ─inspect─► sample ─encode─► record ─crc, digest─► writev ─► fsync ─► name ─► receipt
 
 An image's bytes are copied into the buffer and out of it, nowhere else. Nothing here imports Arrow, NumPy or Pillow
-(Pillow is loaded for the rare repair): a worker is small and starts quickly.
+(Pillow is loaded for the rare conversion): a worker is small and starts quickly.
 """
 
 from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import xxhash
 
 from imagenet_prep.codecs.jpeg import ImageFacts, NotAnImageError, decode, inspect, repair
-from imagenet_prep.dataset.layout import SET_ASIDE_FOLDER, receipts_folder
+from imagenet_prep.dataset.layout import set_aside_path
 from imagenet_prep.dataset.receipts import save_receipt
 from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.receipt import DECODE, UNREAD, UNREAD_KIND, Receipt, SetAside
 from imagenet_prep.model.sample import Box, Sample
-from imagenet_prep.model.task import DECODE, SET_ASIDE, Entries, Receipt, SetAside, ShardOutcome, ShardTask
-from imagenet_prep.options import COPY
-from imagenet_prep.outputs import format_named
-from imagenet_prep.outputs.base import ShardWriter, Written
-from imagenet_prep.outputs.class_folders import FOLDERS
+from imagenet_prep.model.task import SET_ASIDE, Entries, Part, ShardOutcome, ShardTask
+from imagenet_prep.outputs.base import Written
 from imagenet_prep.sources.base import ArchiveReader, source_errors
-from imagenet_prep.stores.publish import Publication
-from imagenet_prep.stores.temporary import output_errors
-from imagenet_prep.verbs.build.transfer import transfer_shard
 
 
-def make_shard(task: ShardTask) -> ShardOutcome:
-    """Make one shard in the way its task says: write it, or link or move its files."""
-    return write_shard(task) if task.transfer == COPY else transfer_shard(task)
+def make_shards(task: ShardTask) -> ShardOutcome:
+    """Write, publish and receipt the shards of one task; may be repeated at any time, with the same result.
 
-
-def write_shard(task: ShardTask) -> ShardOutcome:
-    """Write, publish and receipt one shard; may be repeated at any time, with the same result.
-
-    An image that cannot be used is set aside, if the task says so. Otherwise the shard is not finished (nothing of it
-    is published, but for class folders, whose files are each complete by itself), and the outcome lists every such
-    image. Nor is it finished if the source cannot be read. Raises OutputError if the shard cannot be written.
+    An image that cannot be used is set aside, if the task says so. Otherwise its shards are not finished (nothing of
+    them is published, except files that are each complete by themselves), and the outcome lists every such image. Nor
+    are shards finished if the source cannot be read. Raises OutputError if a shard cannot be written.
     """
-    facts = _Facts(task)
-    try:
-        return _write_shard(task, facts)
-    except SourceError as error:
-        failure = error.problems or (Problem("the source", error.summary),)
-        return replace(_outcome(task, 0, facts.problems() if facts.in_the_way else ()), failure=failure)
+    images = _Images(task)
+    failure: tuple[Problem, ...] = ()
+    with _Shards(task, images) as shards:
+        try:
+            _make(task, images, shards)
+        except SourceError as error:
+            failure = error.problems or (Problem("the source", error.summary),)
+    bad = () if task.on_bad == SET_ASIDE else images.problems()
+    return ShardOutcome(len(task.entries), images.read, shards.written, images.linked, bad, failure)
 
 
-def _write_shard(task: ShardTask, facts: _Facts) -> ShardOutcome:
-    out = Path(task.out)
-    with Publication(out) as target, ArchiveReader(task.archives) as reader:
-        writers = {name: format_named(name).writer(target, task.shard) for name in task.formats}
-        paths = {name: out / _first_file(task, name) for name in task.formats}
-        flush = partial(_flush, writers, paths)
-        for row, buffer, start, end in reader.images(task.entries, before_reuse=flush):
-            sample = facts.look_at(row, buffer, start, end)
-            if sample is None:
-                if task.on_bad == SET_ASIDE:
-                    _set_aside(task, row, memoryview(buffer)[start:end], target)
-                continue
-            if task.entries.paths:
-                sample.path, sample.file = task.entries.paths[row], reader.own_file(task.entries, row)
-            if not facts.in_the_way:  # with a bad image there will be no shard: only look for more
-                for writer in writers.values():
-                    writer.add(sample)
-        _refuse_changed(task)
-        if facts.in_the_way:
-            return _outcome(task, 0, facts.problems())
-        written = {name: _finish(writer, paths[name]) for name, writer in writers.items()}
-        target.finish()
-    save_receipt(receipts_folder(out), facts.receipt(written))
-    return _outcome(task, sum(part.size for part in written.values()))
+def _make(task: ShardTask, images: _Images, shards: _Shards) -> None:
+    entries, wanted = task.entries, _wanted(task)
+    with ArchiveReader(task.archives) as reader:
+        for row, buffer, start, end in reader.images(entries, wanted, before_reuse=shards.flush):
+            shards.turn_to(row)
+            file = reader.own_file(entries, row)
+            shards.take(row, images.look_at(row, buffer, start, end, file) if wanted[row] else images.link(row, file))
+        shards.turn_to(len(entries))
+
+
+def _wanted(task: ShardTask) -> list[bool]:
+    """Say of each entry whether an output wants its bytes."""
+    outputs = {part.output.name: part.output for part in task.parts}.values()
+    archived, own = (any(output.reads(own_file=own_file) for output in outputs) for own_file in (False, True))
+    return [archived if task.entries.in_tar(row) else own for row in range(len(task.entries))]
+
+
+class _Shards:
+    """The shards of a task, each of which is opened at its first entry and finished after its last one. A context
+    manager: what is not finished when it ends is gone.
+    """
+
+    def __init__(self, task: ShardTask, images: _Images) -> None:
+        self._task = task
+        self._images = images
+        self._open: list[_Shard] = []
+        self._turns = {place for part in task.parts for place in (part.start, part.stop)}
+        self.written = 0
+
+    def turn_to(self, row: int) -> None:
+        """Finish the shards that end before a row, and open those that begin there."""
+        if row not in self._turns:
+            return
+        for shard in [each for each in self._open if each.part.stop == row]:
+            self._open.remove(shard)
+            with shard:
+                self.written += shard.finish(self._images)
+        self._open += [_Shard(self._task, part) for part in self._task.parts if part.start == row]
+
+    def take(self, row: int, sample: Sample) -> None:
+        """Hand a sample to every shard that it belongs to, or see to it that it is in none."""
+        for shard in self._open:
+            if row not in self._images.bad:
+                shard.add(sample)
+            elif self._task.on_bad == SET_ASIDE or sample.name in self._task.left_out:
+                shard.set_aside(sample)
+            else:
+                shard.spoiled = True
+
+    def flush(self) -> None:
+        """Write what the shards have taken."""
+        for shard in self._open:
+            shard.writer.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        while self._open:
+            self._open.pop().__exit__(kind, error, at)
+
+
+class _Shard:
+    """One shard being written. ``spoiled``: an image that cannot be used keeps it from being finished."""
+
+    def __init__(self, task: ShardTask, part: Part) -> None:
+        self.part = part
+        self.spoiled = False
+        self._task = task
+        self._batch = task.store.batch().__enter__()
+        names = task.class_names or _built_in_names()
+        self.writer = part.output.writer(self._batch, part.shard, names)
+
+    def add(self, sample: Sample) -> None:
+        """Write a sample. Into a spoiled shard nothing is written: it is only looked for more."""
+        if not self.spoiled:
+            self.writer.add(sample)
+
+    def set_aside(self, sample: Sample) -> None:
+        """Keep an image beside the data set."""
+        self._batch.place(set_aside_path(sample.name), sample.original)
+        self.writer.leave_out(sample)
+
+    def finish(self, images: _Images) -> int:
+        """Publish and receipt the shard, unless it is spoiled; give the bytes written."""
+        _refuse_changed(self._task)
+        if self.spoiled:
+            return 0
+        written = self.writer.finish()
+        self._batch.commit()
+        save_receipt(self._task.store, images.receipt(self.part, written))
+        return written.size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._batch.__exit__(kind, error, at)
+
+
+def _built_in_names() -> tuple[str, ...]:
+    return tuple(of.name for of in official().classes)
 
 
 def _refuse_changed(task: ShardTask) -> None:
@@ -91,100 +161,100 @@ def _refuse_changed(task: ShardTask) -> None:
             raise SourceError("The source has changed:", (problem,))
 
 
-def _set_aside(task: ShardTask, row: int, image: memoryview, target: Publication) -> None:
-    """Keep an image beside the data. An earlier run may have looked less closely, and put it into its class folder."""
-    target.place(f"{SET_ASIDE_FOLDER}{task.entries.names[row]}", image)
-    if task.entries.paths:
-        path = Path(task.out, FOLDERS, task.entries.paths[row])
-        with output_errors(path):
-            path.unlink(missing_ok=True)
-
-
-def _first_file(task: ShardTask, name: str) -> str:
-    return format_named(name).sample_files(task.shard, task.entries.paths[:1])[0]
-
-
-class _Facts:
-    """What is learnt of the images of one shard, column by column."""
+class _Images:
+    """What is learnt of the images of a task, column by column; ``bad`` are those that cannot be used, by row."""
 
     def __init__(self, task: ShardTask) -> None:
         self._task = task
-        self.digests = bytearray()
-        self.widths, self.heights = array("i"), array("i")
-        self.components, self.kinds, self.orientations, self.repaired = (
-            array("b"),
-            array("b"),
-            array("b"),
-            array("b"),
-        )
-        self.bad: list[SetAside] = []
-
-    @property
-    def in_the_way(self) -> bool:
-        """Whether bad images keep the shard from being written."""
-        return bool(self.bad) and self._task.on_bad != SET_ASIDE
+        self._converts = any(part.output.converts for part in task.parts)
+        count = len(task.entries)
+        self._digests = bytearray(16 * count)
+        self._widths, self._heights = array("i", bytes(4 * count)), array("i", bytes(4 * count))
+        self._components, self._orientations = array("b", bytes(count)), array("b", bytes(count))
+        self._converted = array("b", bytes(count))
+        self._kinds = array("b", [UNREAD_KIND]) * count
+        self.bad: dict[int, SetAside] = {}
+        self.read = self.linked = 0
 
     def problems(self) -> tuple[Problem, ...]:
-        """Name the bad images."""
-        entries, archives = self._task.entries, self._task.archives
-        return tuple(entries.problem(image.place, archives, image.reason) for image in self.bad)
+        """Name the bad images that are not known to be."""
+        entries, archives, known = self._task.entries, self._task.archives, self._task.left_out
+        new = ((row, image) for row, image in self.bad.items() if image.name not in known)
+        return tuple(entries.problem(row, archives, image.reason) for row, image in new)
 
-    def look_at(self, row: int, buffer: bytearray, start: int, end: int) -> Sample | None:
-        """Inspect one image and note what it is; None, and noted as bad, if it cannot be used."""
-        task, entries = self._task, self._task.entries
+    def link(self, row: int, file: str) -> Sample:
+        """Give a sample of which nothing is read."""
+        entries = self._task.entries
+        self.linked += 1
+        return Sample(entries.names[row], b"", entries.class_indexes[row], 0, 0, file=file)
+
+    def look_at(self, row: int, buffer: bytearray, start: int, end: int, file: str) -> Sample:
+        """Inspect one image and note what it is; one that cannot be used is noted as bad."""
+        entries = self._task.entries
         original = memoryview(buffer)[start:end]
-        image: bytes | memoryview = original
-        digest = xxhash.xxh3_128_digest(image)
+        self.read += end - start
+        digest = xxhash.xxh3_128_digest(original)
+        name, class_index = entries.names[row], entries.class_indexes[row]
+        sample = Sample(name, original, class_index, 0, 0, _boxes(entries, row), original, file)
         try:
-            found = inspect(buffer, start, end)
-            if task.check == DECODE:
-                decode(bytes(image), found)
-            width, height, repaired = found.width, found.height, found.needs_repair and task.formats != (FOLDERS,)
-            if repaired:
-                image, width, height = repair(bytes(image))
+            found = self._inspected(name, buffer, start, end)
+            sample.width, sample.height = found.width, found.height
+            if converted := found.needs_repair and self._converts:
+                sample.image, sample.width, sample.height = repair(bytes(original))
         except NotAnImageError as error:
-            self.bad.append(SetAside(row, str(error), entries.names[row], end - start, digest.hex()))
-            return None
-        self._note(digest, found, width, height, repaired)
-        boxes = _boxes(entries, row)
-        return Sample(entries.names[row], image, entries.class_indexes[row], width, height, boxes, original=original)
+            self.bad[row] = SetAside(row, str(error), name, end - start, digest.hex())
+            return sample
+        self._note(row, digest, found, sample, converted)
+        return sample
 
-    def _note(self, digest: bytes, found: ImageFacts, width: int, height: int, repaired: bool) -> None:
-        self.digests += digest
-        self.widths.append(width)
-        self.heights.append(height)
-        self.components.append(found.components)
-        self.kinds.append(found.kind)
-        self.orientations.append(found.orientation)
-        self.repaired.append(repaired)
+    def _inspected(self, name: str, buffer: bytearray, start: int, end: int) -> ImageFacts:
+        if name in self._task.left_out:
+            raise NotAnImageError(self._task.left_out[name].reason)
+        found = inspect(buffer, start, end)
+        if self._task.check == DECODE:
+            decode(bytes(memoryview(buffer)[start:end]), found)
+        return found
 
-    def receipt(self, written: Mapping[str, Written]) -> Receipt:
-        """What was learnt, and what was written, as the receipt of the shard."""
-        task = self._task
-        columns: dict[str, array[int] | bytes] = {
-            "digest": bytes(self.digests),
-            "width": self.widths,
-            "height": self.heights,
-            "components": self.components,
-            "kind": self.kinds,
-            "orientation": self.orientations,
-            "repaired": self.repaired,
+    def _note(self, row: int, digest: bytes, found: ImageFacts, sample: Sample, converted: bool) -> None:
+        self._digests[16 * row : 16 * row + 16] = digest
+        self._widths[row], self._heights[row] = sample.width, sample.height
+        self._components[row], self._orientations[row] = found.components, found.orientation
+        self._kinds[row], self._converted[row] = found.kind, converted
+
+    def receipt(self, part: Part, written: Written) -> Receipt:
+        """What was learnt of the images of a shard, and what was written, as its receipt."""
+        rows = range(part.start, part.stop)
+        bad = {row: self.bad[row] for row in rows if row in self.bad}
+        unread = all(kind == UNREAD_KIND for kind in self._kinds[part.start : part.stop]) and not bad
+        return Receipt(
+            output=part.output.name,
+            identity=part.identity,
+            shard=part.shard,
+            rows=len(rows) - len(bad),
+            files=written.files,
+            columns={**({} if unread else self._columns(part, bad)), **written.columns},
+            check=UNREAD if unread else self._task.check,
+            set_aside=tuple(image._replace(place=row - part.start) for row, image in bad.items()),
+        )
+
+    def _columns(self, part: Part, bad: dict[int, SetAside]) -> dict[str, array[int] | bytes]:
+        digests = self._digests[16 * part.start : 16 * part.stop]
+        columns = {
+            "width": self._widths[part.start : part.stop],
+            "height": self._heights[part.start : part.stop],
+            "components": self._components[part.start : part.stop],
+            "kind": self._kinds[part.start : part.stop],
+            "orientation": self._orientations[part.start : part.stop],
+            "converted": self._converted[part.start : part.stop],
         }
-        columns |= {f"{name}.length": part.lengths for name, part in written.items()}
-        files = {name: part.files for name, part in written.items()}
-        rows = len(task.entries) - len(self.bad)
-        return Receipt(task.plan, task.shard, rows, files, columns, task.check, tuple(self.bad))
-
-
-def _flush(writers: Mapping[str, ShardWriter], paths: Mapping[str, Path]) -> None:
-    for name, writer in writers.items():
-        with output_errors(paths[name]):
-            writer.flush()
-
-
-def _finish(writer: ShardWriter, path: Path) -> Written:
-    with output_errors(path):
-        return writer.finish()
+        if not part.output.converts:
+            columns["converted"] = array("b", bytes(len(columns["kind"])))
+        for row in sorted(bad, reverse=True):
+            place = row - part.start
+            del digests[16 * place : 16 * place + 16]
+            for column in columns.values():
+                del column[place]
+        return {"digest": bytes(digests), **columns}
 
 
 def _boxes(entries: Entries, row: int) -> tuple[Box, ...]:
@@ -192,7 +262,3 @@ def _boxes(entries: Entries, row: int) -> tuple[Box, ...]:
     if not sides:
         return ()
     return tuple(Box(*sides[start : start + 4]) for start in range(0, len(sides), 4))
-
-
-def _outcome(task: ShardTask, size: int, bad: tuple[Problem, ...] = ()) -> ShardOutcome:
-    return ShardOutcome(task.shard, len(task.entries), sum(task.entries.sizes), size, bad)

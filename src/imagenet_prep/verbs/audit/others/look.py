@@ -89,8 +89,9 @@ def look_in_vain(task: Look) -> Seen:
 def _shard(task: ShardLook) -> Seen:
     seen = Seen(task.data_set, task.split, task.position, task.place, task.index, size=task.size)
     try:
-        for offset, data in read_records(task.path, task.place):
-            _record(seen, task, offset, data)
+        with open(task.path, "rb", buffering=1 << 20) as file:
+            for offset, data in read_records(file, task.place, os.fstat(file.fileno()).st_size):
+                _record(seen, task, offset, data)
     except AuditError as error:
         seen.whole = False
         for problem in error.problems:

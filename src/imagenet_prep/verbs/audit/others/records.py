@@ -128,8 +128,9 @@ def _keys(series: _Series) -> set[str]:
     """Give the keys of the first record that can be read."""
     for _, path in sorted(series.shards.items()):
         try:
-            for _, data in read_records(path, path.name):
-                return set(parse(data))
+            with path.open("rb") as file:
+                for _, data in read_records(file, path.name, path.stat().st_size):
+                    return set(parse(data))
         except (AuditError, OSError, ValueError):
             continue
     return set()

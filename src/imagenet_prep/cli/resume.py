@@ -1,0 +1,31 @@
+"""``imagenet-prep resume OUT [SOURCE…]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from imagenet_prep.cli.build import summed_up
+from imagenet_prep.cli.options import jobs_option, output_options
+from imagenet_prep.cli.progress import watching
+
+
+@click.command()
+@click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("sources", nargs=-1, metavar="[SOURCE…]", type=click.Path(readable=False, path_type=Path))
+@jobs_option
+@output_options
+@click.pass_context
+def resume(context: click.Context, out: Path, sources: tuple[Path, ...], jobs: int, as_json: bool, quiet: bool) -> None:
+    """Finish the data set in OUT as it was begun, without typing anything again.
+
+    Its recipe and its sources are remembered; SOURCE replaces these where they were moved.
+    """
+    from imagenet_prep.verbs.resume import resume as resume_step
+
+    with watching(as_json=as_json, quiet=quiet) as watch:
+        report = resume_step(out, sources, jobs=jobs, watch=watch)
+    result, code = summed_up(report, out, as_json=as_json)
+    click.echo(result)
+    context.exit(code)

@@ -1,0 +1,236 @@
+"""A folder on a local or shared disk: files get their names by renames, and become durable by one sync."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import xxhash
+
+from imagenet_prep.errors import OutputError
+from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.model.receipt import FileFact
+from imagenet_prep.model.sample import Buffer
+from imagenet_prep.stores.base import Listing, Stat
+from imagenet_prep.stores.lock import held, turn
+from imagenet_prep.stores.publish import Publication, publish_bytes
+from imagenet_prep.stores.temporary import output_errors, sweep
+from imagenet_prep.stores.tree import Tree, try_link
+
+_BUFFERS_AT_ONCE = 1020  # below IOV_MAX, which is 1024 on Linux and macOS
+WRITE_BEHIND_BYTES = 16 << 20  # handed to the page cache before the disk is asked to begin: a sixth less time on a disk
+
+
+class _Sink:
+    """A file that is written with one system call for many buffers, straight from where they lie."""
+
+    def __init__(self, folder: Path, path: str, descriptor: int) -> None:
+        self._path = path
+        self._final = folder / path
+        self._descriptor = descriptor
+        self._taken: list[Buffer] = []
+        self._digest = xxhash.xxh3_128()
+        self.size = self._written = self._begun = 0
+
+    def write(self, *buffers: Buffer) -> None:
+        """Take bytes; hash them now, while they are in the processor's cache."""
+        for buffer in buffers:
+            self._digest.update(buffer)
+            self.size += len(buffer)
+        self._taken += buffers
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        with output_errors(self._final):
+            for start in range(0, len(self._taken), _BUFFERS_AT_ONCE):
+                _write_all(self._descriptor, self._taken[start : start + _BUFFERS_AT_ONCE])
+        self._taken.clear()
+        self._written = self.size
+        if self._written - self._begun >= WRITE_BEHIND_BYTES:
+            self._begin_writing()
+
+    def _begin_writing(self) -> None:
+        """Have the disk begin with what is written so far, so that the last sync finds little left to wait for."""
+        if hasattr(os, "posix_fadvise"):  # not on macOS; for pages that are still dirty this advice means: write them
+            os.posix_fadvise(self._descriptor, self._begun, self._written - self._begun, os.POSIX_FADV_DONTNEED)
+        self._begun = self._written
+
+    def fact(self) -> FileFact:
+        """Give what the file is."""
+        self.flush()
+        return FileFact(self._path, self.size, self._digest.hexdigest())
+
+
+def _write_all(descriptor: int, buffers: list[Buffer]) -> None:
+    """Write all of the buffers: a signal ends a system call early, without an error."""
+    left = sum(map(len, buffers))
+    while left:
+        written = os.writev(descriptor, buffers)
+        left -= written
+        if left:
+            buffers = _without(buffers, written)
+
+
+def _without(buffers: list[Buffer], written: int) -> list[Buffer]:
+    for index, buffer in enumerate(buffers):
+        if written < len(buffer):
+            return [memoryview(buffer)[written:], *buffers[index + 1 :]]
+        written -= len(buffer)
+    return []
+
+
+class _Batch:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._publication = Publication(folder)
+        self._tree: Tree | None = None  # for files that are placed or linked
+
+    def create(self, path: str) -> _Sink:
+        """Open a new file."""
+        return _Sink(self._folder, path, self._publication.create(path))
+
+    def place(self, path: str, data: Buffer, source: str = "") -> None:
+        """Write a small file, or clone it where the file system can."""
+        self._small().place(path, data, source)
+
+    def link(self, path: str, source: str, *, symbolic: bool = False) -> None:
+        """Make a link."""
+        if symbolic:
+            self._small().symlink(path, source)
+        else:
+            self._small().hardlink(path, source)
+
+    def discard(self, path: str) -> None:
+        """Remove a file."""
+        with output_errors(self._folder / path):
+            (self._folder / path).unlink(missing_ok=True)
+
+    def commit(self) -> None:
+        """Sync everything, then rename."""
+        if self._tree:
+            self._tree.sync()
+        self._publication.finish()
+
+    def _small(self) -> Tree:
+        self._tree = self._tree or Tree(self._folder)
+        return self._tree
+
+    def __enter__(self) -> Self:
+        self._publication.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._publication.__exit__()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStore:
+    """The folder ``folder``, an absolute path; ``place`` is how the user called it."""
+
+    folder: str
+    place: str = field(default="", compare=False)
+    links = True
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.folder)
+
+    def batch(self) -> _Batch:
+        """Begin to write."""
+        return _Batch(self._root)
+
+    def publish(self, path: str, data: bytes) -> None:
+        """Write a file, sync it, and rename it."""
+        publish_bytes(self._root / path, data)
+
+    def claim(self, path: str, data: bytes) -> bool:
+        """Give a complete file its name with a link, which fails if there is one."""
+        final = self._root / path
+        if final.exists():
+            return False
+        publish_bytes(final, data)
+        return True
+
+    def read(self, path: str) -> bytes:
+        """Read a file."""
+        return (self._root / path).read_bytes()
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file for reading."""
+        return (self._root / path).open("rb", buffering=1 << 20)
+
+    def stat(self, path: str) -> Stat | None:
+        """Look at a file."""
+        try:
+            status = os.stat(f"{self.folder}/{path}")
+        except OSError:
+            return None
+        return Stat(status.st_size, status.st_mtime_ns)
+
+    def list(self, folder: str) -> Listing:
+        """List a folder."""
+        files: list[str] = []
+        folders: list[str] = []
+        try:
+            with os.scandir(self._root / folder) as entries:
+                for entry in entries:
+                    (folders if entry.is_dir() else files).append(entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return Listing([], [])
+        return Listing(sorted(files), sorted(folders))
+
+    def remove(self, path: str) -> None:
+        """Remove a file."""
+        with output_errors(self._root / path, "remove"), contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self.folder}/{path}")
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder, if it is empty; a link to a folder stays."""
+        with contextlib.suppress(OSError):
+            os.rmdir(f"{self.folder}/{path}")
+
+    def is_same(self, path: str, source: str) -> bool:
+        """Compare device and inode."""
+        try:
+            return os.path.samestat(os.lstat(f"{self.folder}/{path}"), os.lstat(source))
+        except OSError:
+            return False
+
+    def give_back(self, path: str, source: str) -> None:
+        """Make a link, which replaces nothing, before the name here goes: the file has one at every moment."""
+        here = f"{self.folder}/{path}"
+        with output_errors(Path(source)):
+            os.makedirs(os.path.dirname(source), exist_ok=True)
+            if os.path.lexists(source):
+                raise FileExistsError(source)
+            os.link(here, source, follow_symlinks=False)
+            os.unlink(here)
+
+    def try_link(self, source: str, *, symbolic: bool) -> None:
+        """Make a link in the private folder, and take it away."""
+        try_link(self._root / PRIVATE, source, symbolic=symbolic)
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Lock the folder, which is made."""
+        return turn(self._root)
+
+    def hold(self, *, alone: bool) -> AbstractContextManager[None]:
+        """Hold the folder."""
+        return held(self._root / PRIVATE, Path(self.place or self.folder), alone=alone)
+
+    def sweep(self) -> None:
+        """Remove temporary files that nobody writes."""
+        sweep(self._root)
+
+    def free(self) -> int:
+        """Ask the file system."""
+        nearest = next(path for path in (self._root, *self._root.parents) if path.exists())
+        if not nearest.is_dir():
+            remedy = "Choose a folder that is empty or does not exist yet."
+            raise OutputError(f"{nearest} is not a folder.", remedy=remedy)
+        return shutil.disk_usage(nearest).free

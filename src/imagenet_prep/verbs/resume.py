@@ -1,0 +1,84 @@
+"""Resume and repair: go on with a data set without typing anything twice. Its state knows recipe and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Executor
+
+from imagenet_prep.errors import OtherBuildError, UsageError
+from imagenet_prep.model.events import Note, Watch, unwatched
+from imagenet_prep.model.report import Report
+from imagenet_prep.options import BuildOptions
+from imagenet_prep.sources.layout import Source, source_paths
+from imagenet_prep.stores import Place, store_at
+from imagenet_prep.stores.base import Store
+from imagenet_prep.verbs.build.run import build
+
+_NAMED = 5  # damaged shards
+
+
+def resume(
+    out: Place,
+    source: Iterable[Source] = (),
+    *,
+    jobs: int = 0,
+    watch: Watch = unwatched,
+    executor: Executor | None = None,
+) -> Report:
+    """Finish the data set in ``out``, as it was begun. Sources that are given replace those that are remembered, if
+    they give the same selection.
+
+    Raises UsageError if there is none, and what ``build`` raises.
+    """
+    store = store_at(out)
+    options, remembered = _remembered(store, jobs)
+    sources = source_paths(source) if source else remembered
+    return build(sources, store, options, watch=watch, executor=executor)
+
+
+def repair(
+    out: Place,
+    source: Iterable[Source] = (),
+    *,
+    jobs: int = 0,
+    watch: Watch = unwatched,
+    executor: Executor | None = None,
+) -> Report:
+    """Read everything back, and write again what is not what its receipt says, or missing."""
+    from imagenet_prep.dataset.state import load_state
+    from imagenet_prep.engine.local import local_engine
+    from imagenet_prep.verbs.audit.damaged import damaged_receipts
+    from imagenet_prep.verbs.build.finish import unfinish
+
+    store = store_at(out)
+    _remembered(store, jobs)
+    state = load_state(store)
+    if state and any(output.moves for output in state.recipe.outputs):
+        raise UsageError(
+            "Moved files cannot be written again: there are no others.",
+            remedy=f"Restore damaged ones from a backup, and go on: imagenet-prep resume {store.place}",
+        )
+    with local_engine(jobs) as engine:
+        found, read = damaged_receipts(store, engine, watch)
+    names = [path.rpartition("/")[2] for path in found]
+    named = f": {', '.join(sorted(names)[:_NAMED])}{' …' if len(names) > _NAMED else ''}" if names else ""
+    watch(Note(f"Read {read:,} finished shards back: {len(found):,} damaged{named}."))
+    if found:
+        with store.hold(alone=True):
+            unfinish(store, found)
+    return resume(store, source, jobs=jobs, watch=watch, executor=executor)
+
+
+def _remembered(store: Store, jobs: int) -> tuple[BuildOptions, list[str]]:
+    from imagenet_prep.dataset.layout import is_data_set, is_of_the_first_edition
+    from imagenet_prep.dataset.state import load_state
+
+    state = load_state(store)
+    if state is None:
+        if is_of_the_first_edition(store):
+            raise OtherBuildError(f"{store.place} was built by version 0.1, whose notes cannot be read any more.")
+        what = "has lost its state" if is_data_set(store) else "holds no data set of imagenet-prep"
+        raise UsageError(f"{store.place} {what}: there is nothing to go on with.", remedy="See imagenet-prep build.")
+    sources = [archive.path for archive in state.sources]
+    options = BuildOptions(recipe=state.recipe, jobs=jobs, on_bad=state.on_bad, check=state.check)
+    return options, sources
