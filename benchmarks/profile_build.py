@@ -70,7 +70,7 @@ def _stage(name: str, images: Callable[[], int]) -> Iterator[None]:
 
 def _stages(options: argparse.Namespace, out: Path) -> tuple[Plan, list[ShardTask]]:
     """Do what a build does, in this process alone."""
-    recipe = PlanOptions(formats=tuple(options.formats or ("tfrecord",)), test_per_class=2, splits=("train", "test"))
+    recipe = recipe(formats=tuple(options.formats or ("tfrecord",)), test_per_class=2, splits=("train", "test"))
     with _stage("index", lambda: len(catalog.table)):
         catalog = index(options.archives, IndexOptions(jobs=1))
     with _stage("plan", lambda: len(catalog.table)):

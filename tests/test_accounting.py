@@ -43,7 +43,7 @@ from imagenet_prep.testing.archives import DEVKIT, TRAIN, VALIDATION, write_devk
 from imagenet_prep.testing.archives import write_train_archive as write_train
 
 WNIDS = ("n01440764", "n02917067", "n15075141")
-RECIPE = BuildOptions(formats=("tfrecord", "tfds", "folders"), test_per_class=2, shards={"train": 6}, jobs=1)
+RECIPE = BuildOptions.of(format=("tfrecord", "tfds", "folders"), test_per_class=2, shards={"train": 6}, jobs=1)
 ASIDE = replace(RECIPE, on_bad="set-aside")
 AS_BUILT = "--format=tfrecord --format=tfds --format=folders --test-per-class=2 --shards=train=6 --on-bad=set-aside"
 REASONS = {"truncated": "is a JPEG cut short: it has no end marker", "empty": "is empty", "text": "is text"}
@@ -347,12 +347,12 @@ class TestExclude:
     def test_what_is_excluded_leaves_the_well_known_numbers_of_shards(self, monkeypatch: pytest.MonkeyPatch) -> None:
         catalog = complete_catalog(train=60)
         names = ("ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00050000.JPEG", "n01440764_7.JPEG")
-        validation = imagenet_prep.PlanOptions(splits=("validation",), exclude=names)
+        validation = imagenet_prep.recipe(splits=("validation",), exclude=names)
         assert len(imagenet_prep.plan(catalog, validation).shards) == 128
         monkeypatch.setattr(plan_module, "TRAIN_IMAGES", 60)  # this catalog is then a complete one
         monkeypatch.setattr(plan_module, "COMPLETE_SHARDS", {"train": 16, "validation": 128, "test": 4})
         for exclude in ((), names):
-            options = imagenet_prep.PlanOptions(test_per_class=5, exclude=exclude)
+            options = imagenet_prep.recipe(test_per_class=5, exclude=exclude)
             counts = Counter(shard.name.split for shard in imagenet_prep.plan(catalog, options).shards)
             assert counts == {"train": 16, "validation": 128, "test": 4}
 
@@ -366,7 +366,7 @@ class TestExclude:
 
     def test_an_image_of_the_test_list_is_left_out_of_it(self, miniature: Miniature, catalog: Catalog) -> None:
         listed = tuple(entry.name for entry in miniature.train if entry.wnid == WNIDS[0])[:3]
-        options = imagenet_prep.PlanOptions(test_list=listed, exclude=listed[:1])
+        options = imagenet_prep.recipe(test_list=listed, exclude=listed[:1])
         assert held_out(imagenet_prep.plan(catalog, options)) == list(listed[1:])
 
     def test_the_order_of_the_names_and_their_repetition_do_not_matter(
@@ -383,7 +383,7 @@ class TestExclude:
         self, miniature: Miniature, tmp_path: Path
     ) -> None:
         names = (miniature.train[0].name, miniature.validation[0].name)
-        validation = BuildOptions(splits=("validation",), exclude=names, jobs=1)
+        validation = BuildOptions.of(splits=("validation",), exclude=names, jobs=1)
         accounts = imagenet_prep.build(miniature.root, tmp_path / "one", validation).accounts
         assert accounts == imagenet_prep.Accounts(33, written=5, excluded=2, not_chosen=26)
         subset = replace(ASIDE, exclude=names, classes=(0,), images_per_class=2, test_per_class=1, shards={})
@@ -449,7 +449,7 @@ class TestExclude:
 
     def test_who_excludes_nothing_is_told_nothing(self, miniature: Miniature, tmp_path: Path) -> None:
         events: list[object] = []
-        imagenet_prep.build(miniature.root, tmp_path / "data", replace(ASIDE, formats=("tfds",)), watch=events.append)
+        imagenet_prep.build(miniature.root, tmp_path / "data", replace(ASIDE, format=("tfds",)), watch=events.append)
         assert not [event for event in events if isinstance(event, Note) and "xcluded" in event.text]
         assert not (tmp_path / "data/splits/excluded.txt").exists()
 
@@ -527,12 +527,12 @@ class TestDecoding:
     @pytest.mark.parametrize("transfer", ["hardlink", "symlink", "move"])
     def test_where_no_image_is_read_none_is_decoded(self, transfer: str) -> None:
         with pytest.raises(UsageError, match=f"With the transfer {transfer} no image is read"):
-            BuildOptions(formats=("folders",), transfer=transfer, check="decode")
+            BuildOptions.of(format=("folders",), transfer=transfer, check="decode")
 
     @pytest.mark.parametrize("options", [{"on_bad": "skip"}, {"check": "none"}, {"check": "full"}])
     def test_another_word_is_refused(self, options: dict[str, Any]) -> None:
         with pytest.raises(UsageError, match="on_bad is one of fail, set-aside, and check one of header, decode"):
-            BuildOptions(**options)
+            BuildOptions.of(**options)
 
 
 def bad(miniature: Miniature) -> list[Any]:

@@ -36,8 +36,8 @@ from imagenet_prep.imagenet.classes import official
 from imagenet_prep.testing import Miniature
 from imagenet_prep.verbs.audit import compare as audit_step
 
-RECIPE = BuildOptions(
-    formats=("tfrecord", "tfds", "folders"), test_per_class=1, shards={"train": 3}, jobs=1, on_bad="set-aside"
+RECIPE = BuildOptions.of(
+    format=("tfrecord", "tfds", "folders"), test_per_class=1, shards={"train": 3}, jobs=1, on_bad="set-aside"
 )
 ONE_PROCESS = AuditOptions(jobs=1)
 FLIPS = 200
@@ -226,7 +226,7 @@ class TestFiles:
 
     def test_class_folders_beside_a_build_that_has_none_are_named(self, miniature: Miniature, tmp_path: Path) -> None:
         out = tmp_path / "data"
-        imagenet_prep.build(miniature.root, out, replace(RECIPE, formats=("tfrecord",)))
+        imagenet_prep.build(miniature.root, out, replace(RECIPE, format=("tfrecord",)))
         (out / "folders/train/tench").mkdir(parents=True)
         assert refused(out).problems == (Problem("folders", "is not of this build"),)
 
@@ -250,7 +250,7 @@ class TestFiles:
 
 class TestRecords:
     def test_a_shard_of_an_older_build_is_found(self, miniature: Miniature, out: Path, tmp_path: Path) -> None:
-        older = replace(RECIPE, seed=1, formats=("tfrecord",))
+        older = replace(RECIPE, seed=1, format=("tfrecord",))
         imagenet_prep.build(miniature.root, tmp_path / "older", older)
         name = "tfrecord/train-00001-of-00003"
         shutil.copy(tmp_path / "older" / name, out / name)

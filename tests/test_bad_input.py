@@ -279,10 +279,10 @@ def test_too_few_images_in_a_class_are_an_error_before_anything_is_written(sound
 
 def test_as_many_images_as_are_held_out_are_too_few(sound: Path, out: Path) -> None:
     with pytest.raises(UsageError):
-        build(sound, out, BuildOptions(test_per_class=5, jobs=1))
+        build(sound, out, BuildOptions.of(test_per_class=5, jobs=1))
     assert not out.exists()
 
-    assert build(sound, out, BuildOptions(test_per_class=4, jobs=1)).splits["train"].images == 3
+    assert build(sound, out, BuildOptions.of(test_per_class=4, jobs=1)).splits["train"].images == 3
 
 
 def test_more_shards_than_images_are_an_error_before_anything_is_written(sound: Path, out: Path) -> None:
@@ -300,7 +300,7 @@ def contents(folder: Path) -> dict[Path, tuple[bytes, int]]:
 
 
 def test_a_folder_with_a_build_of_another_recipe_is_refused_and_left_alone(sound: Path, out: Path) -> None:
-    build(sound, out, BuildOptions(test_per_class=1, jobs=1))
+    build(sound, out, BuildOptions.of(test_per_class=1, jobs=1))
     before = contents(out)
 
     outcome = run(sound, out, "--test-per-class", "2", "--seed", "7")
@@ -319,7 +319,7 @@ def test_a_folder_with_a_build_of_another_recipe_is_refused_and_left_alone(sound
 def test_a_folder_with_a_build_of_other_archives_is_refused_and_left_alone(
     sound: Path, tmp_path: Path, out: Path
 ) -> None:
-    build(sound, out, BuildOptions(test_per_class=1, jobs=1))
+    build(sound, out, BuildOptions.of(test_per_class=1, jobs=1))
     before = contents(out)
     other = write_miniature(tmp_path / "other", MiniatureOptions(classes=2, images_per_class=5, seed=1)).root
 
@@ -369,7 +369,7 @@ def test_free_space_is_asked_for_before_anything_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1_000))
 
     with pytest.raises(OutputError) as caught:
-        build(sound, out, BuildOptions(test_per_class=1, jobs=1))
+        build(sound, out, BuildOptions.of(test_per_class=1, jobs=1))
 
     assert caught.value.exit_code == 6
     assert "and its file system has 0.0 MB free" in str(caught.value)
@@ -416,7 +416,7 @@ def builds(
     source: Path, out: Path, full_after: Callable[[int], None], splits: tuple[str, ...] = ()
 ) -> Iterator[OutputError]:
     """Build with a disk that becomes full ever later, until it does not; give the errors on the way."""
-    options = BuildOptions(test_per_class=1, jobs=1, formats=("tfrecord", "tfds"), splits=splits)
+    options = BuildOptions.of(test_per_class=1, jobs=1, format=("tfrecord", "tfds"), splits=splits)
     for calls in range(1_000):
         full_after(calls)
         try:
@@ -471,7 +471,7 @@ def test_an_archive_that_becomes_shorter_while_it_is_read_is_named(sound: Path, 
         build(
             sound,
             out,
-            BuildOptions(test_per_class=1, jobs=1),
+            BuildOptions.of(test_per_class=1, jobs=1),
             watch=when_writing_begins(lambda: os.truncate(sound / TRAIN, 20_000)),
         )
 
@@ -483,7 +483,7 @@ def test_an_archive_that_becomes_shorter_while_it_is_read_is_named(sound: Path, 
 
 def test_an_archive_that_disappears_while_it_is_read_is_named(sound: Path, out: Path) -> None:
     with pytest.raises(SourceError) as caught:
-        build(sound, out, BuildOptions(test_per_class=1, jobs=1), watch=when_writing_begins((sound / TRAIN).unlink))
+        build(sound, out, BuildOptions.of(test_per_class=1, jobs=1), watch=when_writing_begins((sound / TRAIN).unlink))
 
     (problem,) = caught.value.problems
     assert str(problem) == f"the source: Cannot read {sound / TRAIN}: No such file or directory."

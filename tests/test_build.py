@@ -24,7 +24,7 @@ from imagenet_prep import BuildOptions, Note, OtherBuildError, Sample, SourceErr
 from imagenet_prep.outputs import FORMATS
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
-BOTH = BuildOptions(formats=("tfrecord", "tfds"), test_per_class=5, shards={"train": 7}, jobs=1)
+BOTH = BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=5, shards={"train": 7}, jobs=1)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ class TestSameBytes:
     def test_a_split_alone_has_the_bytes_it_has_among_others(
         self, miniature: Miniature, built: Path, tmp_path: Path
     ) -> None:
-        options = BuildOptions(formats=BOTH.formats, test_per_class=5, splits=("validation",), jobs=1)
+        options = BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=5, splits=("validation",), jobs=1)
         imagenet_prep.build(miniature.root, tmp_path / "data", options)
         name = "tfrecord/validation-00000-of-00001"
         assert (tmp_path / "data" / name).read_bytes() == (built / name).read_bytes()
@@ -301,7 +301,7 @@ class TestRefusals:
 
     def test_nothing_is_written_before_the_plan_is_found_good(self, miniature: Miniature, tmp_path: Path) -> None:
         with pytest.raises(imagenet_prep.UsageError, match="Holding out 20 images per class"):
-            imagenet_prep.build(miniature.root, tmp_path / "data", BuildOptions(test_per_class=20, jobs=1))
+            imagenet_prep.build(miniature.root, tmp_path / "data", BuildOptions.of(test_per_class=20, jobs=1))
         assert not (tmp_path / "data").exists()
 
 
@@ -353,7 +353,7 @@ def sha256(data: bytes | memoryview) -> str:
 
 
 def with_jobs(jobs: int) -> BuildOptions:
-    return BuildOptions(formats=BOTH.formats, test_per_class=5, shards={"train": 7}, jobs=jobs)
+    return BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=5, shards={"train": 7}, jobs=jobs)
 
 
 def start(source: Path, out: Path, *more: str) -> "subprocess.Popen[bytes]":

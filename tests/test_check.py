@@ -329,7 +329,7 @@ def test_annotations_are_not_read_because_there_may_be_half_a_million(
     monkeypatch.setattr("imagenet_prep.sources.boxes.read_box_folder", lambda *_: pytest.fail("an annotation was read"))
 
     assert imagenet_prep.check(source, HEADERS).problems == ()
-    options = imagenet_prep.BuildOptions(formats=("folders", "tfds"), test_per_class=1, jobs=1)
+    options = imagenet_prep.BuildOptions.of(format=("folders", "tfds"), test_per_class=1, jobs=1)
     assert imagenet_prep.build(source, tmp_path / "data", options).images == 10  # neither format has room for boxes
 
 

@@ -28,9 +28,10 @@ from imagenet_prep import errors
 from imagenet_prep.cli.main import cli
 from imagenet_prep.codecs.example import parse
 from imagenet_prep.codecs.tfrecord import read_records
-from imagenet_prep.options import PlanOptions
+from imagenet_prep.options import Selection
 from imagenet_prep.testing import LAYOUTS, MiniatureOptions, write_miniature
-from imagenet_prep.verbs.build.run import BuildOptions, build
+from imagenet_prep.options import BuildOptions
+from imagenet_prep.verbs.build.run import build
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
@@ -248,7 +249,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build of all formats, with boxes, a repaired image and three splits."""
     out = tmp_path_factory.mktemp("formats")
     write_miniature(out / "archives", MiniatureOptions(classes=2, images_per_class=4, quirks=("cmyk",)))
-    options = BuildOptions(formats=("tfrecord", "tfds", "folders"), test_per_class=1, jobs=1)
+    options = BuildOptions.of(format=("tfrecord", "tfds", "folders"), test_per_class=1, jobs=1)
     build(out / "archives", out / "data", options)
     return out / "data"
 
@@ -267,8 +268,8 @@ def test_the_keys_of_build_json_are_as_documented(data: Path) -> None:
 
 
 def test_the_keys_of_the_recipe_are_as_documented() -> None:
-    options = PlanOptions(
-        formats=("folders",), classes=(0,), images_per_class=1, limit=1, test_list=("image",), exclude=("other",)
+    options = recipe(
+        format=("folders",), classes=(0,), images_per_class=1, limit=1, test_list=("image",), exclude=("other",)
     )
     assert first_cells(section("docs/formats.md", "## The recipe")) == list(options.document())
 

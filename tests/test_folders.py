@@ -39,7 +39,7 @@ from imagenet_prep.verbs.audit.strays import strays
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 
-FOLDERS = BuildOptions(formats=("folders",), test_per_class=1, jobs=1)
+FOLDERS = BuildOptions.of(format=("folders",), test_per_class=1, jobs=1)
 SMALL = MiniatureOptions(
     wnids=("n01440764", "n02917067"), images_per_class=3, validation_per_class=2, quirks=("cmyk", "png"), boxes=False
 )
@@ -119,7 +119,7 @@ class TestTheTree:
     def test_odd_images_stay_as_they_are_beside_shards_in_which_they_are_repaired(
         self, miniature: Miniature, tmp_path: Path
     ) -> None:
-        both = replace(FOLDERS, formats=("folders", "tfrecord"))
+        both = replace(FOLDERS, format=("folders", "tfrecord"))
         report = imagenet_prep.build(miniature.root, tmp_path / "data", both)
         assert report.accounts.repaired == {"JPEG_CMYK": 1, "PNG": 1}
         samples = {
@@ -490,7 +490,7 @@ class TestAudit:
     def test_progress_ends_with_every_record_and_every_byte(self, miniature: Miniature, tmp_path: Path) -> None:
         out = tmp_path / "data"
         events: list[Progress | Note] = []
-        imagenet_prep.build(miniature.root, out, replace(FOLDERS, formats=("folders", "tfrecord")))
+        imagenet_prep.build(miniature.root, out, replace(FOLDERS, format=("folders", "tfrecord")))
         report = imagenet_prep.audit(out, ONE_PROCESS, watch=events.append)
         last = [event for event in events if isinstance(event, Progress)][-1]
         assert (last.done, last.total) == (20, 20)

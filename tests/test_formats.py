@@ -17,7 +17,7 @@ from imagenet_prep.codecs.tfrecord import masked, read_records
 from imagenet_prep.errors import AuditError, UsageError
 from imagenet_prep.model.sample import Box, Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.model.task import FileFact
+from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.outputs import FORMATS, format_named
 from imagenet_prep.outputs.base import BuildFacts, SplitFacts
 from imagenet_prep.testing.contracts import FACTS, SHARD, FolderTarget, FormatContract

@@ -20,10 +20,10 @@ from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build import stages
 from imagenet_prep.verbs.build.run import preview
 
-RECIPE = BuildOptions(
-    formats=("tfrecord", "tfds", "folders"), test_per_class=1, shards={"train": 4}, jobs=1, on_bad="set-aside"
+RECIPE = BuildOptions.of(
+    format=("tfrecord", "tfds", "folders"), test_per_class=1, shards={"train": 4}, jobs=1, on_bad="set-aside"
 )
-OTHER = BuildOptions(test_per_class=2, seed=3, jobs=1, on_bad="set-aside", fresh=True)
+OTHER = BuildOptions.of(test_per_class=2, seed=3, jobs=1, on_bad="set-aside", fresh=True)
 REPAIR = replace(RECIPE, repair=True)
 MINE = {"notes.txt": b"mine", "tfrecord/notes.txt": b"mine, too", "folders/train/tench/tench.txt": b"a word of mine"}
 
@@ -121,10 +121,10 @@ class TestFresh:
     def test_a_folder_with_moved_files_is_refused(self, folder_source: Path, tmp_path: Path) -> None:
         source = shutil.copytree(folder_source, tmp_path / "in")
         out = tmp_path / "data"
-        move = BuildOptions(formats=("folders",), test_per_class=1, transfer="move", jobs=1)
+        move = BuildOptions.of(format=("folders",), test_per_class=1, transfer="move", jobs=1)
         imagenet_prep.build(source, out, move)
         before = inodes(out)
-        for options in (replace(move, fresh=True), BuildOptions(test_per_class=1, jobs=1, fresh=True)):
+        for options in (replace(move, fresh=True), BuildOptions.of(test_per_class=1, jobs=1, fresh=True)):
             for attempt in (imagenet_prep.build, preview):
                 with pytest.raises(OtherBuildError) as caught:
                     attempt(source, out, options)
@@ -156,7 +156,7 @@ class TestFresh:
         assert inodes(tmp_path / "elsewhere") == before
 
     def test_nor_if_the_images_themselves_are_links_to_it(self, out: Path, tmp_path: Path) -> None:
-        links = BuildOptions(formats=("folders",), test_per_class=0, transfer="symlink", jobs=1)
+        links = BuildOptions.of(format=("folders",), test_per_class=0, transfer="symlink", jobs=1)
         imagenet_prep.build(out / "folders", tmp_path / "linked", links)
         before = inodes(out)
         with pytest.raises(UsageError, match="where an earlier build is to be taken away"):
@@ -185,7 +185,7 @@ class TestFresh:
     def test_of_a_format_that_the_earlier_build_did_not_have_nothing_goes(
         self, miniature: Miniature, tmp_path: Path
     ) -> None:
-        options = BuildOptions(test_per_class=1, jobs=1, on_bad="set-aside")
+        options = BuildOptions.of(test_per_class=1, jobs=1, on_bad="set-aside")
         imagenet_prep.build(miniature.root, tmp_path / "data", options)
         mine = tmp_path / "data/folders/train/tench/n01440764_10.JPEG"
         mine.parent.mkdir(parents=True)
@@ -218,7 +218,7 @@ class TestFresh:
     def test_moved_files_stay_though_the_log_is_lost(self, folder_source: Path, tmp_path: Path) -> None:
         source = shutil.copytree(folder_source, tmp_path / "in")
         out = tmp_path / "data"
-        move = BuildOptions(formats=("folders",), test_per_class=1, transfer="move", jobs=1)
+        move = BuildOptions.of(format=("folders",), test_per_class=1, transfer="move", jobs=1)
         imagenet_prep.build(source, out, move)
         (out / ".imagenet-prep/undo.jsonl").unlink()
         before = inodes(out)
@@ -293,7 +293,7 @@ class TestFresh:
 
     def test_hard_links_and_symbolic_links_go_and_their_files_stay(self, folder_source: Path, tmp_path: Path) -> None:
         source = {path: path.read_bytes() for path in files(folder_source)}
-        options = BuildOptions(formats=("folders",), test_per_class=1, jobs=1)
+        options = BuildOptions.of(format=("folders",), test_per_class=1, jobs=1)
         for transfer in ("symlink", "hardlink", "copy"):
             fresh = replace(options, transfer=transfer, fresh=True)
             imagenet_prep.build(folder_source, tmp_path / "data", fresh)
@@ -304,7 +304,7 @@ class TestFresh:
 
     def test_anew_and_repaired_are_two_things(self) -> None:
         with pytest.raises(UsageError, match="begun anew or repaired: give one of the two"):
-            BuildOptions(fresh=True, repair=True)
+            BuildOptions.of(fresh=True, repair=True)
 
     def test_the_command_says_that_it_takes_the_earlier_build_away(self, miniature: Miniature, out: Path) -> None:
         arguments = [
@@ -482,14 +482,14 @@ class TestRepair:
 
     def test_moved_files_cannot_be_made_anew(self) -> None:
         with pytest.raises(UsageError, match="Moved files cannot be made anew: there are no others"):
-            BuildOptions(formats=("folders",), transfer="move", repair=True)
+            BuildOptions.of(format=("folders",), transfer="move", repair=True)
 
     @pytest.mark.parametrize("transfer", ["hardlink", "symlink"])
     def test_a_link_that_is_gone_or_leads_elsewhere_is_made_again(
         self, folder_source: Path, tmp_path: Path, transfer: str
     ) -> None:
         source = {path: path.read_bytes() for path in files(folder_source)}
-        options = BuildOptions(formats=("folders",), test_per_class=1, jobs=1, transfer=transfer, repair=True)
+        options = BuildOptions.of(format=("folders",), test_per_class=1, jobs=1, transfer=transfer, repair=True)
         out = tmp_path / "data"
         imagenet_prep.build(folder_source, out, replace(options, repair=False))
         sound = contents(out)

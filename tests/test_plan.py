@@ -14,7 +14,7 @@ from imagenet_prep.imagenet.archives import TEST, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.shards import ShardName, bounds, shard_count
-from imagenet_prep.options import PlanOptions
+from imagenet_prep.options import Selection
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
 from imagenet_prep.planning.keys import order_keys, rank_keys
 from imagenet_prep.planning.plan import Plan, plan
@@ -51,44 +51,44 @@ def names(of: Plan, split: str) -> list[str]:
 
 class TestHoldOut:
     def test_it_takes_the_same_number_from_every_class(self) -> None:
-        held = names(plan(catalog_of({0: 20, 7: 90, 999: 6}), PlanOptions(test_per_class=5)), TEST)
+        held = names(plan(catalog_of({0: 20, 7: 90, 999: 6}), recipe(test_per_class=5)), TEST)
         assert Counter(name.split("_")[0] for name in held) == {"n01440764": 5, "n01514668": 5, "n15075141": 5}
 
     def test_train_and_test_are_disjoint_and_together_what_the_source_had(self) -> None:
         catalog = catalog_of({0: 20, 7: 9})
-        result = plan(catalog, PlanOptions(test_per_class=3))
+        result = plan(catalog, recipe(test_per_class=3))
         train, test = set(names(result, TRAIN)), set(names(result, TEST))
         assert not train & test
         assert train | test == {name for name in catalog.table.column("name").to_pylist() if name.startswith("n")}
 
     def test_a_larger_one_contains_the_smaller(self) -> None:
         catalog = catalog_of({0: 40, 3: 40})
-        small, large = (set(names(plan(catalog, PlanOptions(test_per_class=n)), TEST)) for n in (4, 11))
+        small, large = (set(names(plan(catalog, recipe(test_per_class=n)), TEST)) for n in (4, 11))
         assert small < large
 
     def test_another_class_moves_nobody(self) -> None:
-        one = names(plan(catalog_of({3: 40}), PlanOptions(test_per_class=4)), TEST)
-        two = names(plan(catalog_of({0: 30, 3: 40}), PlanOptions(test_per_class=4)), TEST)
+        one = names(plan(catalog_of({3: 40}), recipe(test_per_class=4)), TEST)
+        two = names(plan(catalog_of({0: 30, 3: 40}), recipe(test_per_class=4)), TEST)
         assert set(one) < set(two)
 
     def test_another_seed_holds_out_others(self) -> None:
         catalog = catalog_of({0: 400})
-        first, second = (set(names(plan(catalog, PlanOptions(test_per_class=20, seed=seed)), TEST)) for seed in (0, 1))
+        first, second = (set(names(plan(catalog, recipe(test_per_class=20, seed=seed)), TEST)) for seed in (0, 1))
         assert len(first & second) < 10
 
     def test_the_images_are_those_of_the_last_release(self) -> None:
         # A change here changes everybody's test split: it needs a new major version.
-        held = names(plan(catalog_of({0: 100}), PlanOptions(test_per_class=5)), TEST)
+        held = names(plan(catalog_of({0: 100}), recipe(test_per_class=5)), TEST)
         assert sorted(held) == GOLDEN_HOLD_OUT
 
     def test_none_at_all_leaves_the_standard_train_set(self) -> None:
-        result = plan(catalog_of({0: 20, 7: 9}), PlanOptions(test_per_class=0))
+        result = plan(catalog_of({0: 20, 7: 9}), recipe(test_per_class=0))
         assert (result.images_of(TRAIN), result.images_of(TEST)) == (29, 0)
         assert result.splits == (TRAIN, VALIDATION)
 
     def test_a_class_that_would_be_left_empty_is_an_error_that_says_how_many_are_possible(self) -> None:
         with pytest.raises(UsageError) as caught:
-            plan(catalog_of({0: 20, 7: 5}), PlanOptions(test_per_class=5))
+            plan(catalog_of({0: 20, 7: 5}), recipe(test_per_class=5))
         assert str(caught.value) == (
             "Holding out 5 images per class leaves 1 of the classes without train images:\n"
             "  n01514668: 5 train images (cock)\n"
@@ -96,32 +96,32 @@ class TestHoldOut:
         )
 
     def test_a_small_train_set_does_not_stand_in_the_way_of_validation_alone(self) -> None:
-        result = plan(catalog_of({0: 3}), PlanOptions(splits=(VALIDATION,)))
+        result = plan(catalog_of({0: 3}), recipe(splits=(VALIDATION,)))
         assert result.splits == (VALIDATION,)
 
     def test_the_split_train_alone_leaves_out_what_is_held_out(self) -> None:
         catalog = catalog_of({0: 20})
-        alone = plan(catalog, PlanOptions(splits=(TRAIN,), test_per_class=5))
-        assert names(alone, TRAIN) == names(plan(catalog, PlanOptions(test_per_class=5)), TRAIN)
+        alone = plan(catalog, recipe(splits=(TRAIN,), test_per_class=5))
+        assert names(alone, TRAIN) == names(plan(catalog, recipe(test_per_class=5)), TRAIN)
 
     @settings(max_examples=30, deadline=None)
     @given(st.dictionaries(st.integers(0, 999), st.integers(4, 12), min_size=1, max_size=5), st.integers(0, 3))
     def test_every_image_of_the_source_is_in_exactly_one_split(self, train: dict[int, int], held: int) -> None:
         catalog = catalog_of(train)
-        members = assign(catalog, PlanOptions(test_per_class=held))
+        members = assign(catalog, Selection(test_per_class=held))
         assert sorted(np.concatenate(list(members.values())).tolist()) == list(range(len(catalog)))
 
 
 class TestOrder:
     def test_it_is_that_of_the_md5_of_split_and_name(self) -> None:
         # TensorFlow Datasets' order (core/hashing.py), worked out here once more, without our code.
-        ordered = names(plan(catalog_of({0: 50}), PlanOptions(test_per_class=0)), TRAIN)
+        ordered = names(plan(catalog_of({0: 50}), recipe(test_per_class=0)), TRAIN)
         assert ordered == sorted(ordered, key=lambda name: int(hashlib.md5(f"train{name}".encode()).hexdigest(), 16))
 
     def test_it_does_not_depend_on_the_order_in_the_archive(self) -> None:
         catalog = catalog_of({0: 30, 1: 30})
         turned = Catalog(catalog.table.take(list(range(len(catalog)))[::-1]), catalog.archives)
-        options = PlanOptions(test_per_class=5)
+        options = recipe(test_per_class=5)
         for split in (TRAIN, VALIDATION, TEST):
             assert names(plan(catalog, options), split) == names(plan(turned, options), split)
 
@@ -161,12 +161,12 @@ class TestShards:
 
     def test_the_complete_data_set_has_the_counts_that_readers_hard_code(self) -> None:
         complete = catalog_of({}, validation=50_000, size=1)
-        assert Counter(shard.name.split for shard in plan(complete, PlanOptions(splits=(VALIDATION,))).shards) == {
+        assert Counter(shard.name.split for shard in plan(complete, recipe(splits=(VALIDATION,))).shards) == {
             VALIDATION: 128
         }
 
     def test_the_user_may_choose_another_number(self) -> None:
-        result = plan(catalog_of({0: 20}), PlanOptions(test_per_class=2, shards={TRAIN: 3}))
+        result = plan(catalog_of({0: 20}), recipe(test_per_class=2, shards={TRAIN: 3}))
         assert [str(shard.name) for shard in result.shards] == [
             "train-00000-of-00003",
             "train-00001-of-00003",
@@ -177,7 +177,7 @@ class TestShards:
 
     def test_more_shards_than_images_are_refused(self) -> None:
         with pytest.raises(UsageError, match="The split train has 18 images, too few for 19 shards"):
-            plan(catalog_of({0: 20}), PlanOptions(test_per_class=2, shards={TRAIN: 19}))
+            plan(catalog_of({0: 20}), recipe(test_per_class=2, shards={TRAIN: 19}))
 
     @pytest.mark.parametrize("name", ["train-1-of-2", "train-00001-of-00002.tfrecord", "Train-00001-of-00002", ""])
     def test_what_is_no_shard_name_is_refused(self, name: str) -> None:
@@ -207,7 +207,7 @@ class TestIdentity:
         assert plan(catalog_of({0: 20}), options()).identity != plan(catalog_of({0: 20}), options(**other)).identity
 
     def test_the_order_in_which_formats_are_named_makes_no_difference(self) -> None:
-        one, two = options(formats=("tfds", "tfrecord")), options(formats=("tfrecord", "tfds", "tfds"))
+        one, two = options(format=("tfds", "tfrecord")), options(format=("tfrecord", "tfds", "tfds"))
         assert plan(catalog_of({0: 20}), one).identity == plan(catalog_of({0: 20}), two).identity
 
     @pytest.mark.parametrize("column", ["name", "class_index", "offset", "size"])
@@ -241,7 +241,7 @@ class TestRefusals:
 
     def test_a_split_without_images_is_refused_where_it_was_asked_for(self) -> None:
         with pytest.raises(UsageError, match="no images for the split validation"):
-            plan(catalog_of({0: 60}, validation=0), PlanOptions(splits=(VALIDATION,)))
+            plan(catalog_of({0: 60}, validation=0), recipe(splits=(VALIDATION,)))
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -263,7 +263,7 @@ class TestRefusals:
 
 def options(**changes: object) -> PlanOptions:
     arguments: dict[str, object] = {"test_per_class": 2, **changes}
-    return PlanOptions(**arguments)  # type: ignore[arg-type]
+    return recipe(**arguments)  # type: ignore[arg-type]
 
 
 GOLDEN_HOLD_OUT = [

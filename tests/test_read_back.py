@@ -13,7 +13,7 @@ from fastcrc.crc32 import iscsi as crc32c
 from imagenet_prep.codecs.example import bytes_entry, delimited
 from imagenet_prep.codecs.tfrecord import masked
 from imagenet_prep.model.sample import Sample
-from imagenet_prep.model.task import FileFact
+from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.outputs import FORMATS
 from imagenet_prep.testing.contracts import FACTS, SHARD, TREE, FolderTarget
 from imagenet_prep.testing.pictures import picture

@@ -21,7 +21,8 @@ from imagenet_prep.dataset.receipts import load_receipt, receipt_path, save_rece
 from imagenet_prep.errors import OutputError
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.model.task import FileFact, Receipt, SetAside
+from imagenet_prep.model.receipt import FileFact
+from imagenet_prep.model.task import Receipt, SetAside
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
 from imagenet_prep.stores.publish import Publication, publish_bytes
 from imagenet_prep.stores.space import check_space

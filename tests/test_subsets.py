@@ -20,13 +20,14 @@ from imagenet_prep.imagenet.archives import TEST, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.imagenet.lists import listed_train_names, preset_classes
 from imagenet_prep.model.archive import Archive
-from imagenet_prep.options import PlanOptions
+from imagenet_prep.options import Selection
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
 from imagenet_prep.planning.plan import Plan, plan
 from imagenet_prep.planning.remarks import hold_out_sentence
 from imagenet_prep.planning.splits import assign
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
-from imagenet_prep.verbs.build.run import BuildOptions, build
+from imagenet_prep.options import BuildOptions
+from imagenet_prep.verbs.build.run import build
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 
@@ -53,7 +54,7 @@ def catalog_of(train: dict[int, int], validation: int = 6) -> Catalog:
 
 
 def planned(catalog: Catalog, **recipe: Any) -> Plan:
-    return plan(catalog, PlanOptions(**{"test_per_class": 0 if recipe.get("test_list") is None else 50, **recipe}))
+    return plan(catalog, recipe(**{"test_per_class": 0 if recipe.get("test_list") is None else 50, **recipe}))
 
 
 def names(of: Plan, split: str) -> list[str]:
@@ -169,9 +170,9 @@ class TestEveryChoice:
         self, recipe: dict[str, Any], one: float, other: float
     ) -> None:
         catalog = catalog_of({TENCH: 12, COCK: 5, 999: 17})
-        first, second, whole = (assign(catalog, PlanOptions(**recipe, limit=limit)) for limit in (one, other, 0))
+        first, second, whole = (assign(catalog, Selection(**recipe, limit=limit)) for limit in (one, other, 0))
         kept = {name: value for name, value in recipe.items() if name in ("seed", "test_per_class")}
-        everything = assign(catalog, PlanOptions(**kept))
+        everything = assign(catalog, Selection(**kept))
         for split in (TRAIN, VALIDATION, TEST):
             smaller, larger = sorted((set(first[split]), set(second[split])), key=len)
             assert smaller <= larger <= set(whole[split])
@@ -182,7 +183,7 @@ class TestEveryChoice:
     def test_more_of_each_class_contain_fewer(self, one: int, other: int, held: int) -> None:
         catalog = catalog_of({TENCH: 12, COCK: 5, 999: 17})
         few, many = (
-            assign(catalog, PlanOptions(images_per_class=number, test_per_class=held))
+            assign(catalog, Selection(images_per_class=number, test_per_class=held))
             for number in sorted((one, other))
         )
         assert all(set(few[split]) <= set(many[split]) for split in (TRAIN, VALIDATION, TEST))
@@ -268,7 +269,7 @@ class TestShards:
 
 class TestRecipe:
     def test_a_plain_one_says_nothing_of_subsets(self) -> None:
-        assert set(PlanOptions().document()) == {
+        assert set(recipe().document()) == {
             "version",
             "formats",
             "test_per_class",
@@ -279,7 +280,7 @@ class TestRecipe:
         }
 
     def test_what_is_chosen_is_said(self) -> None:
-        recipe = PlanOptions(classes=(COCK, TENCH, COCK), images_per_class=9, limit=0.25, test_list=("b", "a", "b"))
+        recipe = recipe(classes=(COCK, TENCH, COCK), images_per_class=9, limit=0.25, test_list=("b", "a", "b"))
         document = recipe.document()
         assert (document["classes"], document["images_per_class"], document["limit"]) == (
             ["n01440764", "n01514668"],
@@ -291,8 +292,8 @@ class TestRecipe:
 
     def test_the_order_of_classes_and_names_makes_no_difference(self) -> None:
         one, two = (
-            PlanOptions(classes=(TENCH, COCK), test_list=("a", "b")),
-            PlanOptions(classes=(COCK, TENCH, COCK), test_list=("b", "a")),
+            recipe(classes=(TENCH, COCK), test_list=("a", "b")),
+            recipe(classes=(COCK, TENCH, COCK), test_list=("b", "a")),
         )
         assert one == two
         assert one.document() == two.document()
@@ -309,7 +310,7 @@ class TestRecipe:
     )
     def test_another_choice_is_another_plan(self, other: dict[str, Any]) -> None:
         catalog = catalog_of({TENCH: 90})
-        assert plan(catalog, PlanOptions(**other)).identity != plan(catalog, PlanOptions()).identity
+        assert plan(catalog, recipe(**other)).identity != plan(catalog, recipe()).identity
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -329,7 +330,7 @@ class TestRecipe:
     )
     def test_one_that_makes_no_sense(self, arguments: dict[str, Any], message: str) -> None:
         with pytest.raises(UsageError, match=message):
-            PlanOptions(**arguments)
+            recipe(**arguments)
 
 
 class TestWhatTheUserIsTold:
@@ -377,7 +378,7 @@ class TestWhatTheUserIsTold:
         ],
     )
     def test_what_is_held_out_and_what_is_kept(self, recipe: dict[str, Any], sentence: str) -> None:
-        assert hold_out_sentence(plan(catalog_of({TENCH: 20, COCK: 20}), PlanOptions(**recipe))) == sentence
+        assert hold_out_sentence(plan(catalog_of({TENCH: 20, COCK: 20}), recipe(**recipe))) == sentence
 
 
 @pytest.fixture(scope="module")
@@ -392,7 +393,7 @@ class TestListsOfTheSplits:
     @classmethod
     def data(cls, miniature: Miniature, tmp_path_factory: pytest.TempPathFactory) -> Path:
         out = tmp_path_factory.mktemp("built") / "data"
-        build(miniature.root, out, BuildOptions(**cls.recipe))
+        build(miniature.root, out, BuildOptions.of(**cls.recipe))
         return out
 
     def test_there_is_a_line_for_each_image_sorted_by_name(self, data: Path, miniature: Miniature) -> None:
@@ -406,14 +407,14 @@ class TestListsOfTheSplits:
         self, data: Path, miniature: Miniature, tmp_path: Path
     ) -> None:
         listed = listed_train_names((data / "splits/test.txt").read_bytes(), "test.txt")
-        build(miniature.root, tmp_path / "again", BuildOptions(test_list=listed, seed=9, jobs=1))
+        build(miniature.root, tmp_path / "again", BuildOptions.of(test_list=listed, seed=9, jobs=1))
         for split in (TRAIN, VALIDATION, TEST):
             assert (tmp_path / f"again/splits/{split}.txt").read_bytes() == (data / f"splits/{split}.txt").read_bytes()
         shard = "tfrecord/test-00000-of-00001"
         assert (tmp_path / "again" / shard).read_bytes() == (data / shard).read_bytes()
 
     def test_a_split_that_is_not_written_has_none(self, miniature: Miniature, tmp_path: Path) -> None:
-        build(miniature.root, tmp_path / "data", BuildOptions(**self.recipe, splits=(VALIDATION,)))
+        build(miniature.root, tmp_path / "data", BuildOptions.of(**self.recipe, splits=(VALIDATION,)))
         assert [path.name for path in (tmp_path / "data/splits").iterdir()] == ["validation.txt"]
 
     def test_an_audit_notices_a_change(self, data: Path) -> None:
@@ -430,7 +431,7 @@ class TestListsOfTheSplits:
 
     def test_another_subset_in_the_same_folder_is_refused(self, data: Path, miniature: Miniature) -> None:
         with pytest.raises(OtherBuildError, match="limit: there it is not given, now it would be 7"):
-            build(miniature.root, data, BuildOptions(**self.recipe, limit=7))
+            build(miniature.root, data, BuildOptions.of(**self.recipe, limit=7))
 
 
 class TestCommandLine:

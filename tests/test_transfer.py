@@ -22,7 +22,7 @@ from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 
-FOLDERS = BuildOptions(formats=("folders",), test_per_class=1, jobs=1)
+FOLDERS = BuildOptions.of(format=("folders",), test_per_class=1, jobs=1)
 SMALL = MiniatureOptions(
     wnids=("n01440764", "n02917067"), images_per_class=3, validation_per_class=2, boxes=False, layout="extracted"
 )
@@ -260,11 +260,11 @@ class TestArchives:
         with pytest.raises(
             UsageError, match="With the transfer hardlink no image is read: it is for the format folders"
         ):
-            BuildOptions(formats=formats, transfer="hardlink")
+            BuildOptions.of(formats=formats, transfer="hardlink")
 
     def test_a_transfer_that_does_not_exist_is_refused(self) -> None:
         with pytest.raises(UsageError, match=r"no transfer 'reflink'; there are copy, hardlink, symlink, move\."):
-            BuildOptions(formats=("folders",), transfer="reflink")
+            BuildOptions.of(format=("folders",), transfer="reflink")
 
 
 class TestResume:

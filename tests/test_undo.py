@@ -25,7 +25,7 @@ from imagenet_prep.verbs.build.claim import claim
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 
-MOVE = BuildOptions(formats=("folders",), test_per_class=1, transfer="move", jobs=1)
+MOVE = BuildOptions.of(format=("folders",), test_per_class=1, transfer="move", jobs=1)
 SMALL = MiniatureOptions(
     wnids=("n01440764", "n02917067"),
     images_per_class=2,
