@@ -14,11 +14,12 @@ from imagenet_prep.imagenet.archives import TEST, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.shards import ShardName, bounds, shard_count
-from imagenet_prep.options import Selection
+from imagenet_prep.options import Recipe, Selection
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
 from imagenet_prep.planning.keys import order_keys, rank_keys
-from imagenet_prep.planning.plan import Plan, plan
+from imagenet_prep.planning.plan import Plan, plan, reads, work
 from imagenet_prep.planning.splits import assign
+from support.build import recipe
 
 MIB, GIB = 1 << 20, 1 << 30
 ARCHIVES = (Archive("ILSVRC2012_img_train.tar", TRAIN, 1, 0), Archive("ILSVRC2012_img_val.tar", VALIDATION, 1, 0))
@@ -187,47 +188,116 @@ class TestShards:
 
 class TestIdentity:
     def test_equal_sources_and_recipes_have_one_identity(self) -> None:
-        assert plan(catalog_of({0: 20}), options()).identity == plan(catalog_of({0: 20}), options()).identity
+        assert plan(catalog_of({0: 20}), few()).identity == plan(catalog_of({0: 20}), few()).identity
 
     def test_it_is_that_of_the_last_release(self) -> None:
-        # A change here makes every unfinished build of users start anew: it needs a line in the changelog.
-        assert plan(catalog_of({0: 20}), options()).identity == GOLDEN_IDENTITY
+        # A change here makes every data set of users another one: it needs a line in the changelog.
+        assert plan(catalog_of({0: 20}), few()).identity == GOLDEN_IDENTITY
 
     @pytest.mark.parametrize(
-        "other",
-        [
-            {"seed": 1},
-            {"test_per_class": 3},
-            {"formats": ("tfds",)},
-            {"splits": ("train",)},
-            {"shards": {"train": 2}},
-        ],
+        "other", [{"seed": 1}, {"test_per_class": 3}, {"splits": ("train",)}, {"exclude": ("n01440764_3.JPEG",)}]
     )
-    def test_another_recipe_has_another(self, other: dict[str, object]) -> None:
-        assert plan(catalog_of({0: 20}), options()).identity != plan(catalog_of({0: 20}), options(**other)).identity
+    def test_another_selection_has_another(self, other: dict[str, object]) -> None:
+        assert plan(catalog_of({0: 20}), few()).identity != plan(catalog_of({0: 20}), few(**other)).identity
+
+    def test_a_recipe_that_selects_the_same_images_has_the_same(self) -> None:
+        listed = few(test_list=tuple(names(plan(catalog_of({0: 20}), few()), TEST)), test_per_class=None)
+        assert plan(catalog_of({0: 20}), listed).identity == plan(catalog_of({0: 20}), few()).identity
+
+    @pytest.mark.parametrize("other", [{"format": "tfds"}, {"shards": {"train": 2}}, {"format": "folders"}])
+    def test_outputs_are_not_in_the_identity_of_the_selection(self, other: dict[str, object]) -> None:
+        assert plan(catalog_of({0: 20}), few()).identity == plan(catalog_of({0: 20}), few(**other)).identity
 
     def test_the_order_in_which_formats_are_named_makes_no_difference(self) -> None:
-        one, two = options(format=("tfds", "tfrecord")), options(format=("tfrecord", "tfds", "tfds"))
-        assert plan(catalog_of({0: 20}), one).identity == plan(catalog_of({0: 20}), two).identity
+        assert few(format=("tfds", "tfrecord")) == few(format=("tfrecord", "tfds", "tfds"))
 
-    @pytest.mark.parametrize("column", ["name", "class_index", "offset", "size"])
-    def test_a_change_in_any_column_of_the_catalog_changes_it(self, column: str) -> None:
-        catalog = catalog_of({0: 20})
-        values = catalog.table.column(column).to_pylist()
-        values[3] = "n01440764_77.JPEG" if column == "name" else values[3] + 1
-        at = catalog.table.schema.get_field_index(column)
-        changed = catalog.table.set_column(at, SCHEMA.field(at), pa.array(values, SCHEMA.field(at).type))
-        assert Catalog(changed, ARCHIVES).identity != catalog.identity
+    @pytest.mark.parametrize("column", ["name", "class_index", "size"])
+    def test_another_image_is_another_selection(self, column: str) -> None:
+        catalog = catalog_of({0: 20, 7: 20})
+        changed = with_column(catalog, column, "n01440764_77.JPEG" if column == "name" else 7)
+        assert plan(changed, few()).identity != plan(catalog, few()).identity
 
-    def test_the_time_of_an_archive_does_not_change_it(self) -> None:
-        catalog = catalog_of({0: 20})
-        later = tuple(Archive(each.name, each.role, each.size, 99) for each in ARCHIVES)
-        assert Catalog(catalog.table, later).identity == catalog.identity
+    @pytest.mark.parametrize(("column", "value"), [("offset", 99), ("container", "elsewhere")])
+    def test_where_the_bytes_lie_makes_no_difference(self, column: str, value: object) -> None:
+        assert identities(with_column(catalog_of({0: 20}), column, value)) == identities(catalog_of({0: 20}))
 
-    def test_how_the_table_is_cut_in_memory_does_not_change_it(self) -> None:
+    def test_names_and_times_of_archives_make_no_difference(self) -> None:
+        others = tuple(Archive(f"copy-of-{each.name}", each.role, 5, 99, folder=True) for each in ARCHIVES)
+        assert identities(Catalog(catalog_of({0: 20}).table, others)) == identities(catalog_of({0: 20}))
+
+    def test_the_order_of_the_source_makes_no_difference(self) -> None:
+        catalog = catalog_of({0: 20, 1: 20})
+        turned = Catalog(catalog.table.take(list(range(len(catalog)))[::-1]), catalog.archives)
+        assert identities(turned) == identities(catalog)
+
+    def test_how_the_table_is_cut_in_memory_makes_no_difference(self) -> None:
         catalog = catalog_of({0: 20, 1: 20})
         pieces = pa.concat_tables([catalog.table.slice(0, 7), catalog.table.slice(7)])
-        assert Catalog(pieces, ARCHIVES).identity == catalog.identity
+        assert identities(Catalog(pieces, ARCHIVES)) == identities(catalog)
+
+    def test_boxes_are_in_the_identity_of_the_outputs_that_store_them(self) -> None:
+        plain, boxed = identities(catalog_of({0: 20})), identities(with_column(catalog_of({0: 20}), "boxes", [0.5] * 4))
+        assert {name for name in plain if plain[name] != boxed[name]} == {"tfrecord"}
+
+    @pytest.mark.parametrize(
+        ("option", "changed"),
+        [({"names": "wnid"}, {"folders"}), ({"tfds.shards": {"train": 2}}, {"tfds"})],
+    )
+    def test_an_option_of_an_output_is_in_the_identity_of_that_output_alone(
+        self, option: dict[str, object], changed: set[str]
+    ) -> None:
+        plain, other = identities(catalog_of({0: 20})), identities(catalog_of({0: 20}), **option)
+        assert {name for name in plain if plain[name] != other[name]} == changed
+
+    def test_what_an_output_is_does_not_depend_on_the_others(self) -> None:
+        together = identities(catalog_of({0: 20}))
+        for name in ("tfrecord", "tfds", "folders"):
+            assert identities(catalog_of({0: 20}), format=name)[name] == together[name]
+
+
+class TestSharedReads:
+    def read(self, **given: object) -> list[tuple[int, list[str]]]:
+        """How many images each piece of work reads, and the shards that it makes."""
+        planned = plan(catalog_of({0: 20}), few(splits=("train",), **given))
+        everything = work(planned, lambda _output, _shard: True)
+        return [
+            (len(one.rows), [f"{of.output.name} {shard.name.index}" for of, shard, _ in one.shards])
+            for one in everything
+        ]
+
+    def test_shards_of_the_same_images_are_made_from_one_read(self) -> None:
+        assert self.read(format=("tfrecord", "tfds"), shards={"train": 2}) == [
+            (9, ["tfds 0", "tfrecord 0"]),
+            (9, ["tfds 1", "tfrecord 1"]),
+        ]
+
+    def test_numbers_that_nest_are_made_from_one_read(self) -> None:
+        given = {"tfrecord.shards": {"train": 2}, "tfds.shards": {"train": 4}}
+        assert self.read(format=("tfrecord", "tfds"), **given) == [
+            (9, ["tfrecord 0", "tfds 0", "tfds 1"]),
+            (9, ["tfrecord 1", "tfds 2", "tfds 3"]),
+        ]
+
+    def test_numbers_that_do_not_nest_cost_a_second_read(self) -> None:
+        given = {"tfrecord.shards": {"train": 2}, "tfds.shards": {"train": 3}}
+        assert [images for images, _ in self.read(format=("tfrecord", "tfds"), **given)] == [6, 6, 6, 9, 9]
+        assert reads(plan(catalog_of({0: 20}), few(format=("tfrecord", "tfds"), **given))) == 2
+
+    def test_class_folders_take_part_in_the_read_of_the_others(self) -> None:
+        assert self.read(format=("tfrecord", "folders")) == [(18, ["folders 0", "tfrecord 0"])]
+
+    def test_class_folders_alone_are_read_as_the_source_lies(self) -> None:
+        planned = plan(catalog_of({0: 20}), few(format="folders", test_per_class=0))
+        assert planned.shards[0].rows.tolist() == list(range(20))
+
+    def test_an_output_that_was_planned_before_keeps_its_arrangement(self) -> None:
+        catalog = catalog_of({0: 20})
+        before = plan(catalog, few(format="folders"))
+        known = {each.output.name: each.arrangement for each in before.outputs}
+        after = plan(catalog, few(format=("folders", "tfrecord")), known)
+        assert [shard.rows.tolist() for shard in after.outputs[0].shards] == [
+            shard.rows.tolist() for shard in before.shards
+        ]
 
 
 class TestRefusals:
@@ -246,8 +316,10 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"formats": "tfrecord"}, "given as tuples of names"),
-            ({"splits": "train"}, "given as tuples of names"),
+            ({"format": "webdataset"}, "There is no format 'webdataset'; the formats are tfrecord, tfds, folders"),
+            ({"format": ()}, "A recipe has outputs"),
+            ({"names": "wnid"}, "names is no option of the format tfrecord"),
+            ({"format": "folders", "names": "nickname"}, "folders.names is 'nickname'"),
             ({"splits": ("val",)}, "There is no split 'val'; the splits are train, validation, test"),
             ({"shards": {"dev": 3}}, "There is no split 'dev'"),
             ({"shards": {"train": 0}}, "between 1 and 99,999 shards"),
@@ -258,12 +330,33 @@ class TestRefusals:
     )
     def test_a_recipe_that_nothing_could_satisfy(self, arguments: dict[str, object], message: str) -> None:
         with pytest.raises(UsageError, match=message):
-            options(**arguments)
+            few(**arguments)
 
 
-def options(**changes: object) -> PlanOptions:
-    arguments: dict[str, object] = {"test_per_class": 2, **changes}
-    return recipe(**arguments)  # type: ignore[arg-type]
+def few(**changes: object) -> Recipe:
+    """A recipe that holds two images out of each class; without a number if that is None."""
+    given = {"test_per_class": 2, **changes}
+    return recipe(**{name: value for name, value in given.items() if value is not None})
+
+
+def identities(catalog: Catalog, **changes: object) -> dict[str, str]:
+    """The identity of every output, by name."""
+    planned = plan(catalog, few(**{"format": ("tfrecord", "tfds", "folders"), **changes}))
+    return {each.output.name: each.identity for each in planned.outputs}
+
+
+def with_column(catalog: Catalog, column: str, value: object) -> Catalog:
+    """The same catalog with another value in the fourth row of a column."""
+    at = SCHEMA.get_field_index(column)
+    values = catalog.table.column(column).to_pylist()
+    values[3] = value
+    field = SCHEMA.field(at)
+    array = (
+        pa.array(values, field.type.value_type).dictionary_encode().cast(field.type)
+        if (pa.types.is_dictionary(field.type))
+        else pa.array(values, field.type)
+    )
+    return Catalog(catalog.table.set_column(at, field, array), catalog.archives)
 
 
 GOLDEN_HOLD_OUT = [
@@ -273,4 +366,4 @@ GOLDEN_HOLD_OUT = [
     "n01440764_90.JPEG",
     "n01440764_94.JPEG",
 ]
-GOLDEN_IDENTITY = "23b7d2f8c160f789d8fa4663b8ebed9a"
+GOLDEN_IDENTITY = "59e358fe2c046792f89458d4f09f7ea3"
