@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from typing import Any
+
+import PIL
 
 from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.layout import STATE
@@ -73,7 +74,7 @@ def state_of(plan: Plan, check: str, on_bad: str) -> State:
 
 
 def _output_state(of: OutputPlan) -> OutputState:
-    libraries = {_CONVERTS_WITH: version(_CONVERTS_WITH)} if of.output.converts else {}
+    libraries = {_CONVERTS_WITH: PIL.__version__} if of.output.converts else {}
     return OutputState(options_of(of.output), of.identity, of.arrangement, libraries)
 
 
