@@ -8,6 +8,7 @@ import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISDIR
 from typing import BinaryIO, Self
 
 import xxhash
@@ -18,7 +19,7 @@ from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
 from imagenet_prep.stores.base import Listing, Stat
 from imagenet_prep.stores.lock import held, turn
-from imagenet_prep.stores.publish import Publication, publish_bytes
+from imagenet_prep.stores.publish import Publication, claim_bytes, publish_bytes
 from imagenet_prep.stores.temporary import output_errors, sweep
 from imagenet_prep.stores.tree import Tree, try_link
 
@@ -88,11 +89,13 @@ class _Batch:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._publication = Publication(folder)
+        self._sinks: list[_Sink] = []
         self._tree: Tree | None = None  # for files that are placed or linked
 
     def create(self, path: str) -> _Sink:
         """Open a new file."""
-        return _Sink(self._folder, path, self._publication.create(path))
+        self._sinks.append(_Sink(self._folder, path, self._publication.create(path)))
+        return self._sinks[-1]
 
     def place(self, path: str, data: Buffer, source: str = "") -> None:
         """Write a small file, or clone it where the file system can."""
@@ -111,7 +114,9 @@ class _Batch:
             (self._folder / path).unlink(missing_ok=True)
 
     def commit(self) -> None:
-        """Sync everything, then rename."""
+        """Flush and sync everything, then rename."""
+        for sink in self._sinks:
+            sink.flush()
         if self._tree:
             self._tree.sync()
         self._publication.finish()
@@ -150,11 +155,7 @@ class LocalStore:
 
     def claim(self, path: str, data: bytes) -> bool:
         """Give a complete file its name with a link, which fails if there is one."""
-        final = self._root / path
-        if final.exists():
-            return False
-        publish_bytes(final, data)
-        return True
+        return claim_bytes(self._root / path, data)
 
     def read(self, path: str) -> bytes:
         """Read a file."""
@@ -165,12 +166,14 @@ class LocalStore:
         return (self._root / path).open("rb", buffering=1 << 20)
 
     def stat(self, path: str) -> Stat | None:
-        """Look at a file."""
+        """Look at a file. Each write makes a new one, whose number differs even at the same moment."""
         try:
             status = os.stat(f"{self.folder}/{path}")
         except OSError:
             return None
-        return Stat(status.st_size, status.st_mtime_ns)
+        if S_ISDIR(status.st_mode):
+            return None
+        return Stat(status.st_size, status.st_mtime_ns << 64 | status.st_ino)
 
     def list(self, folder: str) -> Listing:
         """List a folder."""
@@ -206,8 +209,9 @@ class LocalStore:
         here = f"{self.folder}/{path}"
         with output_errors(Path(source)):
             os.makedirs(os.path.dirname(source), exist_ok=True)
-            if os.path.lexists(source):
-                raise FileExistsError(source)
+        if os.path.lexists(source):
+            raise FileExistsError(source)
+        with output_errors(Path(source)):
             os.link(here, source, follow_symlinks=False)
             os.unlink(here)
 
@@ -220,8 +224,10 @@ class LocalStore:
         return turn(self._root)
 
     def hold(self, *, alone: bool) -> AbstractContextManager[None]:
-        """Hold the folder."""
-        return held(self._root / PRIVATE, Path(self.place or self.folder), alone=alone)
+        """Hold the private folder; where there is none, the whole."""
+        private = self._root / PRIVATE
+        folder = private if private.is_dir() else self._root
+        return held(folder, Path(self.place or self.folder), alone=alone)
 
     def sweep(self) -> None:
         """Remove temporary files that nobody writes."""

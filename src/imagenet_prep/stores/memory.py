@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Self
@@ -87,6 +88,7 @@ class MemoryStore:
         self._versions: dict[str, int] = {}
         self._count = itertools.count()
         self._writers = 0
+        self._turn = threading.RLock()
 
     def batch(self) -> _Batch:
         """Begin to write."""
@@ -99,10 +101,11 @@ class MemoryStore:
 
     def claim(self, path: str, data: bytes) -> bool:
         """Write a file if there is none."""
-        if path in self.files:
-            return False
-        self.publish(path, data)
-        return True
+        with self._turn:
+            if path in self.files:
+                return False
+            self.publish(path, data)
+            return True
 
     def read(self, path: str) -> bytes:
         """Read a file."""
@@ -146,8 +149,9 @@ class MemoryStore:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """There is one process, which decides one thing after another."""
-        yield
+        """Let other threads wait."""
+        with self._turn:
+            yield
 
     @contextmanager
     def hold(self, *, alone: bool) -> Iterator[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import get_ident
 from typing import Self
 
 from imagenet_prep.stores.temporary import output_errors, temporary_name
@@ -79,6 +80,34 @@ def publish_bytes(path: Path, data: bytes) -> None:
         while view:
             view = view[os.write(descriptor, view) :]
         files.finish()
+
+
+def claim_bytes(path: Path, data: bytes) -> bool:
+    """Write a whole small file, durably, if there is none of that name; say whether it was written."""
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(temporary_name(f"{path.name}.{get_ident()}"))  # threads may claim at once
+        try:
+            _write_durably(temporary, "wb", data)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            except OSError:  # a file system without links; there a kill may leave a part of it
+                _write_durably(path, "xb", data)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
+def _write_durably(path: Path, mode: str, data: bytes) -> None:
+    with path.open(mode) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -92,7 +92,8 @@ class Tree:
 
     def _temporary(self, path: str) -> str:
         """At the top of the tree, so that a thousand class folders need not be searched for what was left behind."""
-        return f"{self._folder}/{path.partition('/')[0]}/{temporary_name(os.path.basename(path))}"
+        top = "/".join(path.split("/")[:-1][:1])
+        return os.path.join(self._folder, top, temporary_name(os.path.basename(path)))
 
     def _link(self, path: str, source: str, make: Callable[[str], None]) -> None:
         final = self._prepared(path)
