@@ -25,6 +25,12 @@ from imagenet_prep.model.task import FAIL, ON_BAD
 from imagenet_prep.outputs.base import DEFAULT_OUTPUT, Output, options_of, output_class, output_from
 
 TEST_PER_CLASS = 50  # unless the user says otherwise: as many as validation has
+_EXAMPLES = {
+    "classes": "(0, 7)",
+    "splits": '("train",)',
+    "test_list": '("n01440764_18.JPEG",)',
+    "exclude": '("n01440764_18.JPEG",)',
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +60,10 @@ class Selection:
 
     def __post_init__(self) -> None:
         """Raise UsageError for what no catalog could satisfy."""
+        if not isinstance(self.taxonomy, Taxonomy):
+            raise UsageError(f"taxonomy is {self.taxonomy!r}: it is a class table, such as official() gives.")
+        if type(self.seed) is not int:
+            raise UsageError(f"seed is {self.seed!r}: it is a whole number.")
         given = {
             "classes": tuple(sorted(set(_classes(self.classes, self.taxonomy)))),
             "limit": _limit(self.limit),
@@ -66,8 +76,7 @@ class Selection:
         for split in self.splits:
             check_split(split)
         for name in ("test_per_class", "images_per_class"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} is a number of images per class, and cannot be negative.")
+            _check_count(name, getattr(self, name))
         if TEST in self.splits and not self.test_per_class and not self.test_list:
             raise UsageError("The test split is what is held out of train, and nothing is held out.")
         if any(index not in range(CLASS_COUNT) for index in self.classes):
@@ -161,6 +170,7 @@ class BuildOptions:
 
     def __post_init__(self) -> None:
         """Raise UsageError for what cannot be done."""
+        _check_count("jobs", self.jobs)
         if self.on_bad not in ON_BAD:
             raise UsageError(f"on_bad is {self.on_bad!r}; it is one of {', '.join(ON_BAD)}.")
         if self.check not in (HEADER, DECODE):
@@ -214,8 +224,21 @@ def check_split(split: object) -> None:
         raise UsageError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
 
 
+def _check_count(name: str, given: object) -> None:
+    if type(given) is not int or given < 0:
+        raise UsageError(f"{name} is {given!r}: it is a whole number, 0 or more.")
+
+
+def _several(given: Any, what: str, kind: type) -> tuple[Any, ...]:
+    """Give the values of a collection; UsageError if it is none, or of other values."""
+    values = tuple(given) if isinstance(given, Iterable) else ()
+    if not isinstance(given, Iterable) or any(type(value) is not kind for value in values):
+        raise UsageError(f"{what} is {given!r}: it is values such as {_EXAMPLES[what]}.")
+    return values
+
+
 def _split_names(given: Any) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+    return (given,) if isinstance(given, str) else _several(given, "splits", str)
 
 
 def digest_of_names(names: Iterable[str]) -> str:
@@ -226,7 +249,7 @@ def digest_of_names(names: Iterable[str]) -> str:
 def _classes(given: Any, taxonomy: Taxonomy) -> tuple[int, ...]:
     """Class indexes as they are; or the name of a preset, or the path of a list."""
     if not isinstance(given, str | Path):
-        return tuple(given)
+        return _several(given, "classes", int)
     if not given:
         return ()
     if str(given) in PRESETS:
@@ -243,7 +266,7 @@ def _classes(given: Any, taxonomy: Taxonomy) -> tuple[int, ...]:
 
 def _names(given: Any, what: str, read: Any) -> tuple[str, ...]:
     if not isinstance(given, str | Path):
-        return tuple(given)
+        return _several(given, what, str)
     try:
         content = Path(given).read_bytes()
     except OSError as error:
@@ -260,7 +283,7 @@ def _limit(given: Any) -> float:
             return float(percent[1]) / 100 if float(percent[1]) < 100 else 0
         if re.fullmatch("0*[1-9][0-9]{0,8}", given):
             return int(given)
-    elif (isinstance(given, int) and given >= 0) or 0 <= given < 1:
+    elif (type(given) is int and given >= 0) or (isinstance(given, float) and 0 <= given < 1):
         number: float = given
         return number
     raise UsageError(f"limit is {given!r}: it is a number of images, such as 500, or a share, such as 10%.")

@@ -218,6 +218,8 @@ def check_choices(output: Output) -> None:
 
 def check_shards(output: Output) -> None:
     """Raise UsageError for a number of shards that no shard name can hold."""
+    if not isinstance(output.shards, Mapping):
+        raise UsageError(f"{output.name}.shards is {output.shards!r}: it has a number for a split, as {{'train': 64}}.")
     for split, count in output.shards.items():
         if type(count) is not int or not 1 <= count <= 99_999:
             raise UsageError(f"{output.name}.shards: a split has between 1 and 99,999 shards, not {split}={count!r}.")
