@@ -324,7 +324,7 @@ class TestRefusals:
             ({"shards": {"dev": 3}}, "There is no split 'dev'"),
             ({"shards": {"train": 0}}, "between 1 and 99,999 shards"),
             ({"shards": {"train": 100_000}}, "between 1 and 99,999 shards"),
-            ({"test_per_class": -1}, "cannot be negative"),
+            ({"test_per_class": -1}, "test_per_class is -1"),
             ({"test_per_class": 0, "splits": ("test",)}, "nothing is held out"),
         ],
     )
