@@ -36,19 +36,14 @@ def audit(
     Of any other data set (class folders, classic TFRecords, TFDS) it says what it is and what its labels are, and
     compares it with the built-in class table and validation truth. With differences the exit code is 7.
     """
+    from imagenet_prep.verbs.audit.run import is_own
+
     options = AuditOptions(jobs=jobs, decode=decode, sample=sample)
     with watching(as_json=as_json, quiet=quiet) as watch:
-        result, sound = (_own if _is_ours(out) else _foreign)(out, options, watch, as_json)
+        result, sound = (_own if is_own(out) else _foreign)(out, options, watch, as_json)
     click.echo(result)
     if not sound:
         context.exit(AuditError.exit_code)
-
-
-def _is_ours(out: Path) -> bool:
-    from imagenet_prep.dataset.layout import is_data_set
-    from imagenet_prep.stores import store_at
-
-    return is_data_set(store_at(out))
 
 
 def _own(out: Path, options: AuditOptions, watch: Watch, as_json: bool) -> tuple[str, bool]:

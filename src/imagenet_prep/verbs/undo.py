@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from imagenet_prep.dataset.layout import BUILD, CATALOG, SET_ASIDE_FOLDER, STATE, is_data_set
 from imagenet_prep.errors import OtherBuildError, Problem, SourceError, UsageError
@@ -18,6 +19,9 @@ from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Progress, Watch, unwatched
 from imagenet_prep.stores import Place, store_at
 from imagenet_prep.stores.base import Store, files_below
+
+if TYPE_CHECKING:
+    from imagenet_prep.planning.plan import Plan
 
 _EVENTS = 200  # of progress
 
@@ -52,7 +56,7 @@ def _undo(store: Store, watch: Watch) -> UndoReport:
     from imagenet_prep.dataset.inventory import planned
     from imagenet_prep.dataset.state import load_state
     from imagenet_prep.planning.plan import plan
-    from imagenet_prep.verbs.build.relocate import moved_files, times_before
+    from imagenet_prep.verbs.build.relocate import times_before
 
     state, catalog = load_state(store), load_catalog(store, CATALOG)
     if state is None or catalog is None:
@@ -64,6 +68,24 @@ def _undo(store: Store, watch: Watch) -> UndoReport:
     times = times_before(store)
     names = set(catalog.table.column("name").to_pylist()) if store.list(SET_ASIDE_FOLDER).files else set()
     inventory = planned(the_plan, names.intersection(store.list(SET_ASIDE_FOLDER).files))
+    moved = _put_all_back(store, the_plan)
+    removed, total = 0, len(inventory.paths)
+    for folder, own in inventory.by_folder():
+        for name in sorted(own & set(store.list(folder).files)):
+            store.remove(f"{folder}/{name}".lstrip("/"))
+            removed += 1
+        watch(Progress("undo", removed, total))
+    _remove_folders(store, [folder for folder, _ in inventory.by_folder()])
+    _restore(times)
+    _remove_private(store)
+    listing = store.list("")
+    return UndoReport(moved, removed, tuple(sorted((*listing.files, *listing.folders))))
+
+
+def _put_all_back(store: Store, the_plan: Plan) -> int:
+    """Give every moved file its name back, and tell how many. Raises SourceError if some cannot be given."""
+    from imagenet_prep.verbs.build.relocate import moved_files
+
     moved, problems = 0, []
     for path, place in moved_files(the_plan):
         try:
@@ -78,17 +100,7 @@ def _undo(store: Store, watch: Watch) -> UndoReport:
             tuple(problems),
             "Put each right, and run the same command again.",
         )
-    removed, total = 0, len(inventory.paths)
-    for folder, own in inventory.by_folder():
-        for name in sorted(own & set(store.list(folder).files)):
-            store.remove(f"{folder}/{name}".lstrip("/"))
-            removed += 1
-        watch(Progress("undo", removed, total))
-    _remove_folders(store, [folder for folder, _ in inventory.by_folder()])
-    _restore(times)
-    _remove_private(store)
-    listing = store.list("")
-    return UndoReport(moved, removed, tuple(sorted((*listing.files, *listing.folders))))
+    return moved
 
 
 def _put_back(store: Store, path: str, place: str) -> bool:

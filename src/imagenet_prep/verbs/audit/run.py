@@ -28,3 +28,8 @@ def audit(out: Place, options: AuditOptions | None = None, *, watch: Watch = unw
         from imagenet_prep.verbs.audit.compare import compare
 
         return compare(store, options, engine, watch)
+
+
+def is_own(out: Place) -> bool:
+    """Whether ``out`` holds a data set of this program, so that ``audit`` can read it, or else ``audit_foreign``."""
+    return is_data_set(store_at(out))

@@ -45,7 +45,7 @@ def relocate(store: Store, plan: Plan, watch: Watch) -> int:
         return 0
     if not has_begun(store):
         folders = dict.fromkeys(os.path.dirname(place) for _, place in moved_files(plan))
-        store.publish(FOLDERS_BEFORE_MOVE, seal({"folders": {folder: _time(folder) for folder in folders}}))
+        store.publish(FOLDERS_BEFORE_MOVE, seal({"times": {folder: _time(folder) for folder in folders}}))
     gone, problems = 0, []
     for path, place in moved_files(plan):
         if store.is_same(path, place):
@@ -78,9 +78,9 @@ def _time(folder: str) -> int:
 def times_before(store: Store) -> dict[str, int]:
     """Give the times that the folders of the source had, in nanoseconds; empty if nothing was moved."""
     try:
-        folders: dict[str, int] = unseal(store.read(FOLDERS_BEFORE_MOVE))["folders"]
+        times: dict[str, int] = unseal(store.read(FOLDERS_BEFORE_MOVE))["times"]
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, json.JSONDecodeError) as error:
         raise OutputError(f"{store.place}: {FOLDERS_BEFORE_MOVE} is damaged.", remedy="Remove it to go on.") from error
-    return folders
+    return times
