@@ -21,8 +21,8 @@ class Box(NamedTuple):
 class Sample:
     """One image with everything an output may want to know of it.
 
-    ``image`` is an RGB or grey JPEG, converted if the original is neither, and ``original`` the bytes as they are in
-    the source; as memoryviews both are valid only until the writers were flushed. ``class_index`` counts from 0 in WNID
+    ``original`` has the bytes as they are in the source; ``image`` is the same, or, for an output that converts, an RGB
+    or grey JPEG made of it if it is neither. As memoryviews both are valid only until the writers were flushed. ``class_index`` counts from 0 in WNID
     order. ``width`` and ``height`` are pixels as stored, before any EXIF rotation: the frame boxes refer to.
 
     ``file`` is the path of the source's file that has these bytes alone, "" for an image in an archive. Where every

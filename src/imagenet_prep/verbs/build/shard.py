@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from array import array
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -120,7 +121,11 @@ class _Shard:
         self.writer = part.output.writer(self._batch, part.shard, names)
 
     def add(self, sample: Sample) -> None:
-        """Write a sample. Into a spoiled shard nothing is written: it is only looked for more."""
+        """Write a sample. Into a spoiled shard nothing is written: it is only looked for more. An output that does not
+        convert gets the original, whatever the outputs beside it want.
+        """
+        if not self.part.output.converts and sample.image is not sample.original:
+            sample = replace(sample, image=sample.original)
         if not self.spoiled:
             self.writer.add(sample)
 
