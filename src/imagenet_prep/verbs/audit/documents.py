@@ -77,7 +77,8 @@ def _shards(of: Expected) -> Iterator[Problem]:
         for shard in output["shards"]:
             rows = of.manifest.slice(start, shard["images"] + shard["set_aside"])
             start += len(rows)
-            if len(rows) - rows["set_aside"].null_count != shard["set_aside"]:
+            written = rows["set_aside"].null_count
+            if (written, len(rows) - written) != (shard["images"], shard["set_aside"]):
                 yield Problem(MANIFEST, f"has other images in its shards of {name} than {BUILD}: {shard['name']}")
         if output["shards"] and start != len(of.manifest):
             yield Problem(MANIFEST, f"has other images in its shards of {name} than {BUILD}")
