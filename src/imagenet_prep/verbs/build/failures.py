@@ -10,6 +10,10 @@ from imagenet_prep.model.task import ShardOutcome, ShardTask
 _SHARDS_MISSING = "their shards were not written, all others are finished:"
 _AGAIN = "run the same command again"
 _LEAVE_OUT = "Or go on here without them: --on-bad set-aside leaves bad images out, and keeps their bytes."
+_TOGETHER = (
+    "The outputs that are there have them: to do without them, build all outputs together in another folder with "
+    "--on-bad set-aside."
+)
 _FILES_REMEDY = (
     "Put sound files in their place, and build into another folder: what a build is made of must not change."
 )
@@ -27,9 +31,10 @@ _LOST_REMEDY = (
 
 
 class Failures:
-    """All that went wrong with shards in one run."""
+    """All that went wrong with shards in one run; ``grows``: of outputs that are added to a finished data set."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, grows: bool) -> None:
+        self._grows = grows
         self._bad: list[Problem] = []  # images that cannot be used
         self._unreadable: list[Problem] = []
         self._lost: list[Problem] = []  # shards, and the images in them, that a worker died of twice
@@ -53,7 +58,8 @@ class Failures:
         unreadable = _in_order(dict.fromkeys(self._unreadable))  # one archive that is gone is the same for every shard
         if bad:
             summary = f"{len(bad):,} of {images:,} images cannot be used; {_SHARDS_MISSING}"
-            raise SourceError(summary, (*bad, *unreadable, *self._lost), f"{_remedy(bad)}\n{_LEAVE_OUT}")
+            without = _TOGETHER if self._grows else _LEAVE_OUT
+            raise SourceError(summary, (*bad, *unreadable, *self._lost), f"{_remedy(bad)}\n{without}")
         if unreadable:
             summary = "There are shards whose images cannot be read; all others are finished:"
             raise SourceError(summary, (*unreadable, *self._lost), _UNREADABLE_REMEDY)

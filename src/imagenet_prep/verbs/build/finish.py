@@ -68,6 +68,14 @@ def finished(store: Store, plan: Plan) -> Accounts | None:
         return None
 
 
+def finished_outputs(store: Store) -> frozenset[str]:
+    """Give the names of the outputs that ``build.json`` says are complete; none if it is not there, or damaged."""
+    try:
+        return frozenset(unseal(store.read(BUILD))["outputs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
+
+
 def _forget_others(store: Store, plan: Plan, set_aside: set[str]) -> None:
     """Remove what a run that looked more closely, and was stopped, has set aside of images that are written now."""
     others = set(store.list(SET_ASIDE_FOLDER).files) - set_aside
@@ -126,7 +134,6 @@ class _Ledger:
     def document(self, accounts: Accounts) -> dict[str, object]:
         """What ``build.json`` says: no time, no place and no worker count, so that equal builds are equal."""
         plan = self.plan
-        every = [receipt for receipts in self._receipts.values() for receipt in receipts]
         images = self.contents(plan.outputs[0]).splits
         return {
             "format_version": FORMAT_VERSION,
@@ -135,9 +142,13 @@ class _Ledger:
             "outputs": {each.output.name: self._output(each) for each in plan.outputs},
             "splits": {split: facts.images for split, facts in images.items()},
             "images": asdict(accounts),
-            "check": min((receipt.check for receipt in every), key=CHECKS.index),
+            "check": self._check(),
             "versions": {"imagenet-prep": __version__, "pillow": PIL.__version__, "pyarrow": pa.__version__},
         }
+
+    def _check(self) -> str:
+        """How closely every image was looked at, by whichever output looked most closely: one alone has all images."""
+        return CHECKS[max(min(CHECKS.index(receipt.check) for receipt in of) for of in self._receipts.values())]
 
     def _output(self, of: OutputPlan) -> dict[str, Any]:
         """An output whose files are not bound to an order has no shards that a reader would know."""

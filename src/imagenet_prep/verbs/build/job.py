@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from imagenet_prep.dataset.catalog_file import load_catalog, save_catalog
 from imagenet_prep.dataset.inventory import DESCRIPTIONS
-from imagenet_prep.dataset.layout import BUILD, CATALOG, SET_ASIDE_FOLDER
+from imagenet_prep.dataset.layout import CATALOG, SET_ASIDE_FOLDER
 from imagenet_prep.dataset.manifest import LeftOut, set_aside_images
 from imagenet_prep.dataset.state import State, load_state, save_state, state_of
 from imagenet_prep.engine.base import Engine
@@ -20,13 +20,14 @@ from imagenet_prep.planning.plan import Plan, Work, entries_of, plan, work
 from imagenet_prep.planning.remarks import remarks
 from imagenet_prep.stores.base import Store
 from imagenet_prep.verbs.build.failures import Failures
-from imagenet_prep.verbs.build.finish import finish, finished, unfinish
+from imagenet_prep.verbs.build.finish import finish, finished, finished_outputs, unfinish
 from imagenet_prep.verbs.build.preflight import (
     check_links,
     check_space,
     effective,
     grown,
     paths_of,
+    refuse_moved,
     refuse_other,
     space_needed,
     try_links,
@@ -42,24 +43,28 @@ def job(store: Store, catalog: Catalog, options: BuildOptions, state: State | No
     """
     the_plan = plan(catalog, options.recipe, state.arrangements if state else None)
     refuse_other(store, the_plan, state)
-    grows = state is not None and store.stat(BUILD) is not None and len(the_plan.outputs) > len(state.outputs)
+    done = finished_outputs(store)
+    grows = bool(done) and done < {each.output.name for each in the_plan.outputs}
     options = effective(options, state, grows=grows)
-    if not has_begun(store):
-        for each in the_plan.outputs:
-            if state is None or each.output.name not in state.outputs:
-                check_links(store, the_plan, each.output)
-    return Job(store, the_plan, options, state, Remaining(store, the_plan, options.check))
+    new = [each for each in the_plan.outputs if state is None or each.output.name not in state.outputs]
+    if has_begun(store):
+        refuse_moved(store, new)
+    else:
+        for each in new:
+            check_links(store, the_plan, each.output)
+    return Job(store, the_plan, options, state, Remaining(store, the_plan, options.check), grows=grows)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One build. ``state`` is that of the data set before it, None for a new one."""
+    """One build. ``state`` is that of the data set before it, None for a new one; one that is finished ``grows``."""
 
     store: Store
     plan: Plan
     options: BuildOptions
     state: State | None
     remaining: Remaining
+    grows: bool = False
 
     def run(self, engine: Engine, watch: Watch) -> Report:
         """Do everything that is missing. Nothing is written before space and links were found good."""
@@ -74,7 +79,7 @@ class Job:
         with store.hold(alone=moves or self.options.on_bad == SET_ASIDE):  # which leaves out what others may write
             refuse_other(store, the_plan, load_state(store))  # before it was held, another run may have claimed it
             self._keep_catalog()
-            if any(self.state and of.output.name in self.state.outputs for of, _ in todo):
+            if finished_outputs(store) & {of.output.name for of, _ in todo}:
                 unfinish(store, [])
             done = self._write(engine, watch)
             accounts = None if todo else finished(store, the_plan)
@@ -90,7 +95,10 @@ class Job:
             there = load_state(self.store)
             grown(self.store, self.options.recipe, there)
             refuse_other(self.store, self.plan, there)
-            wanted = state_of(self.plan, self.options.check, self.options.on_bad)
+            check, on_bad = self.options.check, self.options.on_bad
+            if there and (self.grows or not self.remaining):  # what is there was made as it says
+                check, on_bad = there.check, there.on_bad
+            wanted = state_of(self.plan, check, on_bad)
             if there != wanted:
                 save_state(self.store, wanted)
         self.store.sweep()
@@ -109,7 +117,7 @@ class Job:
         images = sum(len(run.rows) for run in runs)
         sizes = self.plan.catalog.numbers("size")
         size = sum(int(sizes[run.rows].astype("int64").sum()) for run in runs)
-        done, failures = _Done(), Failures()
+        done, failures = _Done(), Failures(grows=self.grows)
         if runs:
             watch(Progress("write", 0, images, 0, size))
         for outcome in engine.run(make_shards, self._tasks(runs), lost=failures.lost):

@@ -77,6 +77,15 @@ def refuse_other(store: Store, plan: Plan, state: State | None) -> None:
                 )
 
 
+def refuse_moved(store: Store, new: list[OutputPlan]) -> None:
+    """Raise SourceError if outputs are to be added when files of the source were moved away."""
+    if new:
+        raise SourceError(
+            f"The files of the source were moved into {store.place}: {new[0].output.name} cannot be made of them.",
+            remedy=f"Give them back, and build all outputs together: imagenet-prep undo {store.place}",
+        )
+
+
 def _refuse(store: Store, problems: list[Problem]) -> None:
     raise OtherBuildError(f"{store.place} holds another data set:", tuple(problems), _OTHER.format(place=store.place))
 
