@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imagenet_prep.dataset.layout import BUILD, CLASSES, EXCLUDED, MANIFEST, SPLIT_LISTS, set_aside_path, split_list
-from imagenet_prep.planning.plan import Plan
+from imagenet_prep.planning.plan import OutputPlan, Plan
 
 _AT_ONCE = 1 << 14  # texts, which as Python objects cost about 100 bytes each
 DESCRIPTIONS = {
@@ -41,11 +41,15 @@ class Inventory:
 def planned(plan: Plan, set_aside: Iterable[str] = ()) -> Inventory:
     """Give the inventory of a plan; ``set_aside`` are names of images that were set aside."""
     documents = [MANIFEST, CLASSES, BUILD, *map(split_list, plan.splits), *([EXCLUDED] if len(plan.excluded) else [])]
-    documents += [path for each in plan.outputs for path in each.output.document_paths]
-    parts = [pa.array([*documents, *map(set_aside_path, set_aside)], pa.string())]
-    for each in plan.outputs:
-        parts += [pa.array(each.output.files(plan.stored(shard)), pa.string()) for shard in each.shards]
-    return inventory(parts)
+    outputs = [part for each in plan.outputs for part in files_of(plan, each)]
+    return inventory([pa.array([*documents, *map(set_aside_path, set_aside)], pa.string()), *outputs])
+
+
+def files_of(plan: Plan, of: OutputPlan) -> Iterator[pa.Array]:
+    """Yield the paths of all files of one output, in parts."""
+    yield pa.array(of.output.document_paths, pa.string())
+    for shard in of.shards:
+        yield pa.array(of.output.files(plan.stored(shard)), pa.string())
 
 
 def inventory(parts: Iterable[pa.Array]) -> Inventory:

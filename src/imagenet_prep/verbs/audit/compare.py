@@ -22,13 +22,13 @@ from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import AuditError, OtherBuildError, PrepError, Problem
 from imagenet_prep.imagenet.archives import SPLITS
 from imagenet_prep.model.audit_report import AuditOptions, AuditReport, SplitAudit
-from imagenet_prep.model.events import Progress, Watch
+from imagenet_prep.model.events import Note, Progress, Watch
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
 from imagenet_prep.verbs.audit.documents import audit_documents
 from imagenet_prep.verbs.audit.expected import Expected, ShardWork, fact_of, shard_work
 from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, read_back
-from imagenet_prep.verbs.audit.state import is_resumable, strange_receipts
+from imagenet_prep.verbs.audit.state import added_outputs, is_resumable, strange_receipts
 from imagenet_prep.verbs.audit.unexpected import unexpected
 
 _REMEDY = "Write again what is damaged: imagenet-prep repair {place}"
@@ -46,6 +46,8 @@ _STRAY_REMEDY = "Take out what is not of the data set."
 def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -> AuditReport:
     """Compare the data set in a store with its documents. Raises AuditError with all that differs."""
     of = _read_documents(store)
+    if added := added_outputs(store, of.document):
+        watch(Note(f"Being added, and not read: {', '.join(added)}. Finish it: imagenet-prep resume {store.place}"))
     every = list(shard_work(of))
     chosen, read = _chosen(every, options.sample), _Sum()
     tasks = (each.task(decode=options.decode) for each in chosen)

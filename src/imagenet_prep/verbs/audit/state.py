@@ -47,6 +47,12 @@ def _state(store: Store, document: dict[str, Any]) -> State | None:
     return state if state and state.identity == document["identity"] else None
 
 
+def added_outputs(store: Store, document: dict[str, Any]) -> list[str]:
+    """Give the outputs that are being added to the data set that ``build.json`` describes."""
+    state = _state(store, document)
+    return [name for name in state.outputs if name not in document["outputs"]] if state else []
+
+
 def expected_receipts(state: State) -> Iterator[tuple[str, ShardName]]:
     """Yield output and shard of every receipt that a finished data set has."""
     for name, output in state.outputs.items():
@@ -73,6 +79,8 @@ def _receipts(store: Store, state: State, document: dict[str, Any]) -> Iterator[
         for shard in of["shards"]
     }
     for name, shard in expected_receipts(state):
+        if name not in document["outputs"]:
+            continue  # it is being added
         receipt = load_receipt(store, name, shard)
         path = receipt_path(name, shard)
         if receipt is None:

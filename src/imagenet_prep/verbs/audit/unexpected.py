@@ -9,16 +9,21 @@ ending is an image to it, and a hidden folder beside the class folders a class (
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 
-from imagenet_prep.dataset.inventory import Inventory, inventory
-from imagenet_prep.dataset.layout import BUILD, set_aside_path
+from imagenet_prep.dataset.catalog_file import load_catalog
+from imagenet_prep.dataset.inventory import Inventory, files_of, inventory
+from imagenet_prep.dataset.layout import BUILD, CATALOG, set_aside_path
+from imagenet_prep.dataset.state import load_state
 from imagenet_prep.errors import Problem
 from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.planning.plan import plan
 from imagenet_prep.sources.found import looks_like_an_image
 from imagenet_prep.stores.base import Store
 from imagenet_prep.verbs.audit.expected import Expected
+from imagenet_prep.verbs.audit.state import added_outputs
 
 _IS_NOT = "is not of this data set"
 
@@ -31,11 +36,24 @@ def inventory_of(of: Expected) -> Inventory:
     documents = [BUILD, *(file["path"] for file in of.document["documents"])]
     left_out = of.manifest.filter(of.manifest["set_aside"].is_valid())["name"].to_pylist()
     parts = [pa.array([*documents, *files, *map(set_aside_path, left_out)], pa.string())]
+    parts += _added(of)
     written = of.written()
     for output in of.outputs:
         if not output.ordered:
             parts += written[f"{output.name}.{output.file_column}"].chunks
     return inventory(parts)
+
+
+def _added(of: Expected) -> Iterator[pa.Array]:
+    """Yield the paths of outputs that are being added: their files are of the data set, though not all are there."""
+    added, state, catalog = added_outputs(of.store, of.document), None, None
+    if added:
+        state, catalog = load_state(of.store), load_catalog(of.store, CATALOG)
+    if state and catalog:
+        the_plan = plan(replace(catalog, archives=state.sources), state.recipe, state.arrangements)
+        for each in the_plan.outputs:
+            if each.output.name in added:
+                yield from files_of(the_plan, each)
 
 
 def unexpected(of: Expected) -> Iterator[Problem]:
