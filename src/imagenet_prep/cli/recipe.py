@@ -122,6 +122,8 @@ def given_recipe(context: click.Context, given: dict[str, Any], taxonomy: Taxono
     }
     path, settings = chosen.pop("recipe_file", None), chosen.pop("settings", ())
     if path:
+        if context.get_parameter_source("class_map") is not ParameterSource.DEFAULT:
+            chosen["class_map"] = None
         if chosen or settings:
             flag = f"--{next(iter(chosen), 'set').rstrip('_').replace('_', '-')}"
             raise UsageError(f"--recipe says everything: {flag} cannot be beside it.")
