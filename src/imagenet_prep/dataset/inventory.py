@@ -32,6 +32,10 @@ class Inventory:
 
     paths: pa.ChunkedArray
 
+    def folders(self) -> list[str]:
+        """Give every folder that holds files of the data set, sorted."""
+        return sorted(pc.unique(_folders_of(self.paths)).to_pylist())
+
     def by_folder(self) -> Iterator[tuple[str, set[str]]]:
         """Yield every folder that holds files of the data set, sorted, with their names; "" is the data set itself."""
         for folder, paths in groupby(_texts(self.paths), key=lambda path: path.rpartition("/")[0]):
@@ -55,10 +59,13 @@ def files_of(plan: Plan, of: OutputPlan) -> Iterator[pa.Array]:
 def inventory(parts: Iterable[pa.Array]) -> Inventory:
     """Give the inventory of some paths, in any order."""
     column = pa.chunked_array([part for part in parts if len(part)], pa.string())
-    folders = pc.replace_substring_regex(column, "(^|/)[^/]*$", "")  # files of one folder stay together
-    table = pa.table({"folder": folders, "path": column})
+    table = pa.table({"folder": _folders_of(column), "path": column})  # files of one folder stay together
     order = pc.sort_indices(table, sort_keys=[("folder", "ascending"), ("path", "ascending")])
     return Inventory(column.take(order))
+
+
+def _folders_of(paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.replace_substring_regex(paths, "(^|/)[^/]*$", "")
 
 
 def _texts(column: pa.ChunkedArray) -> Iterator[str]:

@@ -68,7 +68,9 @@ class Stat(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What lies in a folder: names, each sorted. A symbolic link is what it leads to."""
+    """What lies in a folder: names, each sorted. A symbolic link is what it leads to, and one that leads nowhere a
+    file.
+    """
 
     files: list[str]
     folders: list[str]

@@ -85,6 +85,13 @@ def _without(buffers: list[Buffer], written: int) -> list[Buffer]:
     return []
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
 class _Batch:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -182,7 +189,7 @@ class LocalStore:
         try:
             with os.scandir(self._root / folder) as entries:
                 for entry in entries:
-                    (folders if entry.is_dir() else files).append(entry.name)
+                    (folders if _is_folder(entry) else files).append(entry.name)
         except (FileNotFoundError, NotADirectoryError):
             return Listing([], [])
         return Listing(sorted(files), sorted(folders))

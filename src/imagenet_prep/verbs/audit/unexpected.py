@@ -61,24 +61,30 @@ def unexpected(of: Expected) -> Iterator[Problem]:
     loose = tuple(
         f"{path.split('/')[0]}" for output in of.outputs if not output.ordered for path in output.document_paths[:1]
     )
-    every: dict[str, tuple[set[str], set[str]]] = {"": (set(), set())}  # folder → names of files and of folders
-    for folder, files in inventory_of(of).by_folder():
-        every.setdefault(folder, (set(), set()))[0].update(files)
+    known = inventory_of(of)
+    below: dict[str, set[str]] = {"": {PRIVATE}}  # folder → names of the folders in it
+    for folder in known.folders():
+        below.setdefault(folder, set())
         parts = folder.split("/") if folder else []
         for depth, name in enumerate(parts):
-            every.setdefault("/".join(parts[:depth]), (set(), set()))[1].add(name)
-    every[""][1].add(PRIVATE)
-    for folder in sorted(every):
-        yield from _others(of.store, folder, *every[folder], is_loose=folder.split("/")[0] in loose)
+            below.setdefault("/".join(parts[:depth]), set()).add(name)
+    found = known.by_folder()
+    with_files, files = next(found, ("", set()))
+    for folder in sorted(below):
+        here: set[str] = set()
+        if folder == with_files:
+            here = files
+            with_files, files = next(found, ("", set()))
+        yield from _others(of.store, folder, here | below[folder], is_loose=folder.split("/")[0] in loose)
 
 
-def _others(store: Store, folder: str, files: set[str], folders: set[str], *, is_loose: bool) -> Iterator[Problem]:
+def _others(store: Store, folder: str, own: set[str], *, is_loose: bool) -> Iterator[Problem]:
     try:
         there = store.list(folder)
     except OSError as error:
         yield Problem(folder, f"cannot be read: {error.strerror or error}")
         return
-    for name in sorted((set(there.files) - files) | (set(there.folders) - folders)):
+    for name in sorted({*there.files, *there.folders} - own):
         path = f"{folder}/{name}".lstrip("/")
         if not name.startswith(".") or (is_loose and _misleads(store, path, is_folder=name in there.folders)):
             yield Problem(path, _IS_NOT)
