@@ -95,8 +95,9 @@ class Folders(Output):
 
     def documents(self, contents: Contents) -> Mapping[str, bytes]:
         """Give the class table of the folders, and torchvision's ``meta.bin`` for a tree it would accept."""
-        documents = {CLASSES: _class_table(contents, self._tree(contents.class_names))}
-        if (self.names, self.validation_folder) == ("wnid", "val"):
+        tree = self._tree(contents.class_names)
+        documents = {CLASSES: _class_table(contents, tree)}
+        if tree.classes == tuple(of.wnid for of in official().classes) and self.validation_folder == "val":
             documents[META] = _meta()
         return documents
 
