@@ -120,7 +120,8 @@ class Tree:
 
 
 def try_link(folder: Path, source: str, *, symbolic: bool) -> None:
-    """Make a link to ``source`` in ``folder``, and take it away. Raises OutputError if that is not possible."""
+    """Make a link to ``source`` in ``folder``, and leave nothing. Raises OutputError if that is not possible."""
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]  # the inner ones first
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     probe = folder / temporary_name("link")
@@ -132,6 +133,9 @@ def try_link(folder: Path, source: str, *, symbolic: bool) -> None:
                 os.link(os.path.realpath(source), probe)
         finally:
             probe.unlink(missing_ok=True)
+            for parent in made:
+                with contextlib.suppress(OSError):  # another run has begun there
+                    parent.rmdir()
 
 
 @contextlib.contextmanager

@@ -171,14 +171,17 @@ def check_links(store: Store, plan: Plan, output: Output) -> None:
 
 
 def try_links(store: Store, plan: Plan, output: Output) -> None:
-    """Try in the store whether the files can be linked: one of each folder of the source."""
+    """Try in the store whether the files can be linked: one of each file system of each source."""
     if output.reads(own_file=True):
         return
     entries, archives = _own_files(plan), paths_of(plan)
-    seen: set[int] = set()
-    for row in range(len(entries)):
-        if entries.archives[row] not in seen:  # each may lie on a file system of its own
-            seen.add(entries.archives[row])
+    folders = {os.path.dirname(entries.place(row, archives)): row for row in range(len(entries))}
+    tried: set[tuple[int, int]] = set()
+    for folder, row in folders.items():
+        with source_errors(folder):
+            file_system = entries.archives[row], os.stat(folder).st_dev  # two mounts of one disk have one number
+        if file_system not in tried:
+            tried.add(file_system)
             store.try_link(entries.place(row, archives), symbolic=output.symbolic)
 
 
