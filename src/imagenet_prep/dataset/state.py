@@ -90,7 +90,7 @@ def load_state(store: Store) -> State | None:
     """
     try:
         data = store.read(STATE)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         document = unseal(data)

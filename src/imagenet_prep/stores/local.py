@@ -245,5 +245,6 @@ class LocalStore:
         nearest = next(path for path in (self._root, *self._root.parents) if path.exists())
         if not nearest.is_dir():
             remedy = "Choose a folder that is empty or does not exist yet."
-            raise OutputError(f"{nearest} is not a folder.", remedy=remedy)
+            name = self.place if nearest == self._root and self.place else nearest
+            raise OutputError(f"{name} is not a folder.", remedy=remedy)
         return shutil.disk_usage(nearest).free
