@@ -246,13 +246,13 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"formats": "tfrecord"}, "given as tuples of names"),
-            ({"splits": "train"}, "given as tuples of names"),
+            ({"formats": "tfrecord"}, "formats .* tuple or list"),
+            ({"splits": "train"}, "splits .* tuple or list"),
             ({"splits": ("val",)}, "There is no split 'val'; the splits are train, validation, test"),
             ({"shards": {"dev": 3}}, "There is no split 'dev'"),
             ({"shards": {"train": 0}}, "between 1 and 99,999 shards"),
             ({"shards": {"train": 100_000}}, "between 1 and 99,999 shards"),
-            ({"test_per_class": -1}, "cannot be negative"),
+            ({"test_per_class": -1}, "test_per_class .* from 0"),
             ({"test_per_class": 0, "splits": ("test",)}, "nothing is held out"),
         ],
     )

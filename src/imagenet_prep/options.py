@@ -14,6 +14,7 @@ import xxhash
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST, VALIDATION
 from imagenet_prep.imagenet.classes import Taxonomy, official, to_map
+from imagenet_prep.model.given import Count, Seed, Share, check_fields
 from imagenet_prep.outputs.class_folders import FOLDERS, NAMES, VALIDATION_FOLDERS
 
 COPY, HARDLINK, SYMLINK, MOVE = TRANSFERS = ("copy", "hardlink", "symlink", "move")
@@ -41,14 +42,14 @@ class PlanOptions:
     """
 
     formats: tuple[str, ...] = ("tfrecord",)
-    test_per_class: int = TEST_PER_CLASS
-    seed: int = 0
+    test_per_class: Count = TEST_PER_CLASS
+    seed: Seed = 0
     splits: tuple[str, ...] = ()
     shards: Mapping[str, int] = field(default_factory=dict)
     taxonomy: Taxonomy = field(default_factory=official)
     classes: tuple[int, ...] = ()
-    images_per_class: int = 0
-    limit: int | float = 0
+    images_per_class: Count = 0
+    limit: Count | Share = 0
     test_list: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     names: str = "name"
@@ -57,13 +58,12 @@ class PlanOptions:
 
     def __post_init__(self) -> None:
         """Raise UsageError for what no catalog could satisfy."""
-        if any(isinstance(given, str) for given in (self.formats, self.splits)):  # which is a sequence of letters
-            raise UsageError("Formats and splits are given as tuples of names.")
+        check_fields(self)
+        if not self.formats:
+            raise UsageError("formats has none: a build writes at least one.")
         for split in (*self.splits, *self.shards):
             if split not in SPLITS:
                 raise UsageError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
-        if self.test_per_class < 0:
-            raise UsageError("The number of test images per class cannot be negative.")
         if TEST in self.splits and not self.test_per_class and not self.test_list:
             raise UsageError("The test split is what is held out of train, and nothing is held out.")
         if any(count < 1 or count > 99_999 for count in self.shards.values()):
@@ -98,16 +98,15 @@ class PlanOptions:
         }
 
     def _check_subset(self) -> None:
-        if any(isinstance(given, str) for given in (self.classes, self.test_list, self.exclude)):
-            raise UsageError("Classes and names of images are given as tuples.")
         if any(index not in range(CLASS_COUNT) for index in self.classes):
             raise UsageError(f"Classes are given as class indexes from 0 to {CLASS_COUNT - 1}.")
-        if self.images_per_class < 0:
-            raise UsageError("The number of images per class cannot be negative.")
-        if not (isinstance(self.limit, int) and self.limit >= 0) and not 0 <= self.limit < 1:
+        if not isinstance(self.limit, int) and self.limit == 1:  # of an image or of all of them?
             raise UsageError("A limit is a whole number of images, or a share between 0 and 1.")
         if self.test_list and self.test_per_class != TEST_PER_CLASS:
             raise UsageError("A test list takes the place of a number of test images per class: give one of the two.")
+        for what, names in (("test_list", self.test_list), ("exclude", self.exclude)):
+            if not _is_text("".join(names)):
+                raise UsageError(f"{what} has a name that is no text (UTF-8).")
         object.__setattr__(self, "classes", tuple(sorted(set(self.classes))))
         object.__setattr__(self, "test_list", tuple(sorted(set(self.test_list))))
         object.__setattr__(self, "exclude", tuple(sorted(set(self.exclude))))
@@ -143,6 +142,14 @@ class PlanOptions:
             "exclude": _digest(self.exclude) if self.exclude else None,
         }
         return {name: value for name, value in chosen.items() if value}
+
+
+def _is_text(names: str) -> bool:
+    try:
+        names.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _digest(names: tuple[str, ...]) -> dict[str, object]:

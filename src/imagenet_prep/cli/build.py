@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagenet_prep.cli.options import class_map_option, class_names, jobs_option, output_options
+from imagenet_prep.cli.options import (
+    LocalPath,
+    class_map_option,
+    class_names,
+    jobs_option,
+    output_options,
+    trust_labels_option,
+)
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.cli.subset import check_one_hold_out, subset_options
 from imagenet_prep.errors import UsageError
@@ -27,8 +34,8 @@ _FORMATS = ("tfrecord", "tfds", "folders")  # the keys of FORMATS, here without 
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=click.Path(readable=False, path_type=Path))
-@click.argument("out", type=click.Path(readable=False, path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=LocalPath(readable=False))
+@click.argument("out", type=LocalPath(readable=False))
 @click.option(
     "--format",
     "formats",
@@ -97,6 +104,7 @@ _FORMATS = ("tfrecord", "tfds", "folders")  # the keys of FORMATS, here without 
 @click.option("--repair", is_flag=True, help="Read finished shards back, and write those anew that are damaged.")
 @click.option("--fresh", is_flag=True, help="Take away what an earlier build made in OUT, and begin anew.")
 @class_map_option
+@trust_labels_option
 @jobs_option
 @click.option("--dry-run", is_flag=True, help="Show the plan and write nothing.")
 @output_options

@@ -10,8 +10,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from imagenet_prep.cli.options import class_names
+from imagenet_prep.cli.options import LocalPath, class_names
 from imagenet_prep.errors import UsageError
+from imagenet_prep.platform import local_path
 
 
 def _classes(context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -23,7 +24,7 @@ def _classes(context: click.Context, _option: click.Parameter, text: str | None)
     if text in PRESETS:
         return preset_classes(text)
     try:
-        content = Path(text).read_bytes()
+        content = local_path(text).read_bytes()
     except FileNotFoundError as error:
         presets = ", ".join(PRESETS)
         raise UsageError(f"--classes {text} is neither a file nor a preset; the presets are {presets}.") from error
@@ -65,13 +66,13 @@ def check_one_hold_out(context: click.Context) -> None:
 _OPTIONS = (
     click.option(
         "--exclude",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=LocalPath(exists=True, dir_okay=False),
         callback=_exclude,
         help="Leave these images out: a file name on each line. They are counted, and listed in splits/excluded.txt.",
     ),
     click.option(
         "--test-list",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=LocalPath(exists=True, dir_okay=False),
         callback=_test_list,
         help="The test split by name instead: a train image on each line, as in the splits/test.txt of any build.",
     ),

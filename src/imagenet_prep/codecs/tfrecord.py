@@ -14,6 +14,7 @@ import os
 import struct
 from array import array
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import xxhash
@@ -76,7 +77,8 @@ class RecordWriter:
     def _begin_writing(self) -> None:
         """Have the disk begin with what is written so far, so that the last sync finds little left to wait for."""
         if hasattr(os, "posix_fadvise"):  # not on macOS; for pages that are still dirty this advice means: write them
-            os.posix_fadvise(self._descriptor, self._begun, self._size - self._begun, os.POSIX_FADV_DONTNEED)
+            with suppress(OSError):  # it is advice, which some file systems do not take
+                os.posix_fadvise(self._descriptor, self._begun, self._size - self._begun, os.POSIX_FADV_DONTNEED)
         self._begun = self._size
 
     def finish(self) -> Written:

@@ -17,7 +17,8 @@ import xxhash
 
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
-from imagenet_prep.stores.publish import Publication
+from imagenet_prep.stores.draft import undisturbed
+from imagenet_prep.stores.publish import publish_stream
 from imagenet_prep.stores.temporary import output_errors
 
 Buffer = bytes | memoryview
@@ -25,6 +26,8 @@ Buffer = bytes | memoryview
 CATALOG_VERSION = 3
 _DIGEST_BYTES = 16
 _KEY = b"imagenet-prep"
+_MAGIC = b"ARROW1"
+_START_BYTES = 1 << 16  # the schema stands first, and the key in it
 
 
 def save_catalog(path: Path, catalog: Catalog) -> None:
@@ -36,14 +39,26 @@ def save_catalog(path: Path, catalog: Catalog) -> None:
         "identity": catalog.identity,
     }
     schema = catalog.table.schema.with_metadata({_KEY: json.dumps(document).encode()})
-    with Publication(path.parent) as files:
-        descriptor = files.create(path.name)
-        with output_errors(path), open(descriptor, "wb", closefd=False) as file:
-            hashing = _Hashing(file)
-            with pa.ipc.new_file(hashing, schema) as writer:
-                writer.write_table(catalog.table)
-            file.write(hashing.digest.digest())
-        files.finish()
+    undisturbed(lambda: publish_stream(path, lambda file: _write(file, catalog.table, schema)))
+
+
+def _write(file: BinaryIO, table: pa.Table, schema: pa.Schema) -> None:
+    hashing = _Hashing(file)
+    with pa.ipc.new_file(hashing, schema) as writer:
+        writer.write_table(table)
+    file.write(hashing.digest.digest())
+
+
+def may_be_replaced(path: Path) -> bool:
+    """Whether nothing is lost when a catalog is written there: there is none yet, or one, damaged or not. Raises
+    OSError for what cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_START_BYTES)
+    except FileNotFoundError:
+        return True
+    return not start or (start.startswith(_MAGIC) and _KEY in start)
 
 
 class _Hashing:
@@ -81,13 +96,20 @@ def _proved(data: pa.Buffer) -> pa.Buffer:
     return body
 
 
+def _contents(file: BinaryIO) -> pa.Buffer:
+    try:
+        return pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError:  # a file system in user space may have files that cannot be mapped
+        return pa.py_buffer(file.read())
+
+
 def load_catalog(path: Path, archives: tuple[Archive, ...] | None = None) -> Catalog | None:
     """Read a catalog back; None if there is none, if it describes other archives than ``archives`` (if any are given),
-    or if a bit of it is wrong.
+    or if a bit of it is wrong. Raises OutputError if the user may not read it.
     """
     try:
         with path.open("rb") as file:  # Arrow itself opens no path that is not UTF-8
-            body = _proved(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+            body = _proved(_contents(file))
         with pa.ipc.open_file(body) as reader:
             document = _document(reader)
             stored = _stored_archives(document)
@@ -96,6 +118,9 @@ def load_catalog(path: Path, archives: tuple[Archive, ...] | None = None) -> Cat
             table = reader.read_all().replace_schema_metadata(None)
         table.validate(full=True)
         catalog = Catalog(table.cast(SCHEMA), stored, tuple(document["notes"]))
+    except PermissionError:
+        with output_errors(path, "read"):
+            raise
     except (OSError, ValueError, TypeError, KeyError, pa.ArrowException):
         return None
     return catalog if catalog.identity == document.get("identity") else None

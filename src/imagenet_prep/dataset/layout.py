@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.stores.temporary import output_errors
 
 CLASSES = "classes.csv"
 MANIFEST = "manifest.parquet"
@@ -41,4 +42,5 @@ def holds_receipts(out: Path) -> bool:
 
 def is_build(out: Path) -> bool:
     """Whether a folder holds a build of this program, finished or not, sound or damaged."""
-    return (out / BUILD).exists() or plan_path(out).exists()
+    with output_errors(out, "read"):
+        return (out / BUILD).exists() or plan_path(out).exists()

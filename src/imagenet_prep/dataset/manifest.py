@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +20,10 @@ from imagenet_prep.codecs.jpeg import Kind
 from imagenet_prep.dataset.layout import MANIFEST
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.model.task import Receipt
+from imagenet_prep.model.task import FileFact, Receipt
 from imagenet_prep.outputs.class_folders import FOLDERS
 from imagenet_prep.planning.plan import Plan, Shard
-from imagenet_prep.stores.publish import Publication
-from imagenet_prep.stores.temporary import output_errors
+from imagenet_prep.stores.publish import publish_stream
 
 _ROW_GROUP = 1 << 16  # rows: little enough to hold, and enough for a reader to skip what it does not want
 _HEX_DIGITS = 32
@@ -39,30 +38,24 @@ _LEARNT = {
 }
 
 
-def write_manifest(path: Path, tables: Iterable[pa.Table]) -> None:
+def write_manifest(path: Path, tables: Iterable[pa.Table]) -> FileFact:
     """Write the tables one after the other; at no time are there more of them in memory than a row group
-    takes.
+    takes. Gives what was written. Raises OutputError, and DisturbedError.
     """
-    with Publication(path.parent) as files:
-        descriptor = files.create(path.name)
-        with output_errors(path), open(descriptor, "wb", closefd=False) as file:
-            _write(file, iter(tables))
-        files.finish()
+    return publish_stream(path, lambda file: _write(file, iter(tables)))
 
 
-def _write(file: Any, tables: Iterable[pa.Table]) -> None:
-    writer: pq.ParquetWriter | None = None
-    waiting: list[pa.Table] = []
-    for table in tables:
-        writer = writer or pq.ParquetWriter(file, table.schema)
-        waiting.append(table)
-        if sum(map(len, waiting)) >= _ROW_GROUP:
-            writer.write_table(pa.concat_tables(waiting))
-            waiting.clear()
-    if writer:
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting))
-        writer.close()
+def _write(file: BinaryIO, tables: Iterator[pa.Table]) -> None:
+    waiting = [table for table in [next(tables, None)] if table is not None]
+    if not waiting:
+        return
+    with pq.ParquetWriter(file, waiting[0].schema) as writer:
+        for table in tables:
+            if sum(map(len, waiting)) >= _ROW_GROUP:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting.clear()
+            waiting.append(table)
+        writer.write_table(pa.concat_tables(waiting))
 
 
 def manifest_rows(plan: Plan, shard: Shard, receipt: Receipt) -> pa.Table:

@@ -20,6 +20,7 @@ import xxhash
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.model.task import FileFact, Receipt, SetAside
 from imagenet_prep.stores.publish import publish_bytes
+from imagenet_prep.stores.temporary import output_errors
 
 RECEIPT_VERSION = 2
 _DIGEST_BYTES = 16
@@ -55,10 +56,13 @@ def save_receipt(folder: Path, receipt: Receipt) -> None:
 
 def load_receipt(path: Path) -> Receipt | None:
     """Read a receipt; None if there is none, or if it cannot be read, is damaged, of another version or under another
-    shard's name: then its shard is not proved.
+    shard's name: then its shard is not proved. Raises OutputError if the user may not read it.
     """
     try:
         data = path.read_bytes()
+    except PermissionError:
+        with output_errors(path, "read"):
+            raise
     except OSError:
         return None
     body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import xxhash
 
 from imagenet_prep.errors import OutputError
-from imagenet_prep.stores.publish import Publication
+from imagenet_prep.stores.publish import publish_stream
 from imagenet_prep.stores.temporary import output_errors
 
 UNDO_VERSION = 1
@@ -43,16 +43,17 @@ class UndoLog:
 
 
 def save_undo_log(path: Path, archives: Iterable[str], moves: Iterable[Moves]) -> None:
-    """Write a log, durably; at no time is more of it in memory than a line."""
+    """Write a log, durably; at no time is more of it in memory than a line. Raises DisturbedError."""
+    publish_stream(path, lambda file: _write(file, archives, moves))
+
+
+def _write(file: BinaryIO, archives: Iterable[str], moves: Iterable[Moves]) -> None:
     digest = xxhash.xxh3_128()
-    with Publication(path.parent) as files, output_errors(path):
-        with open(files.create(path.name), "wb", closefd=False) as file:
-            for document in chain([{"version": UNDO_VERSION, "archives": list(archives)}], map(_document, moves)):
-                line = json.dumps(document).encode() + b"\n"
-                digest.update(line)
-                file.write(line)
-            file.write(_last_line(digest.hexdigest()))
-        files.finish()
+    for document in chain([{"version": UNDO_VERSION, "archives": list(archives)}], map(_document, moves)):
+        line = json.dumps(document).encode() + b"\n"
+        digest.update(line)
+        file.write(line)
+    file.write(_last_line(digest.hexdigest()))
 
 
 def _document(moves: Moves) -> dict[str, object]:
@@ -65,7 +66,8 @@ def _last_line(digest: str) -> bytes:
 
 def load_undo_log(path: Path) -> UndoLog:
     """Read a log back. Raises OutputError if it is not exactly what was written."""
-    data = path.read_bytes()
+    with output_errors(path, "read"):
+        data = path.read_bytes()
     start = data.rstrip(b"\n").rfind(b"\n") + 1
     lines = data[:start]
     if data[start:] != _last_line(xxhash.xxh3_128_hexdigest(lines)):

@@ -38,9 +38,9 @@ class Target(Protocol):
 
     def create(self, path: str) -> int:
         """Open a new file that will be known as ``path`` (below the output folder) and give its descriptor,
-        for writing only.
+        for appending only.
 
-        The target closes it.
+        The target closes it, and gives it its name if its size is the one that ``Written`` says.
         """
 
     def place(self, path: str, data: Buffer, source: str = "") -> None:

@@ -39,7 +39,7 @@ class FoldersFormat:
     """``OUT/folders/{train,validation,test}/CLASS/FILE``."""
 
     outputs: Mapping[str, str] = MappingProxyType(
-        {FOLDERS: "class folders for ImageFolder and the like; folders/classes.csv has their order and the class index"}
+        {FOLDERS: "class folders for ImageFolder and the like; folders/classes.csv has their orders and class indexes"}
     )
     made = rf"{FOLDERS}/(?:classes\.csv|meta\.bin|[^/]+/[^/]+/(?:n\d{{8}}_\d+|ILSVRC2012_val_\d{{8}})\.JPEG)"
     stores_boxes = False
@@ -93,11 +93,13 @@ class _Writer:
 def _class_table(facts: BuildFacts) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["class_index", "folder_index", "wnid", "folder", "name"])
-    folder_indexes = {index: place for place, index in enumerate(facts.folders.sorted_indexes(facts.classes))}
+    rows.writerow(["class_index", "folder_index", "wnid", "folder", "name", "natural_index"])
+    folders = facts.folders
+    folder_indexes = {index: place for place, index in enumerate(folders.sorted_indexes(facts.classes))}
+    natural = {index: place for place, index in enumerate(folders.naturally_sorted_indexes(facts.classes))}
     for index in facts.classes:
         of = facts.taxonomy.classes[index]
-        rows.writerow([index, folder_indexes[index], of.wnid, facts.folders.classes[index], of.name])
+        rows.writerow([index, folder_indexes[index], of.wnid, folders.classes[index], of.name, natural[index]])
     return text.getvalue().encode()
 
 

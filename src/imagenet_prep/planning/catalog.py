@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 
+from imagenet_prep.imagenet.archives import TRAIN_BOXES, VALIDATION_BOXES
 from imagenet_prep.model.archive import Archive
 
 SCHEMA = pa.schema(
@@ -68,6 +70,16 @@ class Catalog:
         """Give the row numbers of the entries that come from the split ``origin``, ascending."""
         archives = [position for position, archive in enumerate(self.archives) if archive.role == origin]
         return np.flatnonzero(np.isin(self.numbers("archive"), archives))
+
+    def box_counts(self, rows: npt.NDArray[np.int64]) -> tuple[int, int]:
+        """Count the entries in ``rows`` that have bounding boxes, and their boxes."""
+        sides = pc.list_value_length(self.table["boxes"].take(pa.array(rows))).fill_null(0).to_numpy()
+        return int(np.count_nonzero(sides)), int(sides.sum()) // 4
+
+    @property
+    def boxes_read(self) -> bool:
+        """Whether annotations were read, if only to find that they have no boxes."""
+        return any(archive.role in (TRAIN_BOXES, VALIDATION_BOXES) for archive in self.archives)
 
     def class_counts(self, origin: str) -> npt.NDArray[np.int64]:
         """Count the images of each of the 1,000 classes in ``origin``; shape (1000,)."""

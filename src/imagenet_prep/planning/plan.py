@@ -28,6 +28,7 @@ from imagenet_prep.imagenet.archives import (
     VALIDATION,
     VALIDATION_IMAGES,
 )
+from imagenet_prep.model.given import given, options_given
 from imagenet_prep.model.shards import COMPLETE_SHARDS, ShardName, bounds, shard_count
 from imagenet_prep.model.task import Entries, ShardTask
 from imagenet_prep.options import COPY, PlanOptions
@@ -35,6 +36,7 @@ from imagenet_prep.outputs.class_folders import FOLDERS, ClassFolders, class_fol
 from imagenet_prep.planning.catalog import Catalog
 from imagenet_prep.planning.keys import order_keys
 from imagenet_prep.planning.splits import Rows, assign, excluded, names_of
+from imagenet_prep.planning.validation_classes import ValidationClasses, validation_classes
 
 
 class Shard(NamedTuple):
@@ -73,6 +75,12 @@ class Plan:
     def splits(self) -> tuple[str, ...]:
         """The splits that have images, in the order train, validation, test."""
         return tuple(dict.fromkeys(shard.name.split for shard in self.shards))
+
+    @cached_property
+    def validation_classes(self) -> ValidationClasses | None:
+        """What the classes of the validation images were taken from; None without any."""
+        rows = [shard.rows for shard in self.shards if shard.name.split == VALIDATION]
+        return validation_classes(self.catalog, np.concatenate(rows)) if rows else None
 
     @cached_property
     def folders(self) -> ClassFolders:
@@ -138,7 +146,7 @@ def plan(catalog: Catalog, options: PlanOptions | None = None) -> Plan:
     Raises SourceError if an archive is missing, and UsageError if a split that was asked for has no images, a
     class is too small for the hold-out, or a split has fewer images than shards.
     """
-    options = options or PlanOptions()
+    catalog, options = given("catalog", catalog, Catalog), options_given(options, PlanOptions)
     _check_origins(catalog, options)
     members, left_out = assign(catalog, options), excluded(catalog, options)
     shards: list[Shard] = []

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from imagenet_prep.codecs.condemned import condemned_rows
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, VALIDATION
 from imagenet_prep.options import PlanOptions
 from imagenet_prep.outputs.class_folders import FOLDERS
 from imagenet_prep.planning.plan import Plan
 
+_NAMED = 5  # classes of a choice: a number in a list may have been meant as another number
+
 
 def remarks(of: Plan) -> list[str]:
     """Give all there is to say of a plan, a sentence or two each."""
-    return [hold_out_sentence(of), *_excluded(of), *_folder_order(of)]
+    return [hold_out_sentence(of), *_excluded(of), *_condemned(of), *_folder_order(of)]
 
 
 def _excluded(of: Plan) -> Iterator[str]:
@@ -20,6 +23,14 @@ def _excluded(of: Plan) -> Iterator[str]:
         strange = named - len(of.excluded)
         others = f"; {strange:,} of the names are not in the source" if strange else ""
         yield f"Excluded by name: {len(of.excluded):,}{others}."
+
+
+def _condemned(of: Plan) -> Iterator[str]:
+    """What is known before an image is read should not end a build of hours in surprise."""
+    rows = [row for shard in of.shards for row in condemned_rows(of.catalog, shard.rows)]
+    if rows:
+        first = of.catalog.table["name"][int(min(rows))].as_py()
+        yield f"No image by its size: {len(rows):,}, such as {first}; `imagenet-prep check` names each."
 
 
 def _folder_order(of: Plan) -> Iterator[str]:
@@ -31,8 +42,8 @@ def _folder_order(of: Plan) -> Iterator[str]:
     if len(every) > 1 and of.folders.sorted_indexes(every) != every:
         yield (
             "Sorted by name, these class folders have another order than the class index, and readers such as "
-            "ImageFolder number them in that order: folders/classes.csv has both. --names indexed (000_tench) or wnid "
-            "makes them agree."
+            "ImageFolder number them in that order, timm in yet another: folders/classes.csv has all three. --names "
+            "wnid or indexed (000_tench) makes them agree."
         )
     elif len(every) < CLASS_COUNT:
         yield (
@@ -74,8 +85,10 @@ def _subset(options: PlanOptions) -> str:
     if not options.is_subset:
         return ""
     share, number = f"{100 * options.limit:g}% of each split", f"at most {options.limit:,} images of a split"
+    names = [options.taxonomy.classes[index].name for index in options.classes]
+    named = f"{', '.join(names[:_NAMED])}{' …' if names[_NAMED:] else ''}"
     kept = [
-        f"{len(options.classes):,} of the {CLASS_COUNT:,} classes" if options.classes else "",
+        f"{len(names):,} of the {CLASS_COUNT:,} classes ({named})" if names else "",
         f"at most {options.images_per_class:,} images of each class of a split" if options.images_per_class else "",
         (share if options.limit < 1 else number) if options.limit else "",
     ]

@@ -19,6 +19,7 @@ from imagenet_prep.errors import OutputError, Problem, SourceError, UsageError
 from imagenet_prep.imagenet.archives import SPLITS
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Progress, Watch, unwatched
+from imagenet_prep.model.given import given
 from imagenet_prep.outputs.class_folders import FOLDERS
 from imagenet_prep.outputs.folders import CLASSES as FOLDER_CLASSES
 from imagenet_prep.outputs.folders import META
@@ -46,8 +47,10 @@ def undo(out: Source, *, watch: Watch = unwatched) -> UndoReport:
     Raises UsageError if ``out`` holds no such build, OtherBuildError while another run is at work in it, SourceError
     with every file that could not be put back (all others are), and OutputError if something cannot be written.
     """
-    out = Path(out)
-    if not undo_log_path(out).exists():
+    out, watch = given("out", out, Path), given("watch", watch, Watch)
+    with output_errors(out, "read"):
+        moved = undo_log_path(out).exists()
+    if not moved:
         raise UsageError(f"{out} holds no moved files: there is nothing to undo.")
     with held(out / PRIVATE, out, alone=True):
         return _undo(out.absolute(), watch)  # a folder cannot be removed under the name "."
@@ -127,7 +130,7 @@ def _take_away(out: Path, all_moves: tuple[Moves, ...]) -> None:
             if path.is_dir():
                 shutil.rmtree(path)
             elif path != log:
-                path.unlink()
+                path.unlink(missing_ok=True)
         log.unlink()
         _remove_empty(out, {PRIVATE, ""})
 
@@ -144,7 +147,7 @@ def _remove_empty(out: Path, folders: set[str]) -> None:
             try:
                 (out / folder).rmdir()
             except OSError as error:
-                if not any((out / folder).iterdir()):
+                if folder and not any((out / folder).iterdir()):  # the output folder may be a mount, or given by others
                     raise OutputError(f"Cannot remove {out / folder}: {error.strerror}.") from error
 
 

@@ -7,7 +7,9 @@ shards' own digests and checksums prove the rest. So no byte of a build can chan
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, NamedTuple
@@ -19,21 +21,26 @@ from imagenet_prep.codecs.sealed import unseal
 from imagenet_prep.dataset.layout import BUILD, MANIFEST, SET_ASIDE_FOLDER
 from imagenet_prep.dataset.manifest import read_manifest
 from imagenet_prep.engine.base import Engine
-from imagenet_prep.errors import AuditError, PrepError, Problem
-from imagenet_prep.imagenet.archives import SPLITS
+from imagenet_prep.errors import AuditError, Forbidden, OutputError, PrepError, Problem
+from imagenet_prep.imagenet.archives import SPLITS, VALIDATION
+from imagenet_prep.imagenet.class_map import ClassNames
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.audit_report import AuditOptions, AuditReport, SplitAudit
 from imagenet_prep.model.events import Progress, Watch
 from imagenet_prep.model.task import FileFact
 from imagenet_prep.options import MOVE
+from imagenet_prep.planning.validation_classes import ValidationClasses, compare_classes, numbers_in
 from imagenet_prep.stores.digests import fact_of_file
+from imagenet_prep.stores.temporary import MAY_READ
 from imagenet_prep.verbs.audit.documents import audit_at_rest, fact_of
 from imagenet_prep.verbs.audit.expected import COLUMNS, PATH, read_back_tasks
-from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, read_back
+from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, read_back, unreadable
 from imagenet_prep.verbs.audit.state import strange_receipts
 from imagenet_prep.verbs.audit.strays import strays
 from imagenet_prep.verbs.audit.unexpected import beside
+from imagenet_prep.verbs.decode import tell_decoder
 
+_NOT_NOTED = "a list in the source"  # of a build that is older than the note
 _REMEDY = "Run the build command again with --repair: it makes anew what is damaged."
 _BAD_REMEDY = (
     "Images that do not decode are as they were in the source: the build command again with --check decode --on-bad "
@@ -48,6 +55,8 @@ _STRAY_REMEDY = "Take out what is not of the build."
 
 def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> AuditReport:
     """Compare the build in ``out`` with its documents. Raises AuditError with all that differs."""
+    if options.decode:
+        tell_decoder(watch)
     document, manifest = _read_documents(out)
     shards = _chosen(document, manifest, options.sample)
     read = _Sum()
@@ -67,19 +76,37 @@ def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> A
         set_aside=len(manifest) - len(written),
         undigested=written["digest"].null_count,
         decoded=options.decode,
-        resumable=(out / PRIVATE).is_dir(),
+        resumable=os.path.isdir(out / PRIVATE),
+        validation_classes=_validation_classes(document, written),
+        class_names=ClassNames(**noted) if (noted := document.get("class_names")) else None,
     )
+
+
+def _validation_classes(document: dict[str, Any], written: pa.Table) -> ValidationClasses | None:
+    """Count the classes that are not the published ones. Where they come from is in ``build.json``, if it was noted."""
+    rows = written.filter(pc.equal(written["split"], VALIDATION))
+    if not len(rows):
+        return None
+    noted = document.get("validation_classes") or {"source": _NOT_NOTED}
+    found = compare_classes(noted["source"], "", numbers_in(rows["name"]), rows["class_index"].to_numpy())
+    return replace(found, seems=noted.get("seems", ""))
 
 
 def _raise_any(out: Path, found: dict[str, list[Problem]], unread: list[Problem]) -> None:
     """Raise what was found, by remedy, as one error. What nobody could read is not known to be damaged."""
+    forbidden = [problem for of_kind in found.values() for problem in of_kind if isinstance(problem, Forbidden)]
+    forbidden = list(dict.fromkeys(forbidden))  # a closed folder is one thing, however many files lie in it
+    found = {remedy: [each for each in of_kind if each not in forbidden] for remedy, of_kind in found.items()}
     problems = tuple(problem for of_kind in found.values() for problem in of_kind)
     if problems:
         only_bad = len(problems) == len(found[_BAD_REMEDY])
         what = "is what was built, but has images that do not decode" if only_bad else "is not what was built"
         count = f"{len(problems):,} {'image' if only_bad else 'difference'}{'s' if len(problems) > 1 else ''}"
         remedies = (remedy for remedy, of_kind in found.items() if of_kind)
-        raise AuditError(f"{out} {what}: {count}:", (*problems, *unread), " ".join(remedies))
+        raise AuditError(f"{out} {what}: {count}:", (*problems, *unread, *forbidden), " ".join(remedies))
+    if forbidden:
+        summary = f"{out} may not be read as a whole; nothing was found wrong in the rest:"
+        raise OutputError(summary, (*forbidden, *unread), MAY_READ)
     if unread:
         summary = f"{out} was not read as a whole, because worker processes died; nothing was found wrong in the rest:"
         raise PrepError(summary, tuple(unread), "Run the same command again; fewer --jobs need less memory.")
@@ -99,6 +126,8 @@ def _read_documents(out: Path) -> tuple[dict[str, Any], pa.Table]:
         document = unseal((out / BUILD).read_bytes())
         name = MANIFEST
         return document, _read_manifest(out, document)
+    except PermissionError as error:
+        raise OutputError(f"{out} may not be read:", (unreadable(out, name, error),), MAY_READ) from error
     except FileNotFoundError as error:
         remedy = "Run the build command again to finish it."
         raise AuditError(f"{out} holds no finished build: {name} is missing.", remedy=remedy) from error

@@ -52,7 +52,7 @@ def _sizes(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
         try:
             size = (out / file["path"]).stat().st_size
         except OSError as error:
-            yield Problem(file["path"], unreadable(error))
+            yield unreadable(out, file["path"], error)
             continue
         if size != file["size"]:
             yield Problem(file["path"], f"has {size:,} bytes instead of {file['size']:,}")

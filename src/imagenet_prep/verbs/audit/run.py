@@ -12,6 +12,7 @@ from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import AuditError
 from imagenet_prep.model.audit_report import AuditOptions, AuditReport
 from imagenet_prep.model.events import Watch, unwatched
+from imagenet_prep.model.given import given, options_given
 from imagenet_prep.sources.layout import Source
 
 
@@ -22,7 +23,8 @@ def audit(out: Source, options: AuditOptions | None = None, *, watch: Watch = un
     image of every record; every image that was set aside; that no image is there twice, and no file that is not of the
     build; the class table; what resuming needs. Raises AuditError with all that differs.
     """
-    out, options = Path(out), options or AuditOptions()
+    out, options = given("out", out, Path), options_given(options, AuditOptions)
+    watch = given("watch", watch, Watch)
     if not is_build(out):
         remedy = "Of a data set that others made, audit_foreign says what it is."
         raise AuditError(f"{out} is no build of imagenet-prep.", remedy=remedy)

@@ -7,18 +7,21 @@ size and digest tell more than the place of the first damage.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
+from imagenet_prep.codecs.condemned import wrong_size
 from imagenet_prep.codecs.jpeg import NotAnImageError, decode, inspect
-from imagenet_prep.errors import AuditError, Problem, printable
+from imagenet_prep.errors import AuditError, Forbidden, Problem, printable
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.model.task import FileFact
 from imagenet_prep.outputs import format_named
+from imagenet_prep.platform import lacking
 from imagenet_prep.stores.digests import fact_of_file
 
 _UNTOLD = -1  # the class index of an image in a folder that the class table does not name: the table is itself compared
@@ -93,7 +96,7 @@ def _samples(
             problems += error.problems
         except OSError as error:
             if not task.files:  # otherwise it is said of the file as a whole
-                problems.append(Problem(files[row], _unreadable_image(out / files[row], error)))
+                problems.append(_unreadable_image(out, files[row], error))
         if task.files:
             return
         row += 1  # behind the image that could not be read, if there was one
@@ -109,15 +112,23 @@ def _compare_files(task: ReadBackTask, out: Path, seen: Sequence[FileFact]) -> I
             yield problem
 
 
-def unreadable(error: OSError) -> str:
-    """Say why a file or folder could not be read."""
-    return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"
+def unreadable(out: Path, path: str, error: OSError) -> Problem:
+    """Say why a file or folder below ``out`` could not be read."""
+    if isinstance(error, FileNotFoundError):
+        return Problem(path, "is missing")
+    if isinstance(error, PermissionError):
+        top = out.absolute()
+        place, reason = lacking(top / path)
+        inside = place.is_relative_to(top) and place != top
+        return Forbidden(str(place.relative_to(top) if inside else place), reason)
+    return Problem(path, f"cannot be read: {error.strerror or error}")
 
 
-def _unreadable_image(path: Path, error: OSError) -> str:
-    if isinstance(error, FileNotFoundError) and path.is_symlink():
-        return f"is a symbolic link to {printable(str(path.readlink()))}, which is not there"
-    return unreadable(error)
+def _unreadable_image(out: Path, path: str, error: OSError) -> Problem:
+    if isinstance(error, FileNotFoundError) and os.path.islink(out / path):
+        target = printable(str((out / path).readlink()))
+        return Problem(path, f"is a symbolic link to {target}, which is not there")
+    return unreadable(out, path, error)
 
 
 def compare_file(out: Path, file: FileFact) -> Problem | None:
@@ -125,7 +136,7 @@ def compare_file(out: Path, file: FileFact) -> Problem | None:
     try:
         return _difference(fact_of_file(out, file.path), file)
     except OSError as error:
-        return Problem(file.path, unreadable(error))
+        return unreadable(out, file.path, error)
 
 
 def _difference(found: FileFact, file: FileFact) -> Problem | None:
@@ -150,6 +161,8 @@ def _compare_record(task: ReadBackTask, shard: str, row: int, sample: Sample) ->
         yield Problem(shard, reason, member)
     if not task.files and len(sample.image) != task.sizes[row]:
         yield Problem(shard, f"has {len(sample.image):,} bytes instead of {task.sizes[row]:,}")
+    elif not task.files and (reason := wrong_size(len(sample.image))):  # linked by who did not look at the size
+        yield Problem(shard, reason)
     elif task.digests[row] and xxhash.xxh3_128_hexdigest(sample.image) != task.digests[row]:
         yield Problem(shard, "is not the image that was in the source", member)
 

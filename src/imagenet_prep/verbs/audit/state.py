@@ -5,7 +5,9 @@ A copy of a data set may be without all of it. Where it is, it has to be whole: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,53 +20,76 @@ from imagenet_prep.errors import OutputError, Problem
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.options import MOVE
+from imagenet_prep.verbs.audit.shard import unreadable
 
 _DAMAGED = "is missing or damaged"
 
 
 def audit_private(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with the private files of the build that ``build.json`` describes."""
-    if not (out / PRIVATE).is_dir():
+    if not os.path.isdir(out / PRIVATE):
         return
-    if not _holds_plan(out, document["plan"]):
-        yield _problem(out, plan_path(out), _DAMAGED)
-    if load_catalog(catalog_path(out)) is None:
-        yield _problem(out, catalog_path(out), _DAMAGED)
-    yield from _receipts(out, document)
-    if document["recipe"].get("folders", {}).get("transfer") == MOVE:
+    for path, wrong in _parts(out, document):
         try:
-            load_undo_log(undo_log_path(out))
-        except (OSError, OutputError):
-            yield _problem(out, undo_log_path(out), f"{_DAMAGED}: the move cannot be undone")
+            with path.open("rb"):
+                pass
+        except PermissionError as error:
+            yield unreadable(out, str(path.relative_to(out)), error)
+            continue
+        except OSError:  # which is said below
+            pass
+        if reason := wrong(path):
+            yield _problem(out, path, reason)
+
+
+def _parts(out: Path, document: dict[str, Any]) -> Iterator[tuple[Path, Callable[[Path], str]]]:
+    """Yield each file with what says what is wrong with it, "" for nothing."""
+    yield plan_path(out), lambda path: "" if _holds_plan(path, document["plan"]) else _DAMAGED
+    yield catalog_path(out), lambda path: "" if load_catalog(path) else _DAMAGED
+    for shard, path in zip(document["shards"], _paths(out, document), strict=True):
+        yield path, partial(_wrong_receipt, document["plan"], shard["images"])
+    if document["recipe"].get("folders", {}).get("transfer") == MOVE:
+        yield undo_log_path(out), _wrong_undo_log
 
 
 def _problem(out: Path, path: Path, reason: str) -> Problem:
     return Problem(str(path.relative_to(out)), reason)
 
 
-def _holds_plan(out: Path, identity: str) -> bool:
+def _holds_plan(path: Path, identity: str) -> bool:
     try:
-        return bool(unseal(plan_path(out).read_bytes())["plan"] == identity)
+        return bool(unseal(path.read_bytes())["plan"] == identity)
     except (OSError, ValueError, KeyError):
         return False
 
 
+def _wrong_receipt(plan: str, images: int, path: Path) -> str:
+    receipt = load_receipt(path)
+    if receipt is None:
+        return _DAMAGED
+    return "" if (receipt.plan, receipt.rows) == (plan, images) else "is of another build"
+
+
+def _wrong_undo_log(path: Path) -> str:
+    try:
+        load_undo_log(path)
+    except OutputError:
+        return f"{_DAMAGED}: the move cannot be undone"
+    return ""
+
+
 def strange_receipts(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
     """Yield what lies beside the receipts."""
-    if receipts_folder(out).is_dir():
+    if not os.path.isdir(receipts_folder(out)):
+        return
+    try:
         there = {path for path in receipts_folder(out).iterdir() if not path.name.startswith(".")}
-        for path in sorted(there - set(_paths(out, document))):
-            yield _problem(out, path, "is not of this build")
+    except OSError as error:
+        yield unreadable(out, str(receipts_folder(out).relative_to(out)), error)
+        return
+    for path in sorted(there - set(_paths(out, document))):
+        yield _problem(out, path, "is not of this build")
 
 
 def _paths(out: Path, document: dict[str, Any]) -> list[Path]:
     return [receipt_path(receipts_folder(out), ShardName.parse(shard["name"])) for shard in document["shards"]]
-
-
-def _receipts(out: Path, document: dict[str, Any]) -> Iterator[Problem]:
-    for shard, path in zip(document["shards"], _paths(out, document), strict=True):
-        receipt = load_receipt(path)
-        if receipt is None:
-            yield _problem(out, path, _DAMAGED)
-        elif (receipt.plan, receipt.rows) != (document["plan"], shard["images"]):
-            yield _problem(out, path, "is of another build")

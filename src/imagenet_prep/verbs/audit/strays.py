@@ -1,7 +1,7 @@
 """What lies in class folders and is not of the build: readers would take it for an image, or for a class, which would
 give all classes behind it another number.
 
-Hidden files pass, such as those that macOS and network disks leave: readers take files by the endings of images, or
+Hidden files pass, and what systems and network disks leave: readers take files by the endings of images, or
 pass over hidden ones. Not so torchvision's ``ImageFolder``: a hidden file with such an ending is an image to it, and a
 hidden folder beside the class folders a class; the images of a folder inside a class folder count for that class
 (torchvision ``datasets/folder.py``).
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from imagenet_prep.errors import Problem
 from imagenet_prep.outputs.folders import CLASSES, META
-from imagenet_prep.sources.found import is_read_though_hidden
+from imagenet_prep.sources.found import is_of_system, is_read_though_hidden
 from imagenet_prep.verbs.audit.shard import unreadable
 
 _AT_ONCE = 1 << 14  # texts, which as Python objects cost about 100 bytes each
@@ -63,14 +63,14 @@ def _others(out: Path, folder: str, own: set[str], what: str) -> Iterator[Proble
     except (FileNotFoundError, NotADirectoryError):  # of which every missing image is said
         return
     except OSError as error:
-        yield Problem(folder, unreadable(error))
+        yield unreadable(out, folder, error)
         return
     for name in others:
         yield Problem(f"{folder}/{name}", f"is not {what} of this build")
 
 
 def _misleads(entry: os.DirEntry[str], what: str) -> bool:
-    if not entry.name.startswith("."):
+    if not (entry.name.startswith(".") or is_of_system(entry.name)):
         return True
     if what == _IMAGE:
         return is_read_though_hidden(entry)

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,8 @@ from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.layout import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, receipts_folder
 from imagenet_prep.dataset.manifest import manifest_rows, write_manifest
 from imagenet_prep.dataset.receipts import load_receipt, receipt_path
-from imagenet_prep.errors import PrepError
+from imagenet_prep.errors import OutputError, PrepError, Problem
+from imagenet_prep.imagenet.class_map import class_names
 from imagenet_prep.imagenet.classes import to_csv
 from imagenet_prep.model.report import Accounts
 from imagenet_prep.model.task import CHECKS, FileFact, Receipt
@@ -31,21 +32,22 @@ from imagenet_prep.outputs.base import BuildFacts, SplitFacts
 from imagenet_prep.planning.plan import Plan, Shard
 from imagenet_prep.planning.splits import Rows
 from imagenet_prep.sources.labels import IMAGE_NAME
-from imagenet_prep.stores.digests import fact_of_file
+from imagenet_prep.stores.digests import fact_of_file, size_of
+from imagenet_prep.stores.draft import undisturbed
 from imagenet_prep.stores.publish import publish_bytes
 from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.build.lists import write_split_lists
+from imagenet_prep.verbs.build.remaining import remaining
 from imagenet_prep.version import __version__
 
 
 def finish(out: Path, plan: Plan) -> Accounts:
     """Write what stands beside the shards; give what became of every image. May be repeated.
 
-    Raises PrepError if a receipt is missing or the images do not add up, and OutputError if something cannot
-    be written.
+    Raises PrepError if the images do not add up, and OutputError if something cannot be written, or if what was written
+    is gone.
     """
-    ledger = _Ledger(plan)
-    write_manifest(out / MANIFEST, ledger.rows(out))
+    ledger, manifest = undisturbed(lambda: _with_manifest(out, plan))
     accounts = ledger.accounts()
     if not accounts.balanced:
         raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
@@ -53,13 +55,29 @@ def finish(out: Path, plan: Plan) -> Accounts:
     texts = {CLASSES: to_csv(plan.options.taxonomy).encode()}
     for name in plan.formats:
         texts |= format_named(name).documents(ledger.facts(name))
-    for path, text in texts.items():
-        publish_bytes(out / path, text)
-    lists = write_split_lists(out, plan, ledger.set_aside_rows())
-    with output_errors(out, "read"):
-        documents = [fact_of_file(out, path) for path in (MANIFEST, *sorted([*texts, *lists]))]
+    documents = [replace(publish_bytes(out / path, text), path=path) for path, text in texts.items()]
+    documents += write_split_lists(out, plan, ledger.set_aside_rows())
+    documents = [manifest, *sorted(documents, key=lambda fact: fact.path)]
+    _refuse_lost(out, plan, documents)
     publish_bytes(out / BUILD, seal({**ledger.document(), "documents": [_file(fact) for fact in documents]}))
     return accounts
+
+
+def _with_manifest(out: Path, plan: Plan) -> tuple[_Ledger, FileFact]:
+    ledger = _Ledger(plan)
+    return ledger, write_manifest(out / MANIFEST, ledger.rows(out))
+
+
+def _refuse_lost(out: Path, plan: Plan, documents: list[FileFact]) -> None:
+    """Where ``build.json`` is, the build is complete: look once more, because other programs may be at work here."""
+    lost = [str(shard.name) for shard in remaining(out, plan).todo]
+    lost += [file.path for file in documents if size_of(out, file.path) != file.size]
+    if lost:
+        raise OutputError(
+            "What was finished is gone, or was changed, before the build was complete:",
+            tuple(Problem(name, "another program removed or changed it") for name in lost),
+            "Run the same command again: it writes these again, and keeps the rest.",
+        )
 
 
 def finished(out: Path, plan: Plan) -> Accounts | None:
@@ -72,6 +90,9 @@ def finished(out: Path, plan: Plan) -> Accounts | None:
             return None
         whole = all(_file(fact_of_file(out, file["path"])) == file for file in document["documents"])
         return Accounts(**document["images"]) if whole else None
+    except PermissionError as error:
+        with output_errors(Path(error.filename), "read"):
+            raise
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -97,6 +118,7 @@ class _Ledger:
     def accounts(self) -> Accounts:
         """Add up what receipts and plan say of images."""
         chosen = self.plan.images + len(self.plan.excluded)
+        boxed, boxes = self._box_counts() if self.plan.catalog.boxes_read else (None, None)
         return Accounts(
             entries=len(self.plan.catalog),
             written=sum(receipt.rows for _, receipt in self._receipts),
@@ -104,7 +126,13 @@ class _Ledger:
             excluded=len(self.plan.excluded),
             not_chosen=len(self.plan.catalog) - chosen,
             repaired=dict(self.repaired),
+            boxed=boxed,
+            boxes=boxes,
         )
+
+    def _box_counts(self) -> tuple[int, int]:
+        chosen = np.concatenate([shard.rows for shard in self.plan.shards])
+        return self.plan.catalog.box_counts(np.setdiff1d(chosen, self.set_aside_rows()))
 
     def set_aside_names(self) -> set[str]:
         """Give the names of the images that were set aside."""
@@ -121,7 +149,7 @@ class _Ledger:
         for shard in self.plan.shards:
             receipt = load_receipt(receipt_path(receipts_folder(out), shard.name))
             if receipt is None or receipt.plan != self.plan.identity:
-                raise PrepError(f"The receipt of {shard.name} is gone.", remedy="Run the same command again.")
+                raise OutputError(f"The receipt of {shard.name} is gone.", remedy="Run the same command again.")
             kinds = zip(receipt.columns.get("kind", ()), receipt.columns.get("repaired", ()), strict=True)
             self.repaired.update(Kind(kind).name for kind, repaired in kinds if repaired)
             yield manifest_rows(self.plan, shard, receipt)
@@ -149,12 +177,15 @@ class _Ledger:
     def document(self) -> dict[str, object]:
         """What ``build.json`` says: no time, no folder and no worker count, so that equal builds are equal."""
         plan = self.plan
+        names = class_names(plan.options.taxonomy)
         return {
             "plan": plan.identity,
             "recipe": plan.options.document(),
             "sources": [{"name": each.name, "role": each.role, "size": each.size} for each in plan.catalog.archives],
             "splits": {split: sum(facts.shard_lengths) for split, facts in self._splits(plan.formats[0]).items()},
             "images": asdict(self.accounts()),
+            "validation_classes": asdict(plan.validation_classes) if plan.validation_classes else None,
+            "class_names": asdict(names) if names else None,
             "check": min((receipt.check for _, receipt in self._receipts), key=CHECKS.index),
             "shards": [
                 {

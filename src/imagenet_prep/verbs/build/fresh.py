@@ -98,6 +98,9 @@ def _refuse_moved(out: Path) -> None:
 def _says_moved(path: Path) -> bool:
     try:
         document = unseal(path.read_bytes())
+    except PermissionError:
+        with output_errors(path, "read"):
+            raise
     except (OSError, ValueError):
         return False
     tree = document.get("recipe", document).get("folders", {})

@@ -7,6 +7,7 @@ the test split, given to another build as its test list, makes the same test spl
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from imagenet_prep.dataset.layout import EXCLUDED, SPLIT_LISTS
+from imagenet_prep.model.task import FileFact
 from imagenet_prep.planning.plan import Plan
 from imagenet_prep.planning.splits import Rows
 from imagenet_prep.stores.publish import publish_bytes
@@ -22,16 +24,16 @@ from imagenet_prep.stores.publish import publish_bytes
 _ONE_A_LINE = csv.WriteOptions(include_header=False, quoting_style="none")
 
 
-def write_split_lists(out: Path, plan: Plan, set_aside: Rows) -> list[str]:
-    """Write the list of each split of ``plan``, and of what it excludes, and give their paths below ``out``.
+def write_split_lists(out: Path, plan: Plan, set_aside: Rows) -> list[FileFact]:
+    """Write the list of each split of ``plan``, and of what it excludes, and give what was written.
     ``set_aside`` are catalog rows that are in no list.
     """
     rows = {f"{SPLIT_LISTS}{split}.txt": np.setdiff1d(_rows_of(plan, split), set_aside) for split in plan.splits}
     if len(plan.excluded):
         rows[EXCLUDED] = plan.excluded
-    for path, of_list in rows.items():
-        publish_bytes(out / path, _sorted_names(plan, of_list))
-    return list(rows)
+    return [
+        replace(publish_bytes(out / path, _sorted_names(plan, of_list)), path=path) for path, of_list in rows.items()
+    ]
 
 
 def _rows_of(plan: Plan, split: str) -> Rows:

@@ -14,6 +14,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from imagenet_prep.codecs.condemned import condemned
 from imagenet_prep.dataset.layout import undo_log_path
 from imagenet_prep.dataset.undo_log import Moves, load_undo_log, save_undo_log
 from imagenet_prep.errors import OtherBuildError, OutputError, PrepError, Problem, SourceError, UsageError
@@ -22,6 +25,7 @@ from imagenet_prep.options import COPY, HARDLINK
 from imagenet_prep.outputs.class_folders import FOLDERS
 from imagenet_prep.planning.plan import Plan, Shard
 from imagenet_prep.sources.base import source_errors
+from imagenet_prep.stores.draft import undisturbed
 from imagenet_prep.stores.tree import try_link
 
 
@@ -43,8 +47,8 @@ def begun_move(out: Path, sources: Iterable[Path]) -> tuple[str, ...]:
 
 
 def check_transfer(plan: Plan, archives: tuple[str, ...], out: Path) -> None:
-    """Raise UsageError if the source has no files to link or move, and OutputError if hard links would have to lead to
-    another file system.
+    """Raise UsageError if the source has no files to link or move, SourceError if some of them are no images by their
+    size, and OutputError if hard links would have to lead to another file system.
     """
     if plan.options.transfer == COPY:
         return
@@ -54,10 +58,23 @@ def check_transfer(plan: Plan, archives: tuple[str, ...], out: Path) -> None:
             f"The source has archives alone, and no files to {plan.options.transfer}.",
             remedy="Leave --transfer out: images are written straight from the archives.",
         )
+    _refuse_condemned(plan, archives, files)
     if plan.options.transfer == HARDLINK:
         paths = [_first(plan, shard, archives) for shard in files]
         with source_errors(paths[0]):
             _refuse_elsewhere({os.path.dirname(path): os.stat(path) for path in paths}, out)
+
+
+def _refuse_condemned(plan: Plan, archives: tuple[str, ...], files: list[Shard]) -> None:
+    """No image is read that is linked or moved, but its size is known."""
+    problems = condemned(plan.catalog, archives, np.sort(np.concatenate([shard.rows for shard in files])))
+    if problems:
+        raise SourceError(
+            f"There are files too small to be images, and a {plan.options.transfer} would take them in unread:",
+            problems,
+            "Put sound files in their place. Or build without them: --exclude FILE, with their names; or with "
+            "--transfer copy and --on-bad set-aside, which keeps their bytes.",
+        )
 
 
 def try_links(plan: Plan, archives: tuple[str, ...], out: Path) -> None:
@@ -126,7 +143,7 @@ def log_moves(plan: Plan, archives: tuple[str, ...], out: Path, times: dict[str,
     """Write the undo log; ``times`` are those of the folders. A million moves are made twice rather than kept: they
     would take more memory than all else.
     """
-    save_undo_log(undo_log_path(out), archives, _moves(plan, archives, times))
+    undisturbed(lambda: save_undo_log(undo_log_path(out), archives, _moves(plan, archives, times)))
 
 
 def _nearest(out: Path) -> Path:

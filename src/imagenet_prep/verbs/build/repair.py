@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from imagenet_prep.dataset.layout import SET_ASIDE_FOLDER, receipts_folder
 from imagenet_prep.dataset.receipts import load_receipt, receipt_path
 from imagenet_prep.engine.base import Engine
-from imagenet_prep.errors import Problem
+from imagenet_prep.errors import Forbidden, OutputError, Problem
 from imagenet_prep.model.events import Progress, Watch
 from imagenet_prep.model.task import FileFact
+from imagenet_prep.stores.temporary import MAY_READ
 from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, compare_file, read_back
 
 if TYPE_CHECKING:
@@ -23,14 +24,21 @@ if TYPE_CHECKING:
 
 
 def damaged(out: Path, plan: Plan, finished: list[Shard], engine: Engine, watch: Watch) -> set[str]:
-    """Read the shards that seem finished back; give the names of those that are not what their receipts say."""
+    """Read the shards that seem finished back; give the names of those that are not what their receipts say.
+
+    Raises OutputError for what may not be read.
+    """
     names: set[str] = set()
     done, total = 0, sum(len(shard.rows) for shard in finished) * len(plan.formats)
     watch(Progress("audit", 0, total))
+    forbidden: dict[Problem, None] = {}
     for shard, found in engine.run(look_at, _tasks(out, plan, finished, names), lost=_lost):
+        forbidden |= dict.fromkeys(problem for problem in found.problems if isinstance(problem, Forbidden))
         done += found.images
         names |= {shard} if found.problems else set()
         watch(Progress("audit", done, total))
+    if forbidden:
+        raise OutputError(f"{out} may not be read as a whole:", tuple(forbidden), MAY_READ)
     return names
 
 

@@ -20,22 +20,26 @@ from typing import TYPE_CHECKING
 from imagenet_prep.dataset.layout import BUILD, catalog_path, holds_receipts, plan_path, undo_log_path
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import OnExecutor, available_processors, local_engine
-from imagenet_prep.errors import OtherBuildError, OutputError, UsageError
+from imagenet_prep.errors import OtherBuildError, OutputError, UsageError, printable
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Note, Watch, unwatched
+from imagenet_prep.model.given import Jobs, given, options_given
 from imagenet_prep.model.report import Report
 from imagenet_prep.model.task import DECODE, FAIL, HEADER, ON_BAD
 from imagenet_prep.options import COPY, MOVE, PlanOptions
 from imagenet_prep.outputs import format_named
 from imagenet_prep.outputs.class_folders import FOLDERS
-from imagenet_prep.platform import check_platform
+from imagenet_prep.platform import check_platform, local_path
+from imagenet_prep.sources.found import is_of_system
 from imagenet_prep.sources.layout import Source, source_paths
 from imagenet_prep.stores.temporary import output_errors, sweep
-from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in, paths_of
+from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in, judge_labels, paths_of
 
 if TYPE_CHECKING:
     from imagenet_prep.planning.catalog import Catalog
     from imagenet_prep.planning.plan import Plan
+
+_NAMED = 5  # of the files that are in the way
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,14 +50,16 @@ class BuildOptions(PlanOptions):
     ``on_bad``: what becomes of an image that cannot be used: ``fail`` finishes all shards that have none, and raises
     SourceError; ``set-aside`` leaves it out and keeps its bytes. ``check``: ``header`` looks at the header and the end
     of every image, ``decode`` decodes it strictly. ``fresh`` takes away an earlier build in the folder and begins anew;
-    ``repair`` reads finished shards back, and writes those anew that are damaged.
+    ``repair`` reads finished shards back, and writes those anew that are damaged. ``trust_labels`` is that of an
+    index (see IndexOptions).
     """
 
-    jobs: int = 0
+    jobs: Jobs = 0
     on_bad: str = FAIL
     check: str = HEADER
     fresh: bool = False
     repair: bool = False
+    trust_labels: bool = False
 
     def __post_init__(self) -> None:
         """Raise UsageError for what cannot be done."""
@@ -93,8 +99,9 @@ def build(
     line. Nothing is written before sources, plan and free space were found good.
     """
     started = time.monotonic()
-    options = options or BuildOptions()
-    sources, out = source_paths(source), Path(out)
+    options, watch = options_given(options, BuildOptions), given("watch", watch, Watch)
+    executor = given("executor", executor, Executor | None)
+    sources, out = source_paths(source), given("out", out, Path)
     with _swept(out), _engine(options, executor) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
         # With Arrow, which the index has loaded while it waited.
@@ -108,12 +115,12 @@ def preview(source: Source | Iterable[Source], out: Source, options: BuildOption
     """Give the plan that ``build`` would carry out; raises what that would raise before it begins, but for a lack of
     space. Nothing is written.
     """
-    sources, out = source_paths(source), Path(out)
+    sources, out = source_paths(source), local_path(out)
     with local_engine(options.jobs) as engine:
         catalog, archives = _catalog(sources, out, options, engine, watch)
     from imagenet_prep.verbs.build.prepare import prepare
 
-    prepared = prepare(catalog, archives, out, options)
+    prepared = prepare(catalog, archives, out, options, watch)
     finished = len(prepared.plan.shards) - len(prepared.todo)
     if finished:
         watch(Note(f"{finished:,} of {len(prepared.plan.shards):,} shards are finished already and would stay."))
@@ -134,12 +141,16 @@ def _catalog(
     with output_errors(out, "read"):
         _refuse_foreign(out)
     if undo_log_path(out).exists():
-        return _begun(out, sources)
+        catalog, archives = _begun(out, sources)
+        judge_labels(catalog, options.taxonomy, watch, trust=True)  # which it was, or no file would have been moved
+        return catalog, archives
     boxes = any(format_named(name).stores_boxes for name in options.formats)
     # What the folder keeps of an earlier run is replaced only once it is found to be of this build.
     cache = None if options.fresh else catalog_path(out)
-    how = IndexOptions(taxonomy=options.taxonomy, boxes=boxes, cache=cache, refresh=False)
-    found = found_in(sources, how)
+    how = IndexOptions(
+        taxonomy=options.taxonomy, boxes=boxes, trust_labels=options.trust_labels, cache=cache, refresh=False
+    )
+    found = found_in(sources, how, watch)
     return catalog_of(found, how, engine=engine, watch=watch), paths_of(found)
 
 
@@ -178,6 +189,11 @@ def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContext
 
 def _refuse_foreign(out: Path) -> None:
     """A folder with anything else in it is not ours to write into."""
+    lost = next((path for path in (out, *out.absolute().parents) if path.is_symlink() and not path.exists()), None)
+    if lost:
+        raise OutputError(
+            f"{lost} is a symbolic link that leads nowhere.", remedy="Remove it, or make what it leads to."
+        )
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise OutputError(f"{nearest} is not a folder.", remedy="Choose a folder that is empty or does not exist yet.")
@@ -188,8 +204,10 @@ def _refuse_foreign(out: Path) -> None:
             f"{out} holds a build whose {PRIVATE} is gone.",
             remedy=f"It can be audited and read, but not added to: bring {PRIVATE} back, or choose another folder.",
         )
-    if not ours and out.is_dir() and any(path.name != PRIVATE for path in out.iterdir()):
+    there = [] if ours or not out.is_dir() else [path.name for path in out.iterdir()]
+    if others := sorted(printable(name) for name in there if name != PRIVATE and not is_of_system(name)):
+        more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
         raise OtherBuildError(
-            f"{out} is not empty, and what is in it is no build of imagenet-prep.",
+            f"{out} is not empty, and what is in it is no build of imagenet-prep: {', '.join(others[:_NAMED])}{more}.",
             remedy="Choose a folder that is empty or does not exist yet.",
         )

@@ -29,6 +29,7 @@ from imagenet_prep.outputs import format_named
 from imagenet_prep.outputs.base import ShardWriter, Written
 from imagenet_prep.outputs.class_folders import FOLDERS
 from imagenet_prep.sources.base import ArchiveReader, source_errors
+from imagenet_prep.stores.draft import undisturbed
 from imagenet_prep.stores.publish import Publication
 from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.build.transfer import transfer_shard
@@ -44,8 +45,13 @@ def write_shard(task: ShardTask) -> ShardOutcome:
 
     An image that cannot be used is set aside, if the task says so. Otherwise the shard is not finished (nothing of it
     is published, but for class folders, whose files are each complete by itself), and the outcome lists every such
-    image. Nor is it finished if the source cannot be read. Raises OutputError if the shard cannot be written.
+    image. Nor is it finished if the source cannot be read. If another program disturbs one of its files, the shard is
+    started again. Raises OutputError if the shard cannot be written.
     """
+    return undisturbed(lambda: _try_to_write(task))
+
+
+def _try_to_write(task: ShardTask) -> ShardOutcome:
     facts = _Facts(task)
     try:
         return _write_shard(task, facts)
@@ -75,7 +81,7 @@ def _write_shard(task: ShardTask, facts: _Facts) -> ShardOutcome:
         if facts.in_the_way:
             return _outcome(task, 0, facts.problems())
         written = {name: _finish(writer, paths[name]) for name, writer in writers.items()}
-        target.finish()
+        target.finish(file for part in written.values() for file in part.files)
     save_receipt(receipts_folder(out), facts.receipt(written))
     return _outcome(task, sum(part.size for part in written.values()))
 

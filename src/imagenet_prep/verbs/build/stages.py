@@ -10,10 +10,11 @@ from imagenet_prep.dataset.layout import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOL
 from imagenet_prep.dataset.manifest import LeftOut, set_aside_images
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import OtherBuildError
+from imagenet_prep.imagenet.class_map import class_names
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Note, Progress, Watch
-from imagenet_prep.model.report import Report, SplitReport
-from imagenet_prep.model.task import SET_ASIDE, ShardTask
+from imagenet_prep.model.report import Accounts, Report, SplitReport
+from imagenet_prep.model.task import DECODE, SET_ASIDE, ShardTask
 from imagenet_prep.options import COPY, MOVE, SYMLINK
 from imagenet_prep.outputs import format_named
 from imagenet_prep.outputs.class_folders import FOLDERS
@@ -22,14 +23,17 @@ from imagenet_prep.planning.plan import Plan, Shard
 from imagenet_prep.planning.remarks import remarks
 from imagenet_prep.stores.lock import held
 from imagenet_prep.stores.space import check_space
+from imagenet_prep.stores.sync import refusal
 from imagenet_prep.verbs.build.claim import claim, keep_catalog, refuse_other, unfinish
 from imagenet_prep.verbs.build.failures import Failures
 from imagenet_prep.verbs.build.finish import finish, finished
 from imagenet_prep.verbs.build.fresh import remove_earlier, size_of_earlier
 from imagenet_prep.verbs.build.moves import log_moves, try_links
 from imagenet_prep.verbs.build.prepare import Prepared, prepare
+from imagenet_prep.verbs.build.remaining import remember
 from imagenet_prep.verbs.build.repair import damaged
 from imagenet_prep.verbs.build.shard import make_shard
+from imagenet_prep.verbs.decode import tell_decoder
 
 if TYPE_CHECKING:
     from imagenet_prep.verbs.build.run import BuildOptions
@@ -47,7 +51,7 @@ def run_stages(
     """Do everything that is missing in ``out``. Nothing is written or taken away before sources, plan and free space
     were found good.
     """
-    prepared = prepare(catalog, archives, out, options)
+    prepared = prepare(catalog, archives, out, options, watch)
     the_plan, todo = prepared.plan, prepared.todo
     for remark in remarks(the_plan):
         watch(Note(remark))
@@ -59,6 +63,7 @@ def run_stages(
     with held(out / PRIVATE, out, alone=alone):
         refuse_other(out, the_plan)  # before the folder was held, another run may have claimed it
         keep_catalog(out, the_plan)
+        remember(prepared.times_of_receipts)
         if todo:
             known = {shard.name for shard in prepared.todo}
             unfinish(out, [shard for shard in todo if shard.name not in known])
@@ -66,19 +71,27 @@ def run_stages(
         written = _write(out, the_plan, todo, archives, options, engine, watch)
         accounts = None if todo or options.repair else finished(out, the_plan)
         if accounts is None:
-            watch(Progress("finish", 0, 0))
-            accounts = finish(out, the_plan)
+            accounts = _finish(out, the_plan, watch)
     left_out = set_aside_images(out) if accounts.set_aside else []
-    splits = {split: _split_report(the_plan, split, left_out) for split in the_plan.splits}
-    return Report(
-        accounts=accounts,
-        set_aside=tuple(image.why for image in left_out),
-        splits=splits,
-        outputs=_outputs(the_plan, splits, set_aside=bool(left_out)),
+    return replace(
+        _report(the_plan, accounts, left_out),
         bytes_read=sum(shard.size for shard in todo if the_plan.transfer(shard) == COPY),
         bytes_written=written,
         transferred=sum(len(shard.rows) for shard in todo if the_plan.transfer(shard) != COPY),
         reused=len(the_plan.shards) - len(todo),
+    )
+
+
+def _report(the_plan: Plan, accounts: Accounts, left_out: list[LeftOut]) -> Report:
+    """Tell what the build is, whichever run made it."""
+    splits = {split: _split_report(the_plan, split, left_out) for split in the_plan.splits}
+    return Report(
+        accounts=accounts,
+        set_aside=tuple(image.why for image in left_out),
+        validation_classes=the_plan.validation_classes,
+        class_names=class_names(the_plan.options.taxonomy),
+        splits=splits,
+        outputs=_outputs(the_plan, splits, set_aside=bool(left_out)),
     )
 
 
@@ -144,6 +157,10 @@ def _write(
     failures = Failures()
     tasks = (_task(the_plan, shard, out, archives, options) for shard in todo)
     if todo:
+        if unsynced := refusal(out):
+            watch(Note(unsynced))
+        if options.check == DECODE:
+            tell_decoder(watch)
         watch(Progress("write", 0, images, 0, size))
     for outcome in engine.run(make_shard, tasks, lost=failures.lost):
         done += outcome.images
@@ -153,6 +170,14 @@ def _write(
         watch(Progress("write", done, images, read, size))
     failures.raise_any(the_plan.images)
     return written
+
+
+def _finish(out: Path, the_plan: Plan, watch: Watch) -> Accounts:
+    """Write what stands beside the shards. What resuming needs may have gone while they were written."""
+    watch(Progress("finish", 0, 0))
+    claim(out, the_plan, repair=True)
+    keep_catalog(out, the_plan)
+    return finish(out, the_plan)
 
 
 def _task(the_plan: Plan, shard: Shard, out: Path, archives: tuple[str, ...], options: BuildOptions) -> ShardTask:
