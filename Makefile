@@ -20,8 +20,8 @@ lint: .venv/made
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# What other people's programs make of our files: TensorFlow, TensorFlow Datasets, DALI, torchvision, Hugging Face;
-# 3.4 GB to install, more where PyTorch comes with CUDA.
+# What other people's programs make of our files: TensorFlow, TensorFlow Datasets, DALI, Keras, torchvision, timm, Hugging
+# Face;# 3.4 GB to install, more where PyTorch comes with CUDA.
 # ARCHIVES=DIR tries them on archives of your own instead of the miniature.
 test-readers: .venv-readers/made
 	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/readers $(if $(ARCHIVES),--archives $(ARCHIVES))
@@ -38,7 +38,7 @@ fuzz: .venv-fuzz/made
 SEED ?= 0
 
 torture: .venv/made
-	$(BIN)/python tests/torture/kills.py --builds 200 --seed $(SEED)
+	$(BIN)/python tests/torture/kills.py --builds 200 --pairs 60 --seed $(SEED)
 	$(BIN)/python tests/torture/flips.py --flips 1000 --seed $(SEED)
 
 bench: .venv/made
@@ -69,7 +69,8 @@ lock: .venv/made
 
 # PyTorch stands outside the lock: its builds, with CUDA and without, share a version and differ in hashes and in what
 # they need, and pip takes the one that its configuration offers; locked.txt keeps it from changing what is locked.
-TORCH := torch==2.13.0 torchvision==0.28.0
+# timm stands beside it, because it asks for both.
+TORCH := torch==2.13.0 torchvision==0.28.0 timm==1.0.31
 
 .venv-readers/made: requirements/readers.txt pyproject.toml
 	$(PYTHON) -m venv .venv-readers

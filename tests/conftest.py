@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from imagenet_prep.stores import tree
+from imagenet_prep.stores import sync
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
 
@@ -21,7 +21,7 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here cuts the power: what was written is there. Commands of their own processes wait all the same."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(os, "sync", lambda: None)
-    monkeypatch.setattr(tree, "_sync_file_system", lambda _: None)
+    monkeypatch.setattr(sync, "_syncfs", lambda _: None)
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ from imagenet_prep.outputs import FORMATS
 from imagenet_prep.planning import plan as plan_module
 from imagenet_prep.planning.catalog import SCHEMA
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
-from imagenet_prep.testing.archives import DEVKIT, TRAIN, VALIDATION, write_devkit, write_flat_archive
+from imagenet_prep.testing.archives import TRAIN, VALIDATION, write_flat_archive
 from imagenet_prep.testing.archives import write_train_archive as write_train
 
 WNIDS = ("n01440764", "n02917067", "n15075141")
@@ -136,6 +136,8 @@ class TestSetAside:
             "excluded": 0,
             "not_chosen": 0,
             "repaired": {"JPEG_CMYK": 1, "PNG": 1},
+            "boxed": None,
+            "boxes": None,
         }
         assert sum(document["splits"].values()) == 30
         assert sum(shard["images"] for shard in document["shards"]) == 30
@@ -558,9 +560,9 @@ def write_source(root: Path, train: dict[str, list[tuple[str, bytes]]], validati
     """An official source of these images; those of validation are all of class 0."""
     root.mkdir()
     write_train(root / TRAIN, train.items())
-    names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, len(validation) + 1)]
-    write_flat_archive(root / VALIDATION, zip(names, validation, strict=True))
-    write_devkit(root / DEVKIT, [449] * len(validation))
+    numbers = [number for number, class_index in enumerate(imagenet_prep.validation_truth(), 1) if not class_index]
+    names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in numbers]
+    write_flat_archive(root / VALIDATION, zip(names, validation, strict=False))
     return root
 
 

@@ -335,7 +335,7 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_left_alone(sound: Path
     (out / "thesis.tex").write_text("years of work")
 
     assert refused(5, out, sound, out, *ONE_EACH) == [
-        f"Error: {out} is not empty, and what is in it is no build of imagenet-prep.",
+        f"Error: {out} is not empty, and what is in it is no build of imagenet-prep: thesis.tex.",
         "Choose a folder that is empty or does not exist yet.",
     ]
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("thesis.tex", "years of work")]

@@ -146,6 +146,8 @@ class TestWhatComesOut:
             "excluded": 0,
             "not_chosen": 0,
             "repaired": {"JPEG_CMYK": 1, "PNG": 1},
+            "boxed": 86,
+            "boxes": 110,
         }
         assert document["splits"] == {"train": 90, "validation": 30, "test": 30}
         for shard in document["shards"]:

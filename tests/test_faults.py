@@ -58,6 +58,7 @@ OTHER_REMEDY = (
 )
 HOST = re.sub(r"[^\w-]", "_", socket.gethostname())  # as it is in temporary names
 READ_ONLY = "mount --bind DISK DISK && mount -o remount,bind,ro DISK"
+RECEIPT = "receipts/train-00000-of-00006.receipt"
 LINKS = ("--format", "folders", "--test-per-class", "2", "--transfer", "hardlink")
 JOBS = pytest.mark.parametrize("jobs", [1, 2])
 
@@ -251,8 +252,8 @@ class TestWriteErrors:
             ("writev", "True", "tfrecord/train-00000-of-00006"),
             ("write", "bytes(arguments[1][:2]) == b'\\xff\\xd8'", "folders/…"),
             ("fsync", "'/tfrecord/.' in os.readlink(f'/proc/self/fd/{arguments[0]}')", "tfrecord/train-00000-of-00006"),
-            ("fsync", "os.readlink(f'/proc/self/fd/{arguments[0]}').endswith('/receipts')", ".imagenet-prep/receipts"),
-            ("rename", "True", "folders/…"),
+            ("fsync", "'/receipts/.' in os.readlink(f'/proc/self/fd/{arguments[0]}')", f".imagenet-prep/{RECEIPT}"),
+            ("replace", "'.JPEG' in str(arguments)", "folders/…"),
         ],
     )
     def test_a_disk_that_fails(self, make: Callable[..., Build], function: str, when: str, path: str) -> None:
@@ -426,7 +427,7 @@ class TestNoPermission:
             (".imagenet-prep/plan.json", 0o000, "read {out}/.imagenet-prep/plan.json"),
             (".imagenet-prep/receipts", 0o555, "write {out}/.imagenet-prep/receipts/train-00000-of-00006.receipt"),
             ("tfrecord", 0o555, "write {out}/tfrecord/train-00000-of-00006"),
-            ("folders/train/tench", 0o000, "write {out}/folders/train/tench/…"),
+            ("folders/train/tench", 0o000, "read {out}/folders/train/tench"),
             ("splits", 0o555, "write {out}/splits/…"),
         ],
     )
@@ -440,7 +441,9 @@ class TestNoPermission:
                 (build.out / lost).unlink()
         with without_permission(build, build.out / closed if closed != ".." else build.out.parent, mode):
             line = f"Error: Cannot {said.format(out=build.out)}: Permission denied."
-            assert_ended(build.run(), 6, line, "Choose a folder you may write to.")
+            may_not_read = "… may not be …: you lack the permission …. Its owner can change that …"
+            remedy = "Choose a folder you may write to." if said.startswith("write") else may_not_read
+            assert_ended(build.run(), 6, line, remedy)
         build.assert_goes_on()
 
 

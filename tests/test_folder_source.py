@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from imagenet_prep.errors import SourceError
 from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.model.events import Note
 from imagenet_prep.planning.catalog import Catalog
 from imagenet_prep.sources.folder import FolderTask, run_folder_task
 from imagenet_prep.sources.kaggle import read_validation_classes
@@ -23,6 +24,7 @@ from imagenet_prep.testing.archives import TRAIN, write_devkit
 from imagenet_prep.verbs.index import IndexOptions, index
 
 HERE = IndexOptions(jobs=1)
+TRUSTING = IndexOptions(jobs=1, trust_labels=True)
 WNIDS = ("n01440764", "n02012849", "n03126707", "n03710637", "n03710721")  # tench, both cranes and both maillots
 TENCH, GOLDFISH = "n01440764", "n01443537"
 SNAKE = "ILSVRC2012_val_00000001.JPEG"
@@ -255,7 +257,7 @@ def test_flat_images_of_both_sets_in_one_folder_with_archives_beside_them_are_to
     tree(tmp_path, f"{TENCH}_1.JPEG", SNAKE, "ILSVRC2012_test_00000001.JPEG")
     write_devkit(tmp_path / "ILSVRC2012_devkit_t12.tar.gz", [1] * 10)
 
-    catalog = index(tmp_path, HERE)
+    catalog = index(tmp_path, TRUSTING)
 
     kit_fox = official().index_of("n02119789")
     assert rows(catalog, "archive", "name", "class_index") == [(0, f"{TENCH}_1.JPEG", 0), (1, SNAKE, kit_fox)]
@@ -414,13 +416,12 @@ def test_kaggles_list_decides_and_that_it_differs_is_noted(tmp_path: Path) -> No
     tree(tmp_path, f"val/{SNAKE}", "val/ILSVRC2012_val_00000002.JPEG")
     solution(tmp_path, f"ILSVRC2012_val_00000001,{TENCH} 1 2 3 4", "ILSVRC2012_val_00000002,n04355338 1 2 3 4")
 
-    catalog = index(tmp_path, HERE)
+    events: list[object] = []
+    catalog = index(tmp_path, TRUSTING, watch=events.append)
 
     assert labels(catalog)[SNAKE] == 0
-    assert any(
-        note == "LOC_val_solution.csv gives 2 validation images another class than the published truth; it is followed."
-        for note in catalog.notes
-    )
+    (warning,) = (event for event in events if isinstance(event, Note) and event.warning)
+    assert warning.text.startswith("LOC_val_solution.csv gives 2 of 2 validation images another class")
 
 
 def test_kaggles_list_of_the_published_classes_is_not_mentioned(tmp_path: Path) -> None:
@@ -431,7 +432,7 @@ def test_kaggles_list_of_the_published_classes_is_not_mentioned(tmp_path: Path) 
 
 def test_an_image_that_kaggles_list_leaves_out_is_refused(tmp_path: Path) -> None:
     tree(tmp_path, f"val/{SNAKE}")
-    solution(tmp_path, f"ILSVRC2012_val_00000002,{TENCH} 1 2 3 4")
+    solution(tmp_path, "ILSVRC2012_val_00000002,n09193705 1 2 3 4")
 
     assert refused(tmp_path) == [
         f"{tmp_path}/val: {SNAKE}: has no class: the list of validation classes in the source does not have it"

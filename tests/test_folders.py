@@ -143,11 +143,22 @@ class TestTheTree:
             assert (sha256(records[entry.name]) == entry.sha256) is (not entry.quirk)
         assert imagenet_prep.audit(tmp_path / "data", ONE_PROCESS).records == 20
 
-    def test_the_class_table_has_both_orders(self, built: Path) -> None:
+    def test_the_class_table_has_all_orders(self, built: Path) -> None:
         assert (built / "folders/classes.csv").read_text() == (
-            "class_index,folder_index,wnid,folder,name\n"
-            "0,1,n01440764,tench,tench\n"
-            "466,0,n02917067,bullet_Train,bullet_train\n"
+            "class_index,folder_index,wnid,folder,name,natural_index\n"
+            "0,1,n01440764,tench,tench,1\n"
+            "466,0,n02917067,bullet_Train,bullet_train,0\n"
+        )
+
+    def test_the_natural_order_counts_digits_as_numbers(self, miniature: Miniature, tmp_path: Path) -> None:
+        names = {"n01440764": "fish_10", "n02917067": "fish_9"}
+        lines = [f"{wnid} {of.devkit} {name}\n" for wnid, name in names.items() if (of := official().find(wnid))]
+        options = replace(FOLDERS, taxonomy=official().with_names("".join(lines)))
+        imagenet_prep.build(miniature.root, tmp_path / "more", options)
+        assert (tmp_path / "more/folders/classes.csv").read_text() == (
+            "class_index,folder_index,wnid,folder,name,natural_index\n"
+            "0,0,n01440764,fish_10,fish_10,1\n"
+            "466,1,n02917067,fish_9,fish_9,0\n"
         )
 
     def test_the_lists_name_the_images_of_each_split(self, built: Path) -> None:
@@ -232,7 +243,9 @@ class TestOrder:
         events: list[object] = []
         imagenet_prep.build(miniature.root, tmp_path / "data", FOLDERS, watch=events.append)
         notes = [event.text for event in events if isinstance(event, Note)]
-        assert any("folders/classes.csv has both. --names indexed (000_tench) or wnid makes" in note for note in notes)
+        assert any(
+            "folders/classes.csv has all three. --names wnid or indexed (000_tench) makes" in note for note in notes
+        )
 
     @pytest.mark.parametrize("names", ["wnid", "indexed"])
     def test_with_wnids_or_indexes_folder_order_is_that_of_the_class_index(self, names: str) -> None:
@@ -306,7 +319,7 @@ class TestResume:
         whole = everything(tmp_path / "whole")
         expected = {entry.name: entry.sha256 for entry in larger.entries}
         chance = random.Random(0)
-        for call in ("write", "rename", "rename", "mkdir"):
+        for call in ("write", "replace", "replace", "mkdir"):
             shutil.rmtree(out, ignore_errors=True)
             killed_at(call, chance.randrange(12, 36), larger.root, out)
             assert images_in(out)
@@ -550,7 +563,7 @@ class TestAudit:
             imagenet_prep.audit(copy, ONE_PROCESS)
         found = [str(problem) for problem in caught.value.problems]
         assert sum("has class index" in problem for problem in found) == 10
-        assert found[0].startswith("folders/classes.csv: has 117 bytes instead of 110")
+        assert found[0].startswith("folders/classes.csv: has 135 bytes instead of 128")
 
     @pytest.mark.parametrize("transfer", ["hardlink", "symlink", "move"])
     def test_of_files_that_were_never_read_it_compares_size_and_name(self, tmp_path: Path, transfer: str) -> None:

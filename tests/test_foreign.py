@@ -888,7 +888,7 @@ class TestFolders:
             path.parent.rmdir()
 
         assert wrong(seen(tmp_path)) == [
-            f"{tmp_path}/val: holds images of many classes in one folder: readers take it for one class"
+            f"{tmp_path}/val: holds images without class folders: readers take it for one class"
         ]
 
     def test_a_flat_folder_alone_is_a_data_set_too(self, tmp_path: Path) -> None:
@@ -897,9 +897,7 @@ class TestFolders:
         report = seen(tmp_path)
 
         assert (report.sets[0].layout, report.sets[0].splits[0].labels) == ("flat folder", "one label for all")
-        assert wrong(report) == [
-            f"{tmp_path}: holds images of many classes in one folder: readers take it for one class"
-        ]
+        assert wrong(report) == [f"{tmp_path}: holds images without class folders: readers take it for one class"]
 
     def test_images_beside_the_class_folders_are_named(self, tmp_path: Path) -> None:
         write_folders(tmp_path)

@@ -8,7 +8,12 @@ from torture import flips, kills
 
 
 def test_builds_that_are_killed_at_random_moments_go_on_to_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert kills.main(builds=8, seed=0, first=0) == 0
+    assert kills.main(builds=8, seed=0, first=0, pairs=0) == 0
+    assert "All bytes are those of undisturbed runs." in capsys.readouterr().out
+
+
+def test_two_builds_at_once_in_two_process_spaces_give_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert kills.main(builds=0, seed=0, first=0, pairs=8) == 0
     assert "All bytes are those of undisturbed runs." in capsys.readouterr().out
 
 

@@ -17,7 +17,7 @@ import pytest
 
 import imagenet_prep
 from imagenet_prep import BuildOptions, OtherBuildError, OutputError, SourceError, UndoReport, UsageError
-from imagenet_prep.stores import temporary, tree
+from imagenet_prep.stores import sync, temporary, tree
 from imagenet_prep.stores.lock import held
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build import stages
@@ -310,7 +310,7 @@ def killed(at: int) -> Iterator[Kill]:
             return real_open(path, flags, *more, **others)
 
         patch.setattr(os, "open", stepping_open)
-        patch.setattr(tree, "_sync_file_system", lambda _: kill.step())
+        patch.setattr(sync, "_syncfs", lambda _: kill.step())
         try:
             yield kill
         except Killed:
@@ -329,8 +329,8 @@ def _stepping(kill: Kill, name: str) -> Callable[..., Any]:
 
 @pytest.fixture
 def as_if_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The killed process was this one, which lives; its temporary files are left by a dead one all the same."""
-    monkeypatch.setattr(temporary, "_is_alive", lambda _: False)
+    """The killed process was this one, which lives, and may hold locks; that of a dead one would not."""
+    monkeypatch.setattr(temporary, "lock", lambda _: True)
 
 
 def undone(out: Path) -> bool:

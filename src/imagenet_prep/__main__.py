@@ -3,9 +3,13 @@
 Worker processes import this module too, so it imports nothing of the program until it is called.
 """
 
+import codecs
+import io
 import os
 import signal
 import sys
+
+_PLAIN = {"…": "...", "→": "->", "–": "-", "×": "x"}  # what is said instead where an encoding lacks these
 
 
 def main() -> None:
@@ -13,6 +17,7 @@ def main() -> None:
     # NumPy's linear algebra starts a thread for each processor as it is loaded; nothing here multiplies matrices.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_missing()
+    _write_whatever_the_encoding()
     # An interrupt that falls into an import comes out as any error: it waits until all are done.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     from imagenet_prep.cli.main import run
@@ -36,6 +41,24 @@ def _open_missing() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 — for as long as the process
+
+
+def _write_whatever_the_encoding() -> None:
+    """Have both outputs take every text, in the encoding of any terminal: what is done must not fail for being told."""
+    codecs.register_error("plainly", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plainly")
+
+
+def _plainly(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write what an encoding lacks in ASCII, and the bytes of a file name that are no text as they are."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character = error.object[error.start]
+    if "\udc80" <= character <= "\udcff":  # so Python has them from the command line
+        return character.encode("ascii", "surrogateescape"), error.start + 1
+    return _PLAIN.get(character) or character.encode("ascii", "backslashreplace").decode(), error.start + 1
 
 
 if __name__ == "__main__":

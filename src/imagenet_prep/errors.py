@@ -46,6 +46,11 @@ class Problem:
         return f"{place}: {self.reason}"
 
 
+@dataclass(frozen=True, slots=True)
+class Forbidden(Problem):
+    """A place that may not be looked at: what is there is not known to be damaged."""
+
+
 class PrepError(Exception):
     """Base of all declared errors: one sentence, what it concerns, and what to do.
 
@@ -90,9 +95,13 @@ class OtherBuildError(PrepError):
 
 
 class OutputError(PrepError):
-    """The output cannot be written: no space, no permission, a read-only file system."""
+    """The output cannot be written, or may not be read: no space, no permission, a read-only file system."""
 
     exit_code = 6
+
+
+class ForbiddenError(OutputError):
+    """Something may not be read. ``problems`` are Forbidden: where, and which permission is missing."""
 
 
 class AuditError(PrepError):

@@ -8,7 +8,7 @@ a command can check its options, and start its workers, before it loads them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,13 @@ from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST
 from imagenet_prep.imagenet.classes import Taxonomy, official, to_map
 from imagenet_prep.imagenet.lists import chosen_classes, listed_names, listed_train_names, preset_classes
 from imagenet_prep.imagenet.presets import PRESETS
+from imagenet_prep.model.given import Count, Jobs, Seed, Share, check_fields
 from imagenet_prep.model.receipt import DECODE, HEADER
 from imagenet_prep.model.task import FAIL, ON_BAD
 from imagenet_prep.outputs.base import DEFAULT_OUTPUT, Output, options_of, output_class, output_from
+from imagenet_prep.platform import local_path
 
 TEST_PER_CLASS = 50  # unless the user says otherwise: as many as validation has
-_EXAMPLES = {
-    "classes": "(0, 7)",
-    "splits": '("train",)',
-    "test_list": '("n01440764_18.JPEG",)',
-    "exclude": '("n01440764_18.JPEG",)',
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,35 +44,37 @@ class Selection:
     ``test_list`` and ``exclude`` may be a path, which is read.
     """
 
-    test_per_class: int = TEST_PER_CLASS
-    seed: int = 0
+    test_per_class: Count = TEST_PER_CLASS
+    seed: Seed = 0
     test_list: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     classes: tuple[int, ...] = ()
-    images_per_class: int = 0
-    limit: float = 0
+    images_per_class: Count = 0
+    limit: Count | Share = 0
     taxonomy: Taxonomy = field(default_factory=official)
 
     def __post_init__(self) -> None:
         """Raise UsageError for what no catalog could satisfy."""
-        if not isinstance(self.taxonomy, Taxonomy):
-            raise UsageError(f"taxonomy is {self.taxonomy!r}: it is a class table, such as official() gives.")
-        if type(self.seed) is not int:
-            raise UsageError(f"seed is {self.seed!r}: it is a whole number.")
-        given = {
-            "classes": tuple(sorted(set(_classes(self.classes, self.taxonomy)))),
+        readings = {
+            "classes": _classes(self.classes, self.taxonomy),
             "limit": _limit(self.limit),
-            "test_list": tuple(sorted(set(_names(self.test_list, "test_list", listed_train_names)))),
-            "exclude": tuple(sorted(set(_names(self.exclude, "exclude", listed_names)))),
-            "splits": _split_names(self.splits),
+            "test_list": _names(self.test_list, "test_list", listed_train_names),
+            "exclude": _names(self.exclude, "exclude", listed_names),
+            "splits": _one_or_several(self.splits),
         }
-        for name, value in given.items():
+        for name, value in readings.items():
             object.__setattr__(self, name, value)
+        check_fields(self)
+        for name in ("classes", "test_list", "exclude"):
+            object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
         for split in self.splits:
             check_split(split)
-        for name in ("test_per_class", "images_per_class"):
-            _check_count(name, getattr(self, name))
+        if not isinstance(self.limit, int) and self.limit == 1:  # of an image or of all of them?
+            raise UsageError("limit is a whole number of images, or a share between 0 and 1.")
+        for what, names in (("test_list", self.test_list), ("exclude", self.exclude)):
+            if not _is_text("".join(names)):
+                raise UsageError(f"{what} has a name that is no text (UTF-8).")
         if TEST in self.splits and not self.test_per_class and not self.test_list:
             raise UsageError("The test split is what is held out of train, and nothing is held out.")
         if any(index not in range(CLASS_COUNT) for index in self.classes):
@@ -160,17 +158,18 @@ class BuildOptions:
 
     ``on_bad``: what becomes of an image that cannot be used: ``fail`` finishes all shards that have none, and raises
     SourceError; ``set-aside`` leaves it out and keeps its bytes. ``check``: ``header`` looks at the header and the end
-    of every image, ``decode`` decodes it strictly.
+    of every image, ``decode`` decodes it strictly. ``trust_labels`` is that of an index (see IndexOptions).
     """
 
     recipe: Recipe = field(default_factory=Recipe)
-    jobs: int = 0
+    jobs: Jobs = 0
     on_bad: str = FAIL
     check: str = HEADER
+    trust_labels: bool = False
 
     def __post_init__(self) -> None:
         """Raise UsageError for what cannot be done."""
-        _check_count("jobs", self.jobs)
+        check_fields(self)
         if self.on_bad not in ON_BAD:
             raise UsageError(f"on_bad is {self.on_bad!r}; it is one of {', '.join(ON_BAD)}.")
         if self.check not in (HEADER, DECODE):
@@ -190,7 +189,7 @@ class BuildOptions:
         """
         formats = given.pop("format", DEFAULT_OUTPUT)
         names = dict.fromkeys([formats] if isinstance(formats, str) else formats)
-        own = {name: given.pop(name) for name in ("jobs", "on_bad", "check") if name in given}
+        own = {name: given.pop(name) for name in ("jobs", "on_bad", "check", "trust_labels") if name in given}
         chosen = {each.name: given.pop(each.name) for each in fields(Selection) if each.name in given}
         outputs = _outputs(names, given)
         return cls(recipe=Recipe(selection=Selection(**chosen), outputs=outputs), **own)
@@ -224,38 +223,21 @@ def check_split(split: object) -> None:
         raise UsageError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
 
 
-def _check_count(name: str, given: object) -> None:
-    if type(given) is not int or given < 0:
-        raise UsageError(f"{name} is {given!r}: it is a whole number, 0 or more.")
-
-
-def _several(given: Any, what: str, kind: type) -> tuple[Any, ...]:
-    """Give the values of a collection; UsageError if it is none, or of other values."""
-    values = tuple(given) if isinstance(given, Iterable) else ()
-    if not isinstance(given, Iterable) or any(type(value) is not kind for value in values):
-        raise UsageError(f"{what} is {given!r}: it is values such as {_EXAMPLES[what]}.")
-    return values
-
-
-def _split_names(given: Any) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else _several(given, "splits", str)
-
-
 def digest_of_names(names: Iterable[str]) -> str:
     """Give a short name for a list: the same list has the same."""
     return str(xxhash.xxh3_128_hexdigest("\n".join(names).encode()))
 
 
-def _classes(given: Any, taxonomy: Taxonomy) -> tuple[int, ...]:
-    """Class indexes as they are; or the name of a preset, or the path of a list."""
+def _classes(given: Any, taxonomy: Taxonomy) -> Any:
+    """Give class indexes as they are; or those of a preset, or of a list in a file."""
     if not isinstance(given, str | Path):
-        return _several(given, "classes", int)
+        return given
     if not given:
         return ()
     if str(given) in PRESETS:
         return preset_classes(str(given))
     try:
-        content = Path(given).read_bytes()
+        content = local_path(given).read_bytes()
     except FileNotFoundError as error:
         presets = ", ".join(PRESETS)
         raise UsageError(f"classes: {given} is neither a file nor a preset; the presets are {presets}.") from error
@@ -264,26 +246,36 @@ def _classes(given: Any, taxonomy: Taxonomy) -> tuple[int, ...]:
     return chosen_classes(content, str(given), taxonomy)
 
 
-def _names(given: Any, what: str, read: Any) -> tuple[str, ...]:
+def _names(given: Any, what: str, read: Callable[[bytes, str], tuple[str, ...]]) -> Any:
+    """Give names as they are; or those of a list in a file."""
     if not isinstance(given, str | Path):
-        return _several(given, what, str)
+        return given
     try:
-        content = Path(given).read_bytes()
+        content = local_path(given).read_bytes()
     except OSError as error:
         raise UsageError(f"{what}: {given} cannot be read: {error.strerror}.") from error
-    names: tuple[str, ...] = read(content, Path(given).name)
-    return names
+    return read(content, Path(given).name)
 
 
-def _limit(given: Any) -> float:
-    """Read ``500``, ``0.025`` or ``"2.5%"``; all of a split is no limit."""
-    if isinstance(given, str):
-        percent = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", given)
-        if percent and 0 < float(percent[1]) <= 100:
-            return float(percent[1]) / 100 if float(percent[1]) < 100 else 0
-        if re.fullmatch("0*[1-9][0-9]{0,8}", given):
-            return int(given)
-    elif (type(given) is int and given >= 0) or (isinstance(given, float) and 0 <= given < 1):
-        number: float = given
-        return number
+def _one_or_several(given: Any) -> Any:
+    return (given,) if isinstance(given, str) else given
+
+
+def _limit(given: Any) -> Any:
+    """Read ``"500"`` and ``"2.5%"``, of which all of a split is no limit; numbers as they are."""
+    if not isinstance(given, str):
+        return given
+    percent = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", given)
+    if percent and 0 < float(percent[1]) <= 100:
+        return float(percent[1]) / 100 if float(percent[1]) < 100 else 0
+    if re.fullmatch("0*[1-9][0-9]{0,8}", given):
+        return int(given)
     raise UsageError(f"limit is {given!r}: it is a number of images, such as 500, or a share, such as 10%.")
+
+
+def _is_text(names: str) -> bool:
+    try:
+        names.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""What the tests need of torchvision, also where PyTorch was built without CUDA.
+"""What the tests need of torchvision, and of timm, which imports it, also where PyTorch was built without CUDA.
 
 The torchvision of the public index registers its operators from a library that needs the CUDA one of PyTorch. Beside a
 PyTorch without it that library does not load, and the import stops at the first operator that Python code refers to.
@@ -36,9 +36,10 @@ if not _operators_load():
     for _operator in OPERATORS:
         _declared.define(_operator)
 
+from timm.data.readers.reader_image_folder import ReaderImageFolder  # noqa: E402
 from torchvision.datasets import ImageFolder, ImageNet  # noqa: E402
 from torchvision.models import ResNet50_Weights  # noqa: E402
 
 CATEGORIES: list[str] = ResNet50_Weights.DEFAULT.meta["categories"]  # names in class index order
 
-__all__ = ["CATEGORIES", "ImageFolder", "ImageNet"]
+__all__ = ["CATEGORIES", "ImageFolder", "ImageNet", "ReaderImageFolder"]

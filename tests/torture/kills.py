@@ -1,10 +1,13 @@
 """Kill builds outright at random moments, go on, and compare every byte with an undisturbed run.
 
-    python tests/torture/kills.py --builds 200 --seed 0
+    python tests/torture/kills.py --builds 200 --pairs 60 --seed 0
 
 A build is killed once or more, and each time the same command goes on. What is killed is the process, one of its
 workers, or all of them together; when is chosen by phase, as the command itself tells it on standard error.
 After every kill each file that has its final name has its final bytes. Exit code 1 at the first difference.
+
+Pairs are two builds into one folder at once, each in a process space of its own, with one host name and the same
+process numbers, as two containers have: none, one or both are killed. For half of them locks do not work.
 """
 
 from __future__ import annotations
@@ -33,6 +36,14 @@ VICTIMS = ("parent", "worker", "group")
 AGAIN = 0.4  # of the runs that go on are killed, too
 BAD = ("text", "truncated", "empty")
 Contents = dict[str, bytes]
+_SPACE = ("--pid", "--fork", "--kill-child", "--mount-proc")
+IN_A_SPACE = ("unshare", *(() if os.geteuid() == 0 else ("--user", "--map-root-user")), *_SPACE)
+NO_LOCKS = """
+import errno, fcntl, os
+def flock(descriptor, operation):
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+fcntl.flock = flock
+"""
 
 
 class Recipe(NamedTuple):
@@ -42,29 +53,37 @@ class Recipe(NamedTuple):
     layout: str
     quirks: tuple[str, ...] = ()
     code: int = 0
+    alone: bool = False  # whether a second run beside it is refused
 
 
 _COMMON = ("--test-per-class", "2", "--jobs", "2", "--json")
 _RECORDS = ("--format", "tfrecord", "--format", "tfds", "--format", "folders", "--shards", "train=8")
 RECIPES = {
     "three formats": Recipe((*_RECORDS, *_COMMON), "archives"),
-    "set aside": Recipe((*_RECORDS, "--on-bad", "set-aside", *_COMMON), "archives", BAD, 3),
+    "set aside": Recipe((*_RECORDS, "--on-bad", "set-aside", *_COMMON), "archives", BAD, 3, alone=True),
     "hardlink": Recipe(("--format", "folders", "--transfer", "hardlink", *_COMMON), "mixed"),
-    "move": Recipe(("--format", "folders", "--transfer", "move", *_COMMON), "extracted"),
+    "move": Recipe(("--format", "folders", "--transfer", "move", *_COMMON), "extracted", alone=True),
 }
 
 
 class Run:
     """One run of the command, whose words are read as they come."""
 
-    def __init__(self, recipe: Recipe, source: Path, out: Path) -> None:
+    def __init__(
+        self, recipe: Recipe, source: Path, out: Path, prefix: tuple[str, ...] = (), faulty: Path | None = None
+    ) -> None:
         self.began = time.monotonic()
         self.times = {"start": 0.0}  # when each phase was first heard of
         self.said: list[str] = []
         self._news = threading.Condition()
-        command = [sys.executable, "-m", "imagenet_prep", "build", str(source), str(out), *recipe.options]
+        command = [*prefix, sys.executable, "-m", "imagenet_prep", "build", str(source), str(out), *recipe.options]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(faulty)} if faulty else None,
         )
         self._readers = [threading.Thread(target=read) for read in (self._read_events, self._read_result)]
         for reader in self._readers:
@@ -153,6 +172,7 @@ class Place:
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.recipe = recipe
         self.source, self.out, self._kept = folder / "source", folder / "out", folder / "kept"
+        self.faulty = folder / "faulty"
         options = MiniatureOptions(
             classes=4, images_per_class=12, validation_per_class=3, layout=recipe.layout, quirks=recipe.quirks
         )
@@ -171,17 +191,23 @@ class Place:
             shutil.rmtree(old, ignore_errors=True)
         shutil.copytree(self._kept, self.source)
 
-    def run(self) -> Run:
+    def run(self, prefix: tuple[str, ...] = (), *, locks: bool = True) -> Run:
         """Start the command."""
-        return Run(self.recipe, self.source, self.out)
+        if not locks:
+            self.faulty.mkdir(exist_ok=True)
+            (self.faulty / "sitecustomize.py").write_text(NO_LOCKS)
+        return Run(self.recipe, self.source, self.out, prefix, None if locks else self.faulty)
 
     def assert_sound(self) -> None:
         """What has a final name is what it will be."""
         assert_same(finished(self.out), self.want, missing=True)
 
-    def assert_finished(self) -> None:
-        """Every byte is that of the undisturbed run, in the output and in the source."""
-        assert_same(contents(self.out), self.want)
+    def assert_finished(self, *, locks: bool = True) -> None:
+        """Every byte is that of the undisturbed run, in the output and in the source. Without ``locks`` temporary files
+        of killed runs may be there.
+        """
+        found = contents(self.out)
+        assert_same({name: found[name] for name in found if locks or not name.endswith(".part")}, self.want)
         assert_same(contents(self.source), self.want_source)
 
 
@@ -218,30 +244,85 @@ def torment(place: Place, chance: random.Random) -> list[tuple[str, str]]:
     return [(phase if victim == "worker" else each.phase, victim) for each, victim, phase in runs if victim]
 
 
-def main(builds: int, seed: int, first: int) -> int:
-    """Torment that many builds, those with the numbers from ``first`` on; 1 at the first difference."""
-    print(f"{builds:,} builds, seed {seed}", flush=True)
+def torment_two(place: Place, chance: random.Random) -> int:
+    """Build twice at once, in two process spaces; kill none, one or both; then build once more. Gives how many were
+    killed.
+    """
+    locks = place.recipe.alone or chance.random() < 0.5  # what has to be alone needs them
+    place.clear()
+    pair = [place.run(IN_A_SPACE, locks=locks), place.run(IN_A_SPACE, locks=locks)]
+    doomed = chance.sample(pair, chance.choice((0, 1, 1, 2)))
+    for run in doomed:
+        [aim] = chance.choices(PHASES, AIMS)
+        run.wait_for(aim)
+        time.sleep(chance.random() * place.spans[aim])
+        run.process.kill()
+    codes = [run.process.wait(120) for run in pair]
+    for run in pair:
+        run.close()
+    place.assert_sound()
+    killed = codes.count(-signal.SIGKILL)
+    for run, code in zip(pair, codes, strict=True):
+        refused = place.recipe.alone and code in (4, 5)  # 4: the other one has moved files away
+        assert code == place.recipe.code or refused or (code == -signal.SIGKILL and run in doomed), run.said
+        assert not any("Traceback" in line for line in run.said), run.said
+    last = place.run(locks=locks)
+    assert last.process.wait(120) == place.recipe.code, last.said
+    last.close()
+    place.assert_finished(locks=locks)
+    return killed
+
+
+def main(builds: int, seed: int, first: int, pairs: int) -> int:
+    """Torment that many builds and pairs, those with the numbers from ``first`` on; 1 at the first difference."""
+    print(f"{builds:,} builds, {pairs:,} pairs, seed {seed}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="kills-"))
+    places = {name: Place(folder / name.replace(" ", "-"), recipe) for name, recipe in RECIPES.items()}
+    if torment_builds(places, builds, seed, first) or torment_pairs(places, pairs, seed, first):
+        return 1
+    shutil.rmtree(folder)
+    print("All bytes are those of undisturbed runs.")
+    return 0
+
+
+def torment_pairs(places: dict[str, Place], pairs: int, seed: int, first: int) -> int:
+    """Torment that many pairs; 1 at the first difference."""
+    if pairs and sys.platform != "linux":
+        print("Process spaces are of Linux: no pairs.")
+        return 0
+    killed: Counter[int] = Counter()
+    for number in range(first, first + pairs):
+        name = list(RECIPES)[number % len(RECIPES)]
+        try:
+            killed[torment_two(places[name], random.Random(f"two {seed} {number}"))] += 1
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            print(f"DIFFERENT: pair {number} ({name}): {error}\nIt lies in {places[name].out}.")
+            print(f"To repeat it: --builds 0 --pairs 1 --seed {seed} --first {number}")
+            return 1
+    print(f"Of {pairs:,} pairs none was killed in {killed[0]:,}, one in {killed[1]:,}, both in {killed[2]:,}.")
+    return 0
+
+
+def torment_builds(places: dict[str, Place], builds: int, seed: int, first: int) -> int:
+    """Torment that many builds; 1 at the first difference."""
     hits: Counter[tuple[str, str]] = Counter()
     killed_builds = killed_again = 0
     number = first
-    folder = Path(tempfile.mkdtemp(prefix="kills-"))
-    places = {name: Place(folder / name.replace(" ", "-"), recipe) for name, recipe in RECIPES.items()}
     while killed_builds < builds:
         name = list(RECIPES)[number % len(RECIPES)]
         try:
             kills = torment(places[name], random.Random(f"{seed} {number}"))
         except (AssertionError, subprocess.TimeoutExpired) as error:
             print(f"DIFFERENT: build {number} ({name}): {error}\nIt lies in {places[name].out}.")
-            print(f"To repeat it: --builds 1 --seed {seed} --first {number}; the moments depend on the machine, too.")
+            again = f"--builds 1 --pairs 0 --seed {seed} --first {number}"
+            print(f"To repeat it: {again}; the moments depend on the machine, too.")
             return 1
         hits.update(kills)
         killed_builds += bool(kills)
         killed_again += max(0, len(kills) - 1)
         number += 1
-    shutil.rmtree(folder)
     show(hits)
     print(f"{killed_builds:,} builds were killed {hits.total():,} times, {killed_again:,} of these while going on.")
-    print("All bytes are those of undisturbed runs.")
     return 0
 
 
@@ -256,6 +337,7 @@ def show(hits: Counter[tuple[str, str]]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--builds", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=60, help="of builds at once, in two process spaces")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first build")
     sys.exit(main(**vars(parser.parse_args())))

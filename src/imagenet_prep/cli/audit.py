@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from imagenet_prep.cli.options import jobs_option, output_options, share
+from imagenet_prep.cli.options import LocalPath, jobs_option, output_options, share
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.errors import AuditError
 from imagenet_prep.model.audit_report import AuditOptions
@@ -16,7 +16,7 @@ from imagenet_prep.model.events import Watch
 
 
 @click.command()
-@click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", type=LocalPath(exists=True, file_okay=False, readable=False))
 @click.option("--decode", is_flag=True, help="Decode every image, too, to its last pixel (much slower).")
 @click.option(
     "--sample",

@@ -19,7 +19,13 @@ def bars_on(console: Console) -> Progress:
     """Give a line for each task: its description, a bar if there is room, and its field ``state``."""
     room = min(console.width - _WITHOUT_BAR, _LONGEST_BAR)
     bar = (BarColumn(room, table_column=Column(no_wrap=True)),) if room >= _SHORTEST_BAR else ()
-    columns = (SpinnerColumn(table_column=Column(no_wrap=True)), _Names(), *bar, TextColumn("{task.fields[state]}"))
+    spinner = "dots" if console.encoding.startswith("utf") else "line"  # whose signs every encoding has
+    columns = (
+        SpinnerColumn(spinner, table_column=Column(no_wrap=True)),
+        _Names(),
+        *bar,
+        TextColumn("{task.fields[state]}"),
+    )
     return Progress(*columns, console=console, transient=True)
 
 
@@ -38,12 +44,12 @@ class _Name:
         return Measurement(1, len(self.text))
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        yield Text(_shortened(self.text, options.max_width), no_wrap=True)
+        yield Text(_shortened(self.text, options.max_width, "~" if options.ascii_only else "…"), no_wrap=True)
 
 
-def _shortened(text: str, width: int) -> str:
+def _shortened(text: str, width: int, gap: str = "…") -> str:
     """Leave the middle out of what is wider: the ends of names tell files apart."""
     if len(text) <= width:
         return text
     end = (width - 1) // 2
-    return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"
+    return f"{text[: width - 1 - end]}{gap}{text[len(text) - end :]}"

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagenet_prep.cli.options import class_map_option, class_names, jobs_option, output_options
+from imagenet_prep.cli.options import (
+    LocalPath,
+    class_map_option,
+    class_names,
+    jobs_option,
+    output_options,
+    trust_labels_option,
+)
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.cli.recipe import given_recipe, recipe_options
 from imagenet_prep.model.receipt import DECODE, HEADER
@@ -24,8 +31,8 @@ _SET_ASIDE = 3  # the exit code of a build that is done, but without some images
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=click.Path(readable=False, path_type=Path))
-@click.argument("out", type=click.Path(readable=False, path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=LocalPath(readable=False))
+@click.argument("out", type=LocalPath(readable=False))
 @recipe_options
 @click.option(
     "--on-bad",
@@ -43,6 +50,7 @@ _SET_ASIDE = 3  # the exit code of a build that is done, but without some images
     help="How closely every image is looked at: its header and end, or decoded to its last pixel (much slower).",
 )
 @class_map_option
+@trust_labels_option
 @jobs_option
 @click.option("--dry-run", is_flag=True, help="Show the plan and write nothing.")
 @output_options
@@ -55,6 +63,7 @@ def build(
     on_bad: str,
     check: str,
     class_map: Path | None,
+    trust_labels: bool,
     jobs: int,
     dry_run: bool,
     as_json: bool,
@@ -78,7 +87,7 @@ def build(
     imagenet-prep build ~/ILSVRC ~/sorted --format folders --transfer move
     """  # noqa: D301 — the backslash is click's mark for lines to leave as they are
     recipe = given_recipe(context, given, class_names(class_map))
-    options = BuildOptions(recipe=recipe, jobs=jobs, on_bad=on_bad, check=check)
+    options = BuildOptions(recipe=recipe, jobs=jobs, on_bad=on_bad, check=check, trust_labels=trust_labels)
     with watching(as_json=as_json, quiet=quiet) as watch:
         result, code = (_planned if dry_run else _built)(sources, out, options, watch, as_json)
     click.echo(result)  # when the bar is gone: it would erase what is printed beside it

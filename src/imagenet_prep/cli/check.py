@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from imagenet_prep.cli import show
-from imagenet_prep.cli.options import class_map_option, class_names, jobs_option, output_options
+from imagenet_prep.cli.options import (
+    LocalPath,
+    class_map_option,
+    class_names,
+    jobs_option,
+    output_options,
+    trust_labels_option,
+)
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.errors import SourceError
 from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST, TRAIN, UNLABELLED, VALIDATION
@@ -25,9 +32,10 @@ _NAMED_CLASSES = 5  # of those that are missing; the rest is counted
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=LocalPath(readable=False))
 @click.option("--full", is_flag=True, help="Compare the published checksums, and decode every image: takes its time.")
 @class_map_option
+@trust_labels_option
 @jobs_option
 @output_options
 @click.pass_context
@@ -36,6 +44,7 @@ def check(
     sources: tuple[Path, ...],
     full: bool,
     class_map: Path | None,
+    trust_labels: bool,
     jobs: int,
     as_json: bool,
     quiet: bool,
@@ -48,20 +57,25 @@ def check(
     from imagenet_prep.verbs.check import CheckOptions
     from imagenet_prep.verbs.check import check as check_step
 
-    options = CheckOptions(full=full, jobs=jobs, taxonomy=class_names(class_map))
+    options = CheckOptions(full=full, jobs=jobs, taxonomy=class_names(class_map), trust_labels=trust_labels)
     with watching(as_json=as_json, quiet=quiet) as watch:
         holdings = check_step(sources, options, watch=watch)
-    click.echo(json.dumps(asdict(holdings)) if as_json else _text(holdings, sources, class_map))
+    click.echo(
+        json.dumps(asdict(holdings))
+        if as_json
+        else _text(holdings, _next(holdings, sources, class_map, trust_labels=trust_labels))
+    )
     if holdings.problems:
         context.exit(SourceError.exit_code)
 
 
-def _text(holdings: Holdings, sources: tuple[Path, ...], class_map: Path | None) -> str:
+def _text(holdings: Holdings, next_command: str) -> str:
     lines = [show.table([("what", "form", "bytes", "", "path"), *map(_row, holdings.pieces)], flush_right=False)]
     if holdings.origins:
         rows = [_counts(origin, facts) for origin, facts in holdings.origins.items()]
         lines += ["", show.table([("images of", "images", "classes", "in a class", "image bytes"), *rows])]
         lines += [line for origin, facts in holdings.origins.items() for line in _gaps(origin, facts)]
+        lines += _boxes(holdings)
     if holdings.decoded:
         lines.append(f"{holdings.decoded:,} images were decoded in full.")
     lines += [f"Note: {note}" for note in holdings.notes]
@@ -71,7 +85,7 @@ def _text(holdings: Holdings, sources: tuple[Path, ...], class_map: Path | None)
     space = ", ".join(f"{name} {show.size(size)}" for name, size in holdings.space.items())
     held_out = " (test is held out of train)" if _test_per_class(holdings) else ""
     lines += ["", f"Can be built: {', '.join(_splits(holdings))}{held_out}."]
-    return "\n".join([*lines, f"Space needed: {space}.", f"Next: {_next(holdings, sources, class_map)}"])
+    return "\n".join([*lines, f"Space needed: {space}.", f"Next: {next_command}"])
 
 
 def _row(piece: Piece) -> tuple[str, ...]:
@@ -90,6 +104,15 @@ def _counts(origin: str, facts: OriginFacts) -> tuple[str, ...]:
     several = facts.smallest != facts.largest
     in_a_class = f"{facts.smallest:,} to {facts.largest:,}" if several else f"{facts.smallest:,}"
     return origin, f"{facts.images:,}", f"{CLASS_COUNT - len(facts.missing):,}", in_a_class, show.size(facts.size)
+
+
+def _boxes(holdings: Holdings) -> list[str]:
+    counted = [
+        f"{of.boxes:,} in {of.boxed:,} of {of.images:,} {origin} images"
+        for origin, of in holdings.origins.items()
+        if of.boxes is not None
+    ]
+    return [f"Bounding boxes: {', '.join(counted)}."] if counted else []
 
 
 def _gaps(origin: str, facts: OriginFacts) -> list[str]:
@@ -113,11 +136,13 @@ def _splits(holdings: Holdings) -> list[str]:
     return [split for split in SPLITS if split in holdings.origins or (split == TEST and _test_per_class(holdings))]
 
 
-def _next(holdings: Holdings, sources: tuple[Path, ...], class_map: Path | None) -> str:
+def _next(holdings: Holdings, sources: tuple[Path, ...], class_map: Path | None, *, trust_labels: bool) -> str:
     """A command that can be pasted."""
     words = ["imagenet-prep", "build", *map(str, sources), "DATA"]
     if class_map:
         words += ["--class-map", str(class_map)]
+    if trust_labels:
+        words.append("--trust-labels")
     if not {TRAIN, VALIDATION} <= holdings.origins.keys():  # a build without --split wants both
         words += [word for split in _splits(holdings) for word in ("--split", split)]
     if TRAIN in holdings.origins and _test_per_class(holdings) != TEST_PER_CLASS:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import click
 
+from imagenet_prep.cli.options import LocalFile
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.classes import Taxonomy, official, to_csv, to_map
 
@@ -16,7 +17,7 @@ EXPORTS = {"csv": to_csv, "map": to_map}
 
 @click.command()
 @click.argument("query", default="")
-@click.option("--class-map", type=click.File("rb"), help="Your own names, as lines of `WNID devkit-integer name`.")
+@click.option("--class-map", type=LocalFile("rb"), help="Your own names, as lines of `WNID devkit-integer name`.")
 @click.option("--format", "form", type=click.Choice(["table", *EXPORTS]), default="table", show_default=True)
 @click.option("--renamed", is_flag=True, help="Only the classes whose name could not stay, and why.")
 def classes(query: str, class_map: BinaryIO | None, form: str, *, renamed: bool) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from imagenet_prep.cli.options import LocalPath
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.errors import OutputError
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path), default=Path("imagenet-demo"))
+@click.argument("out", type=LocalPath(), default=Path("imagenet-demo"))
 def demo(out: Path) -> None:
     """Make a miniature ILSVRC2012 in OUT, build both TFRecord schemas from it, and read everything back."""
     from imagenet_prep.cli import show

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from imagenet_prep.cli.options import LocalPath
 from imagenet_prep.options import TEST_PER_CLASS
 from imagenet_prep.testing import LAYOUTS, QUIRKS, Miniature, MiniatureOptions, write_miniature
 
@@ -29,7 +30,7 @@ def _listing(table: Mapping[str, str]) -> Callable[[click.Context, click.Paramet
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("out", type=LocalPath(file_okay=False))
 @click.option("--classes", type=int, default=10, show_default=True, help="Classes, spread over the 1,000.")
 @click.option("--wnid", "wnids", multiple=True, help="A class by its WNID, instead of --classes; repeatable.")
 @click.option("--images-per-class", type=int, default=60, show_default=True, help="Train images of each class.")

@@ -7,12 +7,13 @@ import re
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from imagenet_prep.cli import ways
-from imagenet_prep.cli.options import jobs_option, output_options, rate
+from imagenet_prep.cli.options import LocalPath, jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.errors import SourceError, UsageError, printable
 from imagenet_prep.verbs.fetch.report import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
@@ -25,13 +26,15 @@ _OF_BOTH = ("rate", "timeout")
 _GO_WITH = {"--url": _OF_URLS + _OF_BOTH, "--torrent": _OF_TORRENTS + _OF_BOTH, "--check": ("jobs",)}
 
 
-def _folder(_context: click.Context, _argument: click.Parameter, folder: Path) -> Path:
-    """Look whether the folder is a link, which may be a secret, before its name is said anywhere."""
-    link = re.match(r"(https?|ftp):|(magnet):\?", str(folder), re.IGNORECASE)
-    if link:
-        behind = "--torrent" if link[2] else "--url"
-        raise UsageError("What should be DIR is a link.", remedy=f"DIR comes first, and links stand behind {behind}.")
-    return folder
+class _Folder(LocalPath):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Look whether the folder is a link, which may be a secret, before its name is said anywhere."""
+        link = re.match(r"(https?|ftp):|(magnet):\?", str(value), re.IGNORECASE)
+        if link:
+            behind = "--torrent" if link[2] else "--url"
+            remedy = f"DIR comes first, and links stand behind {behind}."
+            raise UsageError("What should be DIR is a link.", remedy=remedy)
+        return super().convert(value, param, ctx)
 
 
 class _Fetch(click.Command):
@@ -48,7 +51,7 @@ class _Fetch(click.Command):
 
 
 @click.command(cls=_Fetch)
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), callback=_folder)
+@click.argument("folder", metavar="DIR", type=_Folder(file_okay=False))
 @click.argument("more_urls", nargs=-1, metavar="")
 @click.option("--url", "urls", multiple=True, metavar="URL…", help="Download these; a file is called as its URL ends.")
 @click.option(

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from types import FrameType
 from typing import NoReturn
@@ -93,7 +94,8 @@ def run() -> NoReturn:
     except click.ClickException as error:
         if "--json" in sys.argv:
             _report(UsageError(error.format_message()))
-        error.show()
+        with suppress(OSError):
+            error.show()
         _leave(error.exit_code)
     except SystemExit:
         if sys.stdout is output:
@@ -107,18 +109,25 @@ def run() -> NoReturn:
             and "--check" not in sys.argv
         )
         said = "Interrupted." + " The same command again goes on where this one stopped." * goes_on
-        click.echo(json.dumps({"event": "interrupted", "summary": said}) if "--json" in sys.argv else said, err=True)
+        _say(json.dumps({"event": "interrupted", "summary": said}) if "--json" in sys.argv else said)
         # At once: an interrupt can catch a lock in any state, and Python would wait for every thread to end.
         os._exit(130)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         _drop_output()
         _leave(0)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        _drop_output()
-        _report(OutputError("Standard output goes to a place that is full; the work itself is done."))
+    except (MemoryError, OSError) as error:
+        _report(_of_the_machine(error))
     _leave(code or 0)
+
+
+def _of_the_machine(error: MemoryError | OSError) -> PrepError:
+    """Say what the machine lacks; any other error is a bug, and raised."""
+    if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+        return PrepError("There is not enough memory.", remedy="Fewer --jobs need less; see also ulimit -v.")
+    if error.errno != errno.ENOSPC:
+        raise error
+    _drop_output()
+    return OutputError("Standard output goes to a place that is full; the work itself is done.")
 
 
 def _as_json(error: PrepError) -> str:
@@ -144,8 +153,14 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _report(error: PrepError) -> NoReturn:
-    click.echo(_as_json(error) if "--json" in sys.argv else f"Error: {error}", err=True)
+    _say(_as_json(error) if "--json" in sys.argv else f"Error: {error}")
     _leave(error.exit_code)
+
+
+def _say(text: str) -> None:
+    """Say something on standard error; where nobody can hear it, the exit code says enough."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def _leave(code: int) -> NoReturn:

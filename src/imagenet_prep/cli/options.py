@@ -11,17 +11,53 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_prep.errors import UsageError, printable
+from imagenet_prep.platform import lacking, local_path
 
 if TYPE_CHECKING:
     from imagenet_prep.imagenet.classes import Taxonomy
 
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
+
+class LocalPath(click.Path):
+    """A path of this machine, in which ~ is a home whether the shell or the program reads it, and which is no URL."""
+
+    def __init__(self, **rules: Any) -> None:
+        super().__init__(path_type=Path, **rules)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Give the path. Raises UsageError, and what click raises."""
+        path = local_path(value)
+        try:
+            if self.exists:
+                path.stat()
+        except PermissionError as error:  # of which click says that there is no such path
+            place, what = map(str, lacking(path))
+            raise UsageError(f"{printable(str(path))} cannot be found: {printable(place)} {what}.") from error
+        except (OSError, ValueError):
+            pass
+        return super().convert(path, param, ctx)
+
+
+class LocalFile(click.File):
+    """A file with such a path, opened; ``-`` is standard input."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Open the file. Raises UsageError, and what click raises."""
+        return super().convert(str(local_path(value)), param, ctx)
+
+
 class_map_option = click.option(
     "--class-map",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=LocalPath(exists=True, dir_okay=False),
     is_eager=True,  # --classes may use its names
     help="Class names of your own, in the form of map_clsloc.txt: class folders in SOURCE may have them.",
+)
+trust_labels_option = click.option(
+    "--trust-labels",
+    is_flag=True,
+    help="Follow the devkit, Kaggle's CSV file or the class map even if it cannot be right: if it gives more than "
+    "a tenth of the validation images another class than the published truth, or of the classes the name of another.",
 )
 jobs_option = click.option(
     "--jobs", type=click.IntRange(min=0), default=0, help="Processes; by default one for each processor, at most 32."
@@ -30,7 +66,7 @@ jobs_option = click.option(
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --json and --quiet, which say what goes to the two outputs."""
-    command = click.option("--quiet", is_flag=True, help="Nothing on standard error but errors.")(command)
+    command = click.option("--quiet", is_flag=True, help="Nothing on standard error but errors and warnings.")(command)
     return click.option(
         "--json", "as_json", is_flag=True, help="For programs: JSON on standard output, events on standard error."
     )(command)

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 import click
@@ -40,14 +40,37 @@ def watching(*, as_json: bool = False, quiet: bool = False) -> Iterator[Watch]:
     context.
     """
     if quiet:
-        yield lambda _event: None
+        yield _warnings_alone(_json_line if as_json else _Lines())
     elif as_json:
-        yield _json_line
+        yield _never_in_the_way(_json_line)
     elif sys.stderr.isatty():
         with _bar() as watch:
-            yield watch
+            yield _never_in_the_way(watch)
     else:
-        yield _Lines()
+        yield _never_in_the_way(_Lines())
+
+
+def _never_in_the_way(watch: Watch) -> Watch:
+    """The work goes on where it can be told to nobody: a log whose disk is full, a reader that went away."""
+
+    def tell(event: Progress | Note) -> None:
+        with suppress(OSError):
+            watch(event)
+
+    return tell
+
+
+def _warnings_alone(watch: Watch) -> Watch:
+    def watch_warnings(event: Progress | Note) -> None:
+        """Pass over everything else."""
+        if isinstance(event, Note) and event.warning:
+            watch(event)
+
+    return watch_warnings
+
+
+def _noted(note: Note) -> str:
+    return f"{'Warning' if note.warning else 'Note'}: {note.text}"
 
 
 def _json_line(event: Progress | Note) -> None:
@@ -63,7 +86,7 @@ class _Lines:
 
     def __call__(self, event: Progress | Note) -> None:
         if isinstance(event, Note):
-            click.echo(f"Note: {event.text}", err=True)
+            click.echo(_noted(event), err=True)
             return
         now, name = time.monotonic(), _name(event)
         if name not in self._first:
@@ -120,7 +143,7 @@ def _bar() -> Iterator[Watch]:
     def watch(event: Progress | Note) -> None:
         bars.start()  # at the first event and not before: it starts a thread, and workers start quicker without one
         if isinstance(event, Note):
-            bars.console.print(f"Note: {event.text}", highlight=False, markup=False)
+            bars.console.print(_noted(event), highlight=False, markup=False)
             return
         now, name = time.monotonic(), _name(event)
         if name not in tasks:
@@ -132,4 +155,5 @@ def _bar() -> Iterator[Watch]:
     try:
         yield watch
     finally:
-        bars.stop()
+        with suppress(OSError):  # a terminal that is gone
+            bars.stop()

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from imagenet_prep.cli.options import LocalPath
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.archives import SPLITS
 from imagenet_prep.imagenet.classes import Taxonomy
@@ -40,12 +41,12 @@ _SELECTION = (
     click.option("--seed", type=int, default=0, show_default=True, help="Chooses which images are held out and kept."),
     click.option(
         "--exclude",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=LocalPath(exists=True, dir_okay=False),
         help="Leave these images out: a file name on each line. They are counted, and listed in splits/excluded.txt.",
     ),
     click.option(
         "--test-list",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=LocalPath(exists=True, dir_okay=False),
         help="The test split by name instead: a train image on each line, as in the splits/test.txt of any build.",
     ),
     click.option(
@@ -69,7 +70,7 @@ _SELECTION = (
     click.option(
         "--recipe",
         "recipe_file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=LocalPath(exists=True, dir_okay=False),
         help="Take the recipe from a build.json, or from a TOML file of the same form, and no other options of it.",
     ),
     click.option(

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from imagenet_prep.cli.build import summed_up
-from imagenet_prep.cli.options import jobs_option, output_options
+from imagenet_prep.cli.options import LocalPath, jobs_option, output_options
 from imagenet_prep.cli.progress import watching
 
 
 @click.command()
-@click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("sources", nargs=-1, metavar="[SOURCE…]", type=click.Path(readable=False, path_type=Path))
+@click.argument("out", type=LocalPath(exists=True, file_okay=False))
+@click.argument("sources", nargs=-1, metavar="[SOURCE…]", type=LocalPath(readable=False))
 @jobs_option
 @output_options
 @click.pass_context

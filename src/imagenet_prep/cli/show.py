@@ -10,9 +10,11 @@ from imagenet_prep.errors import SHOWN_PROBLEMS, Problem
 from imagenet_prep.model.archive import PRIVATE
 
 if TYPE_CHECKING:
+    from imagenet_prep.imagenet.class_map import ClassNames
     from imagenet_prep.model.audit_report import AuditReport
     from imagenet_prep.model.report import Report
     from imagenet_prep.planning.plan import Plan
+    from imagenet_prep.planning.validation_classes import ValidationClasses
     from imagenet_prep.verbs.undo import UndoReport
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -84,11 +86,25 @@ def _accounts(report: Report) -> list[str]:
     if accounts.converted:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(accounts.converted.items()))
         lines.append(f"Converted, as RGB JPEG of quality 100: {kinds}.")
+    if accounts.boxes is not None:
+        lines.append(f"Bounding boxes: {accounts.boxes:,} in {accounts.boxed:,} of {accounts.written:,} images.")
+    if classes := report.validation_classes:
+        lines.append(f"Classes of validation: {_followed(classes)}")
+    lines += _misnamed(report.class_names)
     rest = {"excluded by name": accounts.excluded, "of other splits or outside the subset": accounts.not_chosen}
     parts = [f"{accounts.written:,} written", f"{accounts.set_aside:,} set aside"]
     parts += [f"{count:,} {what}" for what, count in rest.items() if count]
     lines.append(f"Of {accounts.entries:,} images in the source: {', '.join(parts)}.")
     return lines + listed(report.set_aside, "image set aside", "images set aside")
+
+
+def _misnamed(names: ClassNames | None) -> list[str]:
+    return [f"Class names: the class map {names.difference}."] if names and names.of_others else []
+
+
+def _followed(classes: ValidationClasses) -> str:
+    said = classes.difference if classes.different else "has the published ones"
+    return f"{classes.source}{'' if classes.different else ', which'} {said}."
 
 
 def listed(problems: Sequence[Problem], one: str, many: str) -> list[str]:
@@ -115,6 +131,9 @@ def audited(report: AuditReport, out: str) -> str:
     lines = [f"{what} is sound: {read}, each as the manifest says{decoded}.", table(rows)]
     if report.set_aside:
         lines.append(f"Set aside when it was built, and not in the data: {report.set_aside:,}.")
+    if (classes := report.validation_classes) and classes.different:
+        lines.append(f"Classes of validation, as the build took them: {_followed(classes)}")
+    lines += _misnamed(report.class_names)
     if not report.resumable:
         lines.append(f"{PRIVATE} is missing: this build can neither be resumed nor repaired.")
     if report.undigested:

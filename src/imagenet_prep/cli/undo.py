@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from imagenet_prep.cli.options import output_options
+from imagenet_prep.cli.options import LocalPath, output_options
 from imagenet_prep.cli.progress import watching
 
 
 @click.command()
-@click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", type=LocalPath(exists=True, file_okay=False, readable=False))
 @output_options
 def undo(out: Path, as_json: bool, quiet: bool) -> None:
     """Take the data set in OUT away, finished or not, and put every file that --transfer move has moved back.

@@ -1,8 +1,7 @@
 """Facts about an encoded image from its first bytes, and the repair of what is not an RGB or grey JPEG.
 
-An image is never decoded to learn about it: a walk over the JPEG markers (ITU-T T.81, annex B) gives size,
-colours and completeness in a few microseconds. What an image is, is decided by its content and never by its
-name or a list of names.
+An image is never decoded to learn about it: a walk over the JPEG markers (ITU-T T.81, annex B) gives size, colours and
+completeness in a few microseconds. What an image is, is decided by its content, never by its name or a list of names.
 """
 
 from __future__ import annotations
@@ -14,7 +13,11 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING
+
+from imagenet_prep.codecs.condemned import wrong_size
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,6 +31,10 @@ _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and RSTn carry no len
 MOST_PIXELS = 1 << 28  # 268 million: 20 times ImageNet's largest; more is not decoded, it may be a bomb
 MOST_SCANS = 100  # a progressive JPEG has some ten; each may take 11 bytes and visit every pixel
 _DAMAGE = (IndexError, TypeError, KeyError, EOFError, struct.error)  # so says Pillow's ImageFile where it opens a file
+LOOSELY = (
+    "simplejpeg is not installed, so Pillow decodes: it takes a JPEG whose picture data ends early for a whole one, "
+    "and such damage is not found."
+)
 REPAIR_QUALITY = 100  # what TensorFlow Datasets and the TPU script use for the same repair
 
 
@@ -80,9 +87,11 @@ def inspect(data: bytes | bytearray, start: int = 0, end: int | None = None) -> 
     more than MOST_PIXELS.
     """
     end = len(data) if end is None else end
-    if data[start : min(start + 2, end)] != _SOI:
-        return _inspect_other(bytes(data[start:end]))
-    return _inspect_jpeg(data, start, end)
+    jpeg = data[start : min(start + 2, end)] == _SOI
+    facts = _inspect_jpeg(data, start, end) if jpeg else _inspect_other(bytes(data[start:end]))
+    if reason := wrong_size(end - start):  # markers that overlap; what is linked is judged by its size alone
+        raise NotAnImageError(reason)
+    return facts
 
 
 def decode(data: bytes, facts: ImageFacts) -> str:
@@ -94,8 +103,9 @@ def decode(data: bytes, facts: ImageFacts) -> str:
     if facts.kind not in (Kind.JPEG, Kind.JPEG_CMYK):
         return _decode_loosely(data)
     _check_scans(data)
-    import simplejpeg
-
+    simplejpeg = _strict_decoder()
+    if simplejpeg is None:
+        return _decode_loosely(data)
     try:
         simplejpeg.decode_jpeg(data, "CMYK" if facts.kind is Kind.JPEG_CMYK else "RGB", strict=True)
     except ValueError as error:
@@ -106,6 +116,21 @@ def decode(data: bytes, facts: ImageFacts) -> str:
             return f"decodes, with {remark}"
         raise NotAnImageError(f"does not decode: {remark}") from error
     return ""
+
+
+@cache
+def _strict_decoder() -> ModuleType | None:
+    try:
+        import simplejpeg
+    except ImportError:  # there are no wheels of it for musl and for free-threaded Python
+        return None
+    module: ModuleType = simplejpeg
+    return module
+
+
+def decodes_strictly() -> bool:
+    """Whether ``decode`` finds a JPEG whose picture data ends early: LOOSELY says what it means if not."""
+    return _strict_decoder() is not None
 
 
 def _decode_loosely(data: bytes) -> str:

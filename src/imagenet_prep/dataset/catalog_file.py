@@ -22,6 +22,8 @@ from imagenet_prep.stores.base import Sink, Store
 CATALOG_VERSION = 4
 _DIGEST_BYTES = 16
 _KEY = b"imagenet-prep"
+_MAGIC = b"ARROW1"
+_START_BYTES = 1 << 16  # the schema stands first, and the key in it
 
 
 def save_catalog(store: Store, path: str, catalog: Catalog) -> None:
@@ -32,12 +34,26 @@ def save_catalog(store: Store, path: str, catalog: Catalog) -> None:
         "notes": catalog.notes,
     }
     schema = catalog.table.schema.with_metadata({_KEY: json.dumps(document).encode()})
-    with store.batch() as batch:
-        hashing = _Hashing(batch.create(path))
+
+    def write(sink: Sink) -> None:
+        hashing = _Hashing(sink)
         with pa.ipc.new_file(hashing, schema) as writer:
             writer.write_table(catalog.table)
         hashing.end()
-        batch.commit()
+
+    store.stream(path, write)
+
+
+def may_be_replaced(store: Store, path: str) -> bool:
+    """Whether nothing is lost when a catalog is written there: there is none yet, or one, damaged or not. Raises
+    OSError and OutputError for what cannot be read.
+    """
+    try:
+        with store.open(path) as file:
+            start = file.read(_START_BYTES)
+    except FileNotFoundError:
+        return True
+    return not start or (start.startswith(_MAGIC) and _KEY in start)
 
 
 class _Hashing:
@@ -74,7 +90,7 @@ def _content(file: BinaryIO) -> pa.Buffer:
     """Map a file into memory, or read what is no file."""
     try:
         return pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except io.UnsupportedOperation:
+    except (OSError, io.UnsupportedOperation):  # no file, or one of a file system that cannot map it
         return pa.py_buffer(file.read())
 
 
@@ -88,7 +104,7 @@ def _proved(data: pa.Buffer) -> pa.Buffer:
 
 def load_catalog(store: Store, path: str, archives: tuple[Archive, ...] | None = None) -> Catalog | None:
     """Read a catalog back; None if there is none, if it describes other archives than ``archives`` (if any are given),
-    or if a bit of it is wrong.
+    or if a bit of it is wrong. Raises OutputError if it may not be read.
     """
     try:
         with store.open(path) as file:  # Arrow itself opens no path that is not UTF-8

@@ -7,7 +7,7 @@ plan, what was learnt from its bytes from the receipts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from imagenet_prep.codecs.jpeg import Kind
 from imagenet_prep.dataset.layout import MANIFEST
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.model.receipt import UNREAD_KIND, Receipt, SetAside
+from imagenet_prep.model.receipt import UNREAD_KIND, FileFact, Receipt, SetAside
 from imagenet_prep.outputs.base import StoredShard
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard
 from imagenet_prep.planning.splits import Rows
@@ -173,17 +173,23 @@ def _places(part: slice) -> range:
     return range(part.start, part.stop)
 
 
-def write_manifest(store: Store, tables: Iterable[pa.Table]) -> None:
-    """Write the tables one after the other: at no time are there more of them in memory than one."""
-    with store.batch() as batch:
-        file = _File(batch.create(MANIFEST))
+def write_manifest(store: Store, tables: Callable[[], Iterable[pa.Table]]) -> FileFact:
+    """Write the tables one after the other: at no time are there more of them in memory than one. Gives what was
+    written. ``tables`` is called again if another program disturbs the file.
+    """
+
+    def write(sink: Sink) -> None:
         writer: pq.ParquetWriter | None = None
-        for table in tables:
-            writer = writer or pq.ParquetWriter(file, table.schema)
-            writer.write_table(table)
-        if writer:
-            writer.close()
-        batch.commit()
+        file = _File(sink)
+        try:
+            for table in tables():
+                writer = writer or pq.ParquetWriter(file, table.schema)
+                writer.write_table(table)
+        finally:
+            if writer:
+                writer.close()
+
+    return store.stream(MANIFEST, write)
 
 
 class _File:

@@ -38,8 +38,8 @@ class OutputState:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a data set is for. ``selection`` is the document of its selection, ``identity`` that of its plan; ``check``
-    and ``on_bad`` are those of the options.
+    """What a data set is for. ``selection`` is the document of its selection, ``identity`` that of its plan; ``check``,
+    ``on_bad`` and ``trust_labels`` are those of the options.
     """
 
     selection: Mapping[str, Any]
@@ -48,6 +48,7 @@ class State:
     sources: tuple[Archive, ...]
     check: str
     on_bad: str
+    trust_labels: bool = False
 
     @property
     def recipe(self) -> Recipe:
@@ -61,7 +62,7 @@ class State:
         return {name: output.arrangement for name, output in self.outputs.items()}
 
 
-def state_of(plan: Plan, check: str, on_bad: str) -> State:
+def state_of(plan: Plan, check: str, on_bad: str, *, trust_labels: bool = False) -> State:
     """Give the state of a data set that is planned so."""
     return State(
         selection=plan.recipe.selection.document(),
@@ -70,6 +71,7 @@ def state_of(plan: Plan, check: str, on_bad: str) -> State:
         sources=plan.catalog.archives,
         check=check,
         on_bad=on_bad,
+        trust_labels=trust_labels,
     )
 
 

@@ -6,12 +6,13 @@ The results' order carries no meaning anywhere, so an engine may be as parallel 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Runs tasks. ``work`` must be importable by name, tasks and results must survive pickling."""
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from itertools import islice
+from multiprocessing import current_process
 from queue import SimpleQueue
 
 from imagenet_prep.engine.base import Engine, Result, Task
@@ -99,13 +100,14 @@ def _dead_workers_named() -> Iterator[None]:
 @contextlib.contextmanager
 def local_engine(jobs: int) -> Iterator[Engine]:
     """Give an engine of ``jobs`` processes; 0 means one for each processor this process may use, up to 32; 1 means no
-    process beside this one.
+    process beside this one. A process that may have none, as the workers of pools, Celery and Airflow may not, works
+    alone whatever ``jobs`` says.
 
     When the context ends, the processes are gone. When it ends early, by an error or an interrupt, they stop
     what they are doing within a second and clean up behind themselves.
     """
     jobs = jobs or min(available_processors(), _MOST_BY_DEFAULT)
-    if jobs == 1:
+    if jobs == 1 or current_process().daemon:
         yield InProcess()
         return
     processes = Processes(jobs)
@@ -130,5 +132,6 @@ def _start(processes: Processes) -> None:
 def available_processors() -> int:
     """Count the processors this process may use, which on a shared machine are fewer than there are."""
     if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
+        with contextlib.suppress(OSError):  # some sandboxes do not let one ask
+            return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -21,6 +21,7 @@ from functools import cache, cached_property
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import CLASS_COUNT
 from imagenet_prep.imagenet.class_names import Renaming, same_name_key, unique_names
+from imagenet_prep.model.given import given
 
 __all__ = [
     "ClassFacts",
@@ -81,7 +82,7 @@ class Taxonomy:
         Other text is a WNID, or part of a name or of the lemmas; case does not count, nor ``_`` against
         space.
         """
-        query = _searchable(query.strip())
+        query = _searchable(given("query", query, str).strip())
         if query.isdecimal():
             return tuple(facts for facts in self.classes if str(facts.index) == query)
         return tuple(facts for facts in self.classes if _answers(facts, query))
@@ -115,7 +116,7 @@ class Taxonomy:
         built-in names stand for the others, and all are made unique by the rule of ``core.names``. The
         original map gives the built-in names. SourceError lists every line that cannot be used.
         """
-        return _renamed(official(), _parse_map(map_text, origin))
+        return _renamed(official(), _parse_map(given("map_text", map_text, str | bytes), given("origin", origin, str)))
 
     @cached_property
     def _by_wnid(self) -> Mapping[str, ClassFacts]:

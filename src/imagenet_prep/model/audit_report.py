@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imagenet_prep.errors import UsageError
+from imagenet_prep.imagenet.class_map import ClassNames
+from imagenet_prep.model.given import Jobs, check_fields
+
+if TYPE_CHECKING:  # it needs Arrow, which is loaded late
+    from imagenet_prep.planning.validation_classes import ValidationClasses
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,12 +20,13 @@ class AuditOptions:
     is always looked at.
     """
 
-    jobs: int = 0
+    jobs: Jobs = 0
     decode: bool = False
     sample: float = 1
 
     def __post_init__(self) -> None:
         """Raise UsageError for a share that is none."""
+        check_fields(self)
         if not 0 < self.sample <= 1:
             raise UsageError("A sample is a share of the shards above 0, and at most 1.")
 
@@ -40,7 +47,9 @@ class AuditReport:
 
     ``set_aside`` images are not in the data. Of ``undigested`` images nobody knows what the bytes were: they were
     linked or moved without a look at them. ``decoded``: every image that was read was decoded, too.
-    ``resumable``: what resuming, repairing and undoing need is there.
+    ``resumable``: what resuming, repairing and undoing need is there. ``validation_classes`` says what the classes of
+    the validation images were taken from, and how many are not the published ones; ``class_names`` whether names that
+    the user gave are those of other classes.
     """
 
     splits: dict[str, SplitAudit]
@@ -52,3 +61,5 @@ class AuditReport:
     undigested: int = 0
     decoded: bool = False
     resumable: bool = True
+    validation_classes: ValidationClasses | None = None
+    class_names: ClassNames | None = None

@@ -24,9 +24,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something the user should know, in one sentence; the work goes on."""
+    """Something the user should know, in one sentence; the work goes on. A ``warning`` is of what may be wrong in the
+    result, and is shown even to who wants to see nothing.
+    """
 
     text: str
+    warning: bool = False
 
 
 Watch = Callable[[Progress | Note], None]

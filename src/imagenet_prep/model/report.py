@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from imagenet_prep.errors import Problem
+from imagenet_prep.imagenet.class_map import ClassNames
+
+if TYPE_CHECKING:  # it needs Arrow, which is loaded late
+    from imagenet_prep.planning.validation_classes import ValidationClasses
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,8 @@ class SplitReport:
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """Where every image of the source went. ``entries`` are all there are; ``not_chosen`` are those of other splits or
-    outside the subset; ``converted`` counts written ones by what they were.
+    outside the subset; ``converted`` counts written ones by what they were. ``boxed`` counts written images that have
+    bounding boxes, and ``boxes`` these; None if no annotations were read.
     """
 
     entries: int = 0
@@ -28,6 +34,8 @@ class Accounts:
     excluded: int = 0
     not_chosen: int = 0
     converted: dict[str, int] = field(default_factory=dict)
+    boxed: int | None = None
+    boxes: int | None = None
 
     @property
     def balanced(self) -> bool:
@@ -42,13 +50,17 @@ class Report:
     ``outputs`` says what each file or folder of the output is. ``bytes_read`` and ``bytes_written`` are those of images
     and shards in this run; ``linked`` counts files that were linked or moved instead; ``reused`` counts shards
     that were finished before it. ``accounts`` are those of the whole build; ``set_aside`` names each image that was set
-    aside, in this run or before, with the reason. ``seconds`` is the wall time of the run.
+    aside, in this run or before, with the reason. ``validation_classes`` says what the classes of the validation
+    images were taken from, ``class_names`` whether names that the user gave are those of other classes. ``seconds`` is
+    the wall time of the run.
     """
 
     splits: dict[str, SplitReport] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=Accounts)
     set_aside: tuple[Problem, ...] = ()
+    validation_classes: ValidationClasses | None = None
+    class_names: ClassNames | None = None
     bytes_read: int = 0
     bytes_written: int = 0
     linked: int = 0

@@ -22,8 +22,9 @@ class Sample:
     """One image with everything an output may want to know of it.
 
     ``original`` has the bytes as they are in the source; ``image`` is the same, or, for an output that converts, an RGB
-    or grey JPEG made of it if it is neither. As memoryviews both are valid only until the writers were flushed. ``class_index`` counts from 0 in WNID
-    order. ``width`` and ``height`` are pixels as stored, before any EXIF rotation: the frame boxes refer to.
+    or grey JPEG made of it if it is neither. As memoryviews both are valid only until the writers were flushed.
+    ``class_index`` counts from 0 in WNID order. ``width`` and ``height`` are pixels as stored, before any EXIF
+    rotation: the frame boxes refer to.
 
     ``file`` is the path of the source's file that has these bytes alone, "" for an image in an archive. Where every
     output links such files, nothing is read: ``image`` and ``original`` are empty, width and height 0.

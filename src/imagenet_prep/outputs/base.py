@@ -105,6 +105,7 @@ class Output(ABC):
     __slots__ = ()
 
     name: ClassVar[str]
+    folder: ClassVar[str]  # everything it writes lies below it, or in others that only it has
     ordered: ClassVar[bool] = True  # whether its bytes depend on the order of the samples; if not, any order will do
     converts: ClassVar[bool] = False  # whether it takes RGB and grey JPEGs alone, or else the original bytes
     stores_boxes: ClassVar[bool] = False

@@ -1,7 +1,8 @@
 """Where an image goes in a tree of class folders: ``train/tench/n01440764_10026.JPEG``.
 
-Readers of such trees number the classes by the sorted names of the folders. Readable names sort otherwise than WNIDs,
-so there the number is not the class index; WNIDs and names with the class index in front keep it.
+Readers of such trees number the classes by the sorted names of the folders, and there are two ways to sort: by code
+points, and in natural order (timm). Readable names sort otherwise than WNIDs, and otherwise in each way, so there the
+number is not the class index; WNIDs and names with the class index in front keep it in both.
 
 Hugging Face's ``imagefolder`` takes every word of a path that is the name of a split for that split, and would read
 the test images of ``bullet_train`` as train images, too. It tells capitals apart, so that class's folder is
@@ -49,8 +50,21 @@ class ClassFolders:
         return f"{self.top}/{self.split(split)}/{self.classes[class_index]}/{name}"
 
     def sorted_indexes(self, classes: tuple[int, ...]) -> tuple[int, ...]:
-        """Give the class indexes of ``classes`` in the order of their folders' names, as readers sort them."""
+        """Give the class indexes of ``classes`` in the order of their folders' names, as most readers sort them: by
+        code points.
+        """
         return tuple(sorted(classes, key=lambda index: self.classes[index]))
+
+    def naturally_sorted_indexes(self, classes: tuple[int, ...]) -> tuple[int, ...]:
+        """Give them as timm sorts them: capitals do not count, and digits count as numbers (timm 1.0.31,
+        ``utils/misc.py``). What is the same to it stays in the order of code points.
+        """
+        return tuple(sorted(self.sorted_indexes(classes), key=lambda index: _natural(self.classes[index])))
+
+
+def _natural(name: str) -> list[int | str]:
+    parts = re.split(r"(\d+)", name.lower())  # digits are every second part, whatever the name begins with
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 @cache

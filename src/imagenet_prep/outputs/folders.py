@@ -54,6 +54,7 @@ class Folders(Output):
     )
 
     name: ClassVar[str] = FOLDER
+    folder: ClassVar[str] = FOLDER
     ordered: ClassVar[bool] = False
     overhead: ClassVar[int] = 4096  # a file system gives out whole blocks, half of the last one unused, and an inode
     file_column: ClassVar[str] = "path"
@@ -104,7 +105,7 @@ class Folders(Output):
     def describe(self, contents: Contents) -> Mapping[str, str]:
         """Name the tree, and the folder of each split."""
         tree = self._tree(contents.class_names)
-        text = "class folders for ImageFolder and the like; folders/classes.csv has their order and the class index"
+        text = "class folders for ImageFolder and the like; folders/classes.csv has their orders and class indexes"
         return {FOLDER: text} | {
             f"{FOLDER}/{tree.split(split)}": f"{facts.images:,} images in {len(facts.classes):,} class folders, "
             f"{tree.classes[facts.classes[0]]} and so on"
@@ -117,8 +118,8 @@ class Folders(Output):
         if len(every) > 1 and tree.sorted_indexes(every) != every:
             yield (
                 "Sorted by name, these class folders have another order than the class index, and readers such as "
-                "ImageFolder number them in that order: folders/classes.csv has both. --names indexed (000_tench) or "
-                "wnid makes them agree."
+                "ImageFolder number them in that order, timm in yet another: folders/classes.csv has all three. "
+                "--names wnid or indexed (000_tench) makes them agree."
             )
         elif len(every) < CLASS_COUNT:
             yield (
@@ -178,11 +179,12 @@ class _Writer:
 def _class_table(contents: Contents, tree: ClassFolders) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["class_index", "folder_index", "wnid", "folder", "name"])
+    rows.writerow(["class_index", "folder_index", "wnid", "folder", "name", "natural_index"])
     folder_indexes = {index: place for place, index in enumerate(tree.sorted_indexes(contents.classes))}
+    natural = {index: place for place, index in enumerate(tree.naturally_sorted_indexes(contents.classes))}
     for index in contents.classes:
-        of = official().classes[index]
-        rows.writerow([index, folder_indexes[index], of.wnid, tree.classes[index], contents.class_names[index]])
+        wnid, name = official().classes[index].wnid, contents.class_names[index]
+        rows.writerow([index, folder_indexes[index], wnid, tree.classes[index], name, natural[index]])
     return text.getvalue().encode()
 
 

@@ -37,6 +37,7 @@ class Tfds(Output):
     shards: Mapping[str, int] = shards_option()
 
     name: ClassVar[str] = "tfds"
+    folder: ClassVar[str] = "tfds"
     converts: ClassVar[bool] = True
     overhead: ClassVar[int] = 128
     columns: ClassVar[Mapping[str, str]] = RECORD_COLUMNS

@@ -56,6 +56,7 @@ class TFRecord(Output):
     shards: Mapping[str, int] = shards_option()
 
     name: ClassVar[str] = "tfrecord"
+    folder: ClassVar[str] = FOLDER
     converts: ClassVar[bool] = True
     stores_boxes: ClassVar[bool] = True
     overhead: ClassVar[int] = 1024  # 460 bytes for a long class name, and 20 for each box

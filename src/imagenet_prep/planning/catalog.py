@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from imagenet_prep.imagenet.archives import TRAIN_BOXES, VALIDATION_BOXES
 from imagenet_prep.model.archive import Archive
 
 SCHEMA = pa.schema(
@@ -43,6 +45,16 @@ class Catalog:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def box_counts(self, rows: npt.NDArray[np.int64]) -> tuple[int, int]:
+        """Count the entries in ``rows`` that have bounding boxes, and their boxes."""
+        sides = pc.list_value_length(self.table["boxes"].take(pa.array(rows))).fill_null(0).to_numpy()
+        return int(np.count_nonzero(sides)), int(sides.sum()) // 4
+
+    @property
+    def boxes_read(self) -> bool:
+        """Whether annotations were read, if only to find that they have no boxes."""
+        return any(archive.role in (TRAIN_BOXES, VALIDATION_BOXES) for archive in self.archives)
 
     def numbers(self, column: str) -> npt.NDArray[Any]:
         """Give a numeric column as a NumPy array."""

@@ -30,6 +30,7 @@ class Piece:
 class OriginFacts:
     """The images of train or validation. ``smallest`` and ``largest`` are those of the classes that have any;
     ``missing`` are the WNIDs of classes without images, ``short`` those with fewer than any official class has.
+    ``boxed`` counts the images that have bounding boxes, and ``boxes`` these; None if no annotations were read.
     """
 
     images: int
@@ -38,6 +39,8 @@ class OriginFacts:
     largest: int
     missing: tuple[str, ...]
     short: tuple[str, ...]
+    boxed: int | None = None
+    boxes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ def _facts(catalog: Catalog, origin: str) -> OriginFacts:
     counts = catalog.class_counts(origin)
     least = SMALLEST_CLASS if origin == TRAIN else VALIDATION_PER_CLASS
     classes = official().classes
+    boxed, boxes = catalog.box_counts(catalog.rows_of(origin)) if catalog.boxes_read else (None, None)
     return OriginFacts(
         images=int(counts.sum()),
         size=int(catalog.numbers("size")[catalog.rows_of(origin)].astype(np.int64).sum()),
@@ -72,4 +76,6 @@ def _facts(catalog: Catalog, origin: str) -> OriginFacts:
         largest=int(np.max(counts)),
         missing=tuple(classes[index].wnid for index in np.flatnonzero(counts == 0)),
         short=tuple(classes[index].wnid for index in np.flatnonzero((counts > 0) & (counts < least))),
+        boxed=boxed,
+        boxes=boxes,
     )

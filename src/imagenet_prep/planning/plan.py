@@ -28,6 +28,7 @@ from imagenet_prep.imagenet.archives import (
     VALIDATION,
     VALIDATION_IMAGES,
 )
+from imagenet_prep.model.given import given
 from imagenet_prep.model.shards import COMPLETE_SHARDS, ShardName, bounds, shard_count
 from imagenet_prep.model.task import Entries
 from imagenet_prep.options import Recipe, Selection, digest_of_names
@@ -35,6 +36,7 @@ from imagenet_prep.outputs.base import Contents, Output, SplitFacts, StoredShard
 from imagenet_prep.planning.catalog import Catalog, hash_array
 from imagenet_prep.planning.keys import order_keys
 from imagenet_prep.planning.splits import Rows, assign, excluded, names_of
+from imagenet_prep.planning.validation_classes import ValidationClasses, validation_classes
 
 PLAN_VERSION = 2  # goes up when equal selections and options give other bytes; the changelog says why
 
@@ -113,6 +115,12 @@ class Plan:
         return tuple(of.name for of in self.recipe.selection.taxonomy.classes)
 
     @cached_property
+    def validation_classes(self) -> ValidationClasses | None:
+        """What the classes of the validation images were taken from; None without any."""
+        rows = self.members.get(VALIDATION)
+        return None if rows is None else validation_classes(self.catalog, rows)
+
+    @cached_property
     def contents(self) -> Contents:
         """What the data set will hold, as far as it is known before anything is written."""
         return Contents(
@@ -158,7 +166,7 @@ def plan(catalog: Catalog, recipe: Recipe | None = None, known: Mapping[str, Arr
     Raises SourceError if an archive is missing, and UsageError if a split that was asked for has no images, a
     class is too small for the hold-out, or a split has fewer images than shards.
     """
-    recipe = recipe or Recipe()
+    catalog, recipe = given("catalog", catalog, Catalog), recipe or Recipe()
     selection = recipe.selection
     _check_origins(catalog, selection)
     assigned, left_out = assign(catalog, selection), excluded(catalog, selection)

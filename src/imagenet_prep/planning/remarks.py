@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from imagenet_prep.codecs.condemned import condemned_rows
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, VALIDATION
 from imagenet_prep.options import Selection
 from imagenet_prep.planning.plan import Plan, reads
+
+_NAMED = 5  # classes of a choice: a number in a list may have been meant as another number
 
 
 def remarks(of: Plan) -> list[str]:
     """Give all there is to say of a plan, a sentence or two each."""
     of_outputs = (remark for each in of.outputs for remark in each.output.remarks(of.contents))
-    return [hold_out_sentence(of), *_excluded(of), *of_outputs, *_reads(of)]
+    return [hold_out_sentence(of), *_excluded(of), *_condemned(of), *of_outputs, *_reads(of)]
 
 
 def _excluded(of: Plan) -> Iterator[str]:
@@ -20,6 +23,14 @@ def _excluded(of: Plan) -> Iterator[str]:
         strange = named - len(of.excluded)
         others = f"; {strange:,} of the names are not in the source" if strange else ""
         yield f"Excluded by name: {len(of.excluded):,}{others}."
+
+
+def _condemned(of: Plan) -> Iterator[str]:
+    """What is known before an image is read should not end a build of hours in surprise."""
+    rows = [row for members in of.members.values() for row in condemned_rows(of.catalog, members)]
+    if rows:
+        first = of.catalog.table["name"][int(min(rows))].as_py()
+        yield f"No image by its size: {len(rows):,}, such as {first}; `imagenet-prep check` names each."
 
 
 def _reads(of: Plan) -> Iterator[str]:
@@ -58,8 +69,10 @@ def _subset(options: Selection) -> str:
     if not options.is_subset:
         return ""
     share, number = f"{100 * options.limit:g}% of each split", f"at most {options.limit:,} images of a split"
+    names = [options.taxonomy.classes[index].name for index in options.classes]
+    named = f"{', '.join(names[:_NAMED])}{' …' if names[_NAMED:] else ''}"
     kept = [
-        f"{len(options.classes):,} of the {CLASS_COUNT:,} classes" if options.classes else "",
+        f"{len(names):,} of the {CLASS_COUNT:,} classes ({named})" if names else "",
         f"at most {options.images_per_class:,} images of each class of a split" if options.images_per_class else "",
         (share if options.limit < 1 else number) if options.limit else "",
     ]

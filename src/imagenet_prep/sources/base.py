@@ -15,6 +15,7 @@ from typing import Self
 
 from imagenet_prep.errors import SourceError, printable
 from imagenet_prep.model.task import Entries
+from imagenet_prep.platform import lacking
 
 BUFFER_BYTES = 1 << 20  # of images between two writes: more leave the processor's cache, fewer cost system calls
 _ENDS_EARLY = "the archive ends before this image does; it has become shorter"
@@ -28,9 +29,11 @@ def source_errors(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SourceError(
-            f"Cannot read {printable(str(path))}: {reason}.", remedy="Put it right and run the same command again."
-        ) from error
+        remedy = "Put it right and run the same command again."
+        if isinstance(error, PermissionError):
+            place, what = lacking(Path(path))
+            remedy = f"{printable(str(place))} {what}. Its owner can change that (chmod u+rX)."
+        raise SourceError(f"Cannot read {printable(str(path))}: {reason}.", remedy=remedy) from error
 
 
 class ArchiveReader:
@@ -135,7 +138,10 @@ class ArchiveReader:
                 archive = entries.archives[asked]
                 if not self._folders[archive]:  # opening a file to announce it would cost as much as reading it
                     descriptor = self._descriptors[archive]
-                    os.posix_fadvise(descriptor, entries.offsets[asked], entries.sizes[asked], os.POSIX_FADV_WILLNEED)
+                    with contextlib.suppress(OSError):  # it is advice, which some file systems do not take
+                        os.posix_fadvise(
+                            descriptor, entries.offsets[asked], entries.sizes[asked], os.POSIX_FADV_WILLNEED
+                        )
                 asked_bytes += entries.sizes[asked]
                 asked += 1
             read_bytes += size

@@ -29,9 +29,9 @@ _LARGEST = 1 << 20  # bytes of one annotation; the real ones have under 10 kB
 _REMEDY = "Download the archive again, or take it away to build without these boxes."
 
 
-def read_boxes(path: Path) -> Iterator[tuple[str, tuple[Box, ...]]]:
+def read_boxes(path: Path, others: list[str] | None = None) -> Iterator[tuple[str, tuple[Box, ...]]]:
     """Yield the stem of an image's name (``n01440764_18``) and its boxes, for every annotation in the
-    archive.
+    archive. ``others`` takes the names of files that are none.
 
     Raises SourceError for a damaged archive or an annotation that cannot be understood.
     """
@@ -41,6 +41,8 @@ def read_boxes(path: Path) -> Iterator[tuple[str, tuple[Box, ...]]]:
             if name.suffix == ".xml" and not name.name.startswith("._"):
                 annotation = archive.read(min(member.size, _LARGEST), member.offset)
                 yield name.stem, _boxes(annotation, Problem(path.name, "", member.name, member.offset))
+            elif others is not None:
+                others.append(printable(member.name))
 
 
 def read_box_folder(path: Path, folders: Iterable[str]) -> Iterator[tuple[str, tuple[Box, ...]]]:

@@ -10,8 +10,8 @@ from array import array
 from pathlib import Path
 
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.imagenet.archives import CLASS_COUNT
-from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.archives import CLASS_COUNT, VALIDATION_IMAGES
+from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.sources.packed import each_file, packed_archive
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -25,13 +25,31 @@ def read_ground_truth(path: Path) -> array[int]:
 
     Raises SourceError if the archive or the file inside is damaged or missing.
     """
-    text = _ground_truth_text(path)
+    lines = _ground_truth_text(path).split()
     truth = array("H")
-    for number, line in enumerate(text.split(), 1):
-        if not (line.isascii() and line.isdigit() and len(line) < 10 and 1 <= int(line) <= CLASS_COUNT):
-            raise _unusable(path, f"line {number} is {line[:20]!r}, not a number from 1 to 1,000")
+    for number, line in enumerate(lines, 1):
+        if not (_is_number(line) and 1 <= int(line) <= CLASS_COUNT):
+            reason = f"line {number} is {line[:20]!r}, not a number from 1 to 1,000"
+            raise _unusable(path, reason + _other_numbers(lines))
         truth.append(official().by_devkit(int(line)).index)
     return truth
+
+
+def _is_number(line: str) -> bool:
+    return line.isascii() and line.isdigit() and len(line) < 10
+
+
+def _other_numbers(lines: list[str]) -> str:
+    """Say which numbers a list has, if these are known, that cannot be the devkit's."""
+    if not all(_is_number(line) and int(line) <= CLASS_COUNT for line in lines) or len(lines) > VALIDATION_IMAGES:
+        return ""
+    import numpy as np  # with which they are compared; a sound list needs neither
+
+    from imagenet_prep.planning.conventions import NO_CONVENTION, convention_of
+
+    truths = np.array(validation_truth()[: len(lines)], np.int16)
+    seems = convention_of(np.array(lines, np.int64), truths, ())
+    return "" if seems == NO_CONVENTION else f"; the numbers in it seem to be: {seems}"
 
 
 def _ground_truth_text(path: Path) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.sources.found import LARGEST, Found, is_litter
-from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_of_another_set
+from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation, is_of_another_set
 from imagenet_prep.sources.survey import Part, is_folder
 
 
@@ -66,6 +66,9 @@ def _note(found: Found, task: FolderTask, entry: os.DirEntry[str], class_of: Cla
         status = entry.stat()
         if not stat.S_ISREG(status.st_mode):
             class_index = "is a folder or a device, not a file"
+        elif isinstance(class_index, str) and is_annotation(entry.name):
+            found.annotations += 1
+            return
         elif status.st_size > LARGEST:
             class_index = f"has {status.st_size:,} bytes, which no image has"
     except FileNotFoundError:

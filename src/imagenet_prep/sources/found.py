@@ -10,6 +10,14 @@ from dataclasses import dataclass, field
 from imagenet_prep.errors import Problem
 
 LITTER = re.compile(r"(?:.*/)?(?:\._[^/]*|\.DS_Store|__MACOSX(?:/.*)?)")  # what macOS leaves everywhere
+# What file systems, desktops, network disks and notebooks leave in a folder on their own.
+_OF_SYSTEMS = re.compile(
+    r"lost\+found|\._.*|\.DS_Store|\.Trashes|\.Trash-\d+|\.Spotlight-V100|\.fseventsd|\.TemporaryItems|\.apdisk"
+    r"|\.DocumentRevisions-V100|\.VolumeIcon\.icns|\.directory|\.localized|\.nfs[0-9a-f]+|\.fuse_hidden[0-9a-f]+"
+    r"|\.smbdelete.*|\.snapshots?|\.zfs|\.stfolder|\.ipynb_checkpoints|Thumbs\.db|desktop\.ini|\$RECYCLE\.BIN"
+    r"|System Volume Information|@eaDir|#recycle|#snapshot|\.@__thumb|@Recycle|__MACOSX",
+    re.IGNORECASE,
+)
 # What torchvision's ``ImageFolder`` takes for images (``datasets/folder.py``).
 _READ_AS_IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 _NO_IMAGES = (".sh", ".py", ".m", ".mat", ".txt", ".csv", ".json", ".md", ".html", ".log")
@@ -21,8 +29,8 @@ class Found:
     """The images of a container (a class tar, a class folder, or "" for a flat place), in a fixed order.
 
     ``names`` are the names one after the other in UTF-8, ``lengths`` their lengths in bytes. ``unended`` is the place
-    where an end-of-archive block is missing; ``ignored`` counts folders and litter. ``archive`` is
-    the place of the archive among those that were found.
+    where an end-of-archive block is missing; ``ignored`` counts folders and litter, ``annotations`` those that lie
+    beside the images. ``archive`` is the place of the archive among those that were found.
     """
 
     archive: int
@@ -35,6 +43,7 @@ class Found:
     problems: list[Problem] = field(default_factory=list)
     unended: Problem | None = None
     ignored: int = 0
+    annotations: int = 0
 
     def add(self, name: str, class_index: int, offset: int, size: int) -> None:
         """Note one image; ``name`` is ASCII."""
@@ -45,9 +54,14 @@ class Found:
         self.sizes.append(size)
 
 
+def is_of_system(name: str) -> bool:
+    """Whether a file or folder is one that systems leave on their own: nobody put it there, and nobody misses it."""
+    return bool(_OF_SYSTEMS.fullmatch(name))
+
+
 def is_litter(name: str) -> bool:
     """Whether a file in a folder is plainly no image: hidden, a system's own, a script, a list."""
-    return name.startswith(".") or name in ("Thumbs.db", "desktop.ini") or name.lower().endswith(_NO_IMAGES)
+    return name.startswith(".") or is_of_system(name) or name.lower().endswith(_NO_IMAGES)
 
 
 def looks_like_an_image(name: str) -> bool:

@@ -45,6 +45,11 @@ def role_of(name: str) -> str | None:
     return _ROLES.get((match[2], match[4])) if match else None
 
 
+def is_annotation(name: str) -> bool:
+    """Whether a file of this base name has the boxes of an image."""
+    return role_of(name) in (TRAIN_BOXES, VALIDATION_BOXES)
+
+
 def is_of_another_set(name: str, role: str) -> bool:
     """Whether a file that lies beside images of ``role`` is known as something else: an archive, or another set's."""
     return role_of(name) not in (None, role) or name in ARCHIVE_NAMES or CLASS_TAR.fullmatch(name) is not None

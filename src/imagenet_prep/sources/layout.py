@@ -8,12 +8,12 @@ asked.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.imagenet.archives import (
     DEVKIT,
     HELD_OUT,
@@ -26,11 +26,14 @@ from imagenet_prep.imagenet.archives import (
     VALIDATION_CLASSES,
 )
 from imagenet_prep.imagenet.classes import Taxonomy, official
+from imagenet_prep.model.given import given
 from imagenet_prep.sources.disguise import disguise_at
+from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, KAGGLE_CLASSES
 from imagenet_prep.sources.survey import ImageSet, Part, Survey, survey
 
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
+_NAMED = 5  # of unfinished downloads
 _TEST_FOLDERS = ("test", "held-out", "held_out", "holdout", "hold-out")  # where people put what they take out of train
 
 Source = str | PathLike[str]
@@ -79,14 +82,20 @@ def _counted(parts: Sequence[Part], what: str) -> str:
 
 
 def source_paths(source: Source | Iterable[Source]) -> list[Path]:
-    """Give one source or several as a list of paths."""
-    return [Path(source)] if isinstance(source, str | PathLike) else [Path(each) for each in source]
+    """Give one source or several as a list of paths. Raises UsageError for what is no path, and for none at all."""
+    paths = given("source", source, Path | tuple[Path, ...])
+    if not paths:
+        raise UsageError("source is a path or several, and there is none.")
+    return [paths] if isinstance(paths, Path) else list(paths)
 
 
-def recognise(sources: Iterable[Path], taxonomy: Taxonomy | None = None) -> dict[str, FoundArchive]:
+def recognise(
+    sources: Iterable[Path], taxonomy: Taxonomy | None = None, tell: Callable[[str], object] = str
+) -> dict[str, FoundArchive]:
     """Find archives and folders of images in ``sources``, which are folders or files, by role, in a fixed order.
 
-    ``taxonomy`` is a class table whose names class folders may have, beside the built-in ones. Raises SourceError if
+    ``taxonomy`` is a class table whose names class folders may have, beside the built-in ones. ``tell`` gets remarks
+    for the user, a sentence each. Raises SourceError if
     neither train nor validation images are there, if two things claim one role, or if something is not what its name
     says. Nothing but the first bytes of each file and the names in each folder are read.
     """
@@ -99,6 +108,8 @@ def recognise(sources: Iterable[Path], taxonomy: Taxonomy | None = None) -> dict
             tuple(found.problems),
             "Put each right, or name the folders and files to use one by one.",
         )
+    if remark := _unfinished(found.unfinished):
+        tell(remark)
     by_role: dict[str, list[FoundArchive]] = {}
     for each in [*_archives(found.files), *_sets(found)]:
         others = by_role.setdefault(each.role, [])
@@ -109,7 +120,26 @@ def recognise(sources: Iterable[Path], taxonomy: Taxonomy | None = None) -> dict
     if TRAIN not in by_role and VALIDATION not in by_role:
         raise _nothing(sources, found)
     _refuse_unused(sources, found)
-    return {role: by_role[role][0] for role in _ORDER if role in by_role}
+    chosen = {role: by_role[role][0] for role in _ORDER if role in by_role}
+    for each in chosen.values():
+        if each.role in (TRAIN, VALIDATION) and not each.folder and (hole := first_hole(each.path)):
+            tell(_with_hole(each.path, *hole))
+    return chosen
+
+
+def _unfinished(paths: list[Path]) -> str:
+    """Name the downloads that are passed over; "" for none. What lies beside its archive is that archive's problem."""
+    lone = [path for path in paths if not (interrupted(path.with_suffix("")) and path.with_suffix("").exists())]
+    named = ", ".join(f"{printable(str(path))} ({tool_of(path.name)})" for path in lone[:_NAMED])
+    more = f" and {len(lone) - _NAMED:,} more" if len(lone) > _NAMED else ""
+    return f"Not used, because these downloads are not finished: {named}{more}." if lone else ""
+
+
+def _with_hole(path: Path, place: int, size: int) -> str:
+    return (
+        f"{printable(path.name)} has a hole: {size:,} bytes from byte {place:,} on were never written, and read as "
+        "zeros. Its download may be unfinished; imagenet-prep fetch --check compares the published checksum."
+    )
 
 
 def _archives(files: Iterable[Path]) -> list[FoundArchive]:
@@ -135,7 +165,7 @@ def _look_at(path: Path, problems: list[Problem]) -> FoundArchive | None:
         problems.append(Problem(printable(str(path)), f"cannot be read: {error.strerror}"))
         return None
     # What is not used stands in nobody's way, whatever it is.
-    wrong = "" if role == UNLABELLED else disguise_at(path, plain_tar=role in (TRAIN, VALIDATION))
+    wrong = "" if role == UNLABELLED else disguise_at(path, plain_tar=role in (TRAIN, VALIDATION)) or interrupted(path)
     if wrong:
         problems.append(Problem(printable(str(path)), wrong))
     return FoundArchive(role, path, status.st_size, status.st_mtime_ns)
@@ -207,9 +237,14 @@ def _refuse_unused(sources: tuple[Path, ...], found: Survey) -> None:
     if unused:
         raise SourceError(
             "There are sources that nothing is used of:",
-            tuple(Problem(printable(str(source)), "has nothing in it that is known") for source in unused),
+            tuple(Problem(printable(str(source)), _why_unused(source)) for source in unused),
             "Leave them out, or see to their names: archives are known by the official ones.",
         )
+
+
+def _why_unused(source: Path) -> str:
+    tool = tool_of(source.name)
+    return f"is a download that is not finished ({tool})" if tool else "has nothing in it that is known"
 
 
 def _is_same(source: Path, place: Path) -> bool:
@@ -227,6 +262,7 @@ def _nothing(sources: tuple[Path, ...], found: Survey) -> SourceError:
     )
     if any(each.role == UNLABELLED for each in found.sets):
         remedy += " The images called ILSVRC2012_test_… have no labels."
+    remedy += f" {_unfinished(found.unfinished)}".rstrip()
     if found.builds:
         remedy += (
             f" {printable(str(found.builds[0]))} is a build, and passed over; what it has moved, `imagenet-prep undo` "

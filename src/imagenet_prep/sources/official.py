@@ -22,7 +22,7 @@ from imagenet_prep.imagenet.archives import TRAIN
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
-from imagenet_prep.sources.labels import ClassOf, classes_by_name
+from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation
 from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
 
 _CLASS_TAR = re.compile(r"(?:\./)?(n\d{8})\.tar", re.ASCII)
@@ -128,6 +128,9 @@ def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
         assert start is not None  # it matches the empty text too
         name = member.name[start.end() :]
         class_index = class_of(name)
+        if isinstance(class_index, str) and is_annotation(name):
+            found.annotations += 1
+            continue
         if name in seen:
             class_index = "is there twice"
         if member.size > LARGEST:

@@ -19,12 +19,12 @@ from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.sources.base import source_errors
-from imagenet_prep.sources.found import is_litter
+from imagenet_prep.sources.downloads import interrupted, tool_of
+from imagenet_prep.sources.found import is_litter, is_of_system
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, CLASS_TAR, role_of
 
 _DEEPEST = 5  # folders below the one that was given: Kaggle's train lies four deep
 _MOST_FOLDERS = 20_000  # a home directory given by mistake must not take an hour
-_PASSED_OVER = ("__MACOSX", "lost+found")
 _LOOP = "is a symbolic link to a folder that it lies in: a loop"
 
 ClassesCalled = Callable[[str], tuple[int, ...]]  # from a folder's name to the class indexes it may mean
@@ -52,7 +52,8 @@ class ImageSet(NamedTuple):
 @dataclass
 class Survey:
     """What a search found: sets, other files, and what is wrong. ``files`` are in no set; ``unnamed`` are folders
-    called after classes in which no file has a name of ImageNet's, ``builds`` what was passed over.
+    called after classes in which no file has a name of ImageNet's; ``builds`` and ``unfinished`` downloads were passed
+    over.
     """
 
     sets: list[ImageSet] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Survey:
     problems: list[Problem] = field(default_factory=list)
     unnamed: list[Path] = field(default_factory=list)
     builds: list[Path] = field(default_factory=list)
+    unfinished: list[Path] = field(default_factory=list)
 
 
 class _Listing(NamedTuple):
@@ -67,6 +69,7 @@ class _Listing(NamedTuple):
     tars: list[str]
     archives: list[str]  # files with the name of an archive
     links: list[str]  # other links that lead to no folder
+    unfinished: list[str]  # what download tools leave
     roles: dict[str, str]  # of the files with the name of an image or annotation, and the first of these names
     strangers: list[str]  # the first of the files that are none of these, and may be images
 
@@ -113,6 +116,7 @@ def _search(source: Path, found: Survey, seen: set[tuple[int, int]], classes_cal
             if depth and PRIVATE in listing.folders:
                 found.builds.append(folder)
                 continue
+            found.unfinished += (folder / name for name in listing.unfinished)
             left = _take_sets(folder, listing, found, classes_called)
         except OSError as error:
             found.problems.append(_unreadable(Path(error.filename or folder), error))
@@ -131,22 +135,24 @@ def _unreadable(folder: Path, error: OSError) -> Problem:
 
 
 def _list(folder: Path) -> _Listing:
-    listing = _Listing([], [], [], [], {}, [])
+    listing = _Listing([], [], [], [], [], {}, [])
     with os.scandir(folder) as entries:
         for entry in entries:
             if is_folder(entry):
-                listing.folders.append(entry.name)
+                (listing.unfinished if tool_of(entry.name) else listing.folders).append(entry.name)
             elif role := role_of(entry.name):  # may be a million: their names are not kept
                 listing.roles[role] = min(entry.name, listing.roles.get(role, entry.name))
             elif CLASS_TAR.fullmatch(entry.name):
                 listing.tars.append(entry.name)
             elif entry.name in ARCHIVE_NAMES:
                 listing.archives.append(entry.name)
+            elif tool_of(entry.name):
+                listing.unfinished.append(entry.name)
             elif entry.is_symlink():
                 listing.links.append(entry.name)
             elif not listing.strangers and not is_litter(entry.name):
                 listing.strangers.append(entry.name)
-    for names in listing[:4]:
+    for names in listing[:5]:
         names.sort()
     return listing
 
@@ -161,7 +167,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _take_sets(folder: Path, listing: _Listing, found: Survey, classes_called: ClassesCalled) -> list[str]:
     """Add the sets that ``folder`` is; give the subfolders to search."""
-    subfolders = [name for name in listing.folders if not name.startswith(".") and name not in _PASSED_OVER]
+    subfolders = [name for name in listing.folders if not name.startswith(".") and not is_of_system(name)]
     named = {name: classes for name in subfolders if (classes := classes_called(name))}
     roles = _class_folder_roles(folder, named, found)
     for role in sorted({*roles.values(), *listing.roles}):
@@ -172,6 +178,8 @@ def _take_sets(folder: Path, listing: _Listing, found: Survey, classes_called: C
     if listing.tars:
         tars = tuple(Part(name, classes_called(name.removesuffix(".tar"))) for name in listing.tars)
         found.sets.append(ImageSet(TRAIN, folder, tars, tars=True))
+        halves = ((name, why) for name in listing.tars if (why := interrupted(folder / name)))
+        found.problems += (Problem(printable(str(folder)), why, name) for name, why in halves)
     if not roles:
         found.unnamed += (folder / name for name in named if _list(folder / name).strangers)
         return subfolders

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from imagenet_prep.model.given import given
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.local import LocalStore
 
@@ -11,7 +13,10 @@ Place = str | os.PathLike[str] | Store
 
 
 def store_at(place: Place) -> Store:
-    """Give the store that is meant: a path is a local folder, which need not exist."""
-    if isinstance(place, str | os.PathLike):
-        return LocalStore(os.path.abspath(os.fspath(place)), os.fspath(place))
-    return place
+    """Give the store that is meant: a path is a local folder, which need not exist. Raises UsageError for what is
+    neither.
+    """
+    if not isinstance(place, str | os.PathLike) and hasattr(place, "batch"):
+        return place
+    path = given("out", place, Path)
+    return LocalStore(os.path.abspath(path), str(path))

@@ -1,12 +1,13 @@
 """Where the files of a data set live. Whole objects appear at once, or not at all.
 
 A worker writes through a batch, whose files get their names together, when all of them are complete. Paths are those
-below the data set, with forward slashes. What reads raises OSError, what writes OutputError.
+below the data set, with forward slashes. What reads raises OSError, or ForbiddenError for what may not be read; what
+writes raises OutputError, and DisturbedError, which is one, where another program changed a file in the meantime.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
@@ -61,10 +62,13 @@ class Batch(Protocol):
 
 
 class Stat(NamedTuple):
-    """A file in a store: bytes, and a tag that is another one when the file was written again."""
+    """A file in a store: bytes, a tag that is another one when the file was written again, and when that was: a number
+    that grows, nanoseconds where there is a clock.
+    """
 
     size: int
     version: int
+    time: int
 
 
 class Listing(NamedTuple):
@@ -90,8 +94,17 @@ class Store(Protocol):
     def batch(self) -> Batch:
         """Begin to write."""
 
-    def publish(self, path: str, data: bytes) -> None:
-        """Write one document durably, as a whole."""
+    def publish(self, path: str, data: bytes) -> FileFact:
+        """Write one document durably, as a whole; again, if another program disturbs it. Gives what was written."""
+
+    def stream(self, path: str, write: Callable[[Sink], object]) -> FileFact:
+        """Have one file written by ``write``, which may be called again, as ``publish`` does."""
+
+    def touch(self, path: str, time: int) -> None:
+        """Give a file another time, as ``stat`` tells it. Where that cannot be, nothing happens."""
+
+    def refusal(self) -> str:
+        """Say in a sentence what keeps files here from surviving a power cut; "" for nothing."""
 
     def claim(self, path: str, data: bytes) -> bool:
         """Write a document if there is none of that name; say whether it was written."""
@@ -131,8 +144,10 @@ class Store(Protocol):
     def hold(self, *, alone: bool) -> AbstractContextManager[None]:
         """Write in the store, together with others, or ``alone``. Raises OtherBuildError if that cannot be now."""
 
-    def sweep(self) -> None:
-        """Remove what writers that are dead left half-written."""
+    def sweep(self, shallow: Collection[str] = (), *, own: bool = False) -> None:
+        """Remove what writers that are dead left half-written; ``own``: what this process left, too, which is done. Of
+        the folders ``shallow`` nothing but themselves is searched.
+        """
 
     def free(self) -> int | None:
         """Give the bytes that are free; None where nobody knows."""

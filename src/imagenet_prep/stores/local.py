@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +14,17 @@ from typing import BinaryIO, Self
 
 import xxhash
 
-from imagenet_prep.errors import OutputError
+from imagenet_prep.errors import Forbidden, ForbiddenError, OutputError
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
-from imagenet_prep.stores.base import Listing, Stat
+from imagenet_prep.platform import lacking
+from imagenet_prep.stores.base import Listing, Sink, Stat
+from imagenet_prep.stores.draft import undisturbed
 from imagenet_prep.stores.lock import held, turn
-from imagenet_prep.stores.publish import Publication, claim_bytes, publish_bytes
-from imagenet_prep.stores.temporary import output_errors, sweep
+from imagenet_prep.stores.publish import Publication, claim_bytes
+from imagenet_prep.stores.sync import refusal
+from imagenet_prep.stores.temporary import MAY_READ, output_errors, sweep
 from imagenet_prep.stores.tree import Tree, try_link
 
 _BUFFERS_AT_ONCE = 1020  # below IOV_MAX, which is 1024 on Linux and macOS
@@ -58,7 +62,8 @@ class _Sink:
     def _begin_writing(self) -> None:
         """Have the disk begin with what is written so far, so that the last sync finds little left to wait for."""
         if hasattr(os, "posix_fadvise"):  # not on macOS; for pages that are still dirty this advice means: write them
-            os.posix_fadvise(self._descriptor, self._begun, self._written - self._begun, os.POSIX_FADV_DONTNEED)
+            with contextlib.suppress(OSError):  # it is advice, which some file systems do not take
+                os.posix_fadvise(self._descriptor, self._begun, self._written - self._begun, os.POSIX_FADV_DONTNEED)
         self._begun = self._written
 
     def fact(self) -> FileFact:
@@ -122,11 +127,9 @@ class _Batch:
 
     def commit(self) -> None:
         """Flush and sync everything, then rename."""
-        for sink in self._sinks:
-            sink.flush()
         if self._tree:
             self._tree.sync()
-        self._publication.finish()
+        self._publication.finish([sink.fact() for sink in self._sinks])
 
     def _small(self) -> Tree:
         self._tree = self._tree or Tree(self._folder)
@@ -156,9 +159,30 @@ class LocalStore:
         """Begin to write."""
         return _Batch(self._root)
 
-    def publish(self, path: str, data: bytes) -> None:
+    def publish(self, path: str, data: bytes) -> FileFact:
         """Write a file, sync it, and rename it."""
-        publish_bytes(self._root / path, data)
+        return self.stream(path, lambda sink: sink.write(data))
+
+    def stream(self, path: str, write: Callable[[Sink], object]) -> FileFact:
+        """Have a file written, until nobody disturbs it."""
+
+        def once() -> FileFact:
+            with self.batch() as batch:
+                sink = batch.create(path)
+                write(sink)
+                batch.commit()
+                return sink.fact()
+
+        return undisturbed(once)
+
+    def touch(self, path: str, time: int) -> None:
+        """Set its time."""
+        with contextlib.suppress(OSError):  # a read-only file system, or another user's file
+            os.utime(f"{self.folder}/{path}", ns=(time, time))
+
+    def refusal(self) -> str:
+        """Try it on the folder."""
+        return refusal(self._root)
 
     def claim(self, path: str, data: bytes) -> bool:
         """Give a complete file its name with a link, which fails if there is one."""
@@ -166,28 +190,45 @@ class LocalStore:
 
     def read(self, path: str) -> bytes:
         """Read a file."""
-        return (self._root / path).read_bytes()
+        with self._readable(path):
+            return (self._root / path).read_bytes()
 
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading."""
-        return (self._root / path).open("rb", buffering=1 << 20)
+        with self._readable(path):
+            return (self._root / path).open("rb", buffering=1 << 20)
+
+    @contextlib.contextmanager
+    def _readable(self, path: str) -> Iterator[None]:
+        """Say which permission is missing where something may not be read."""
+        try:
+            yield
+        except PermissionError as error:
+            place, reason = lacking(self._root / path)
+            inside = place.is_relative_to(self._root) and place != self._root
+            where = str(place.relative_to(self._root) if inside else place)
+            summary = f"{self.place or self.folder} may not be read as a whole:"
+            raise ForbiddenError(summary, (Forbidden(where, reason),), MAY_READ) from error
 
     def stat(self, path: str) -> Stat | None:
         """Look at a file. Each write makes a new one, whose number differs even at the same moment."""
-        try:
-            status = os.stat(f"{self.folder}/{path}")
-        except OSError:
-            return None
+        with self._readable(path):
+            try:
+                status = os.stat(f"{self.folder}/{path}")
+            except PermissionError:  # what may not be looked at is not missing
+                raise
+            except OSError:
+                return None
         if S_ISDIR(status.st_mode):
             return None
-        return Stat(status.st_size, status.st_mtime_ns << 64 | status.st_ino)
+        return Stat(status.st_size, status.st_mtime_ns << 64 | status.st_ino, status.st_mtime_ns)
 
     def list(self, folder: str) -> Listing:
         """List a folder."""
         files: list[str] = []
         folders: list[str] = []
         try:
-            with os.scandir(self._root / folder) as entries:
+            with self._readable(folder), os.scandir(self._root / folder) as entries:
                 for entry in entries:
                     (folders if _is_folder(entry) else files).append(entry.name)
         except (FileNotFoundError, NotADirectoryError):
@@ -236,13 +277,17 @@ class LocalStore:
         folder = private if private.is_dir() else self._root
         return held(folder, Path(self.place or self.folder), alone=alone)
 
-    def sweep(self) -> None:
+    def sweep(self, shallow: Collection[str] = (), *, own: bool = False) -> None:
         """Remove temporary files that nobody writes."""
-        sweep(self._root)
+        if os.path.isdir(self._root / PRIVATE):  # false where one may not look
+            sweep(self._root, shallow, own=own)
 
     def free(self) -> int:
         """Ask the file system."""
-        nearest = next(path for path in (self._root, *self._root.parents) if path.exists())
+        nearest = next(path for path in (self._root, *self._root.parents) if os.path.lexists(path))
+        if not nearest.exists():
+            remedy = "Remove it, or make what it leads to."
+            raise OutputError(f"{nearest} is a symbolic link that leads nowhere.", remedy=remedy)
         if not nearest.is_dir():
             remedy = "Choose a folder that is empty or does not exist yet."
             name = self.place if nearest == self._root and self.place else nearest

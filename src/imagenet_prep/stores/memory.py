@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Self
 
@@ -16,7 +16,7 @@ import xxhash
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
-from imagenet_prep.stores.base import Listing, Stat
+from imagenet_prep.stores.base import Listing, Sink, Stat
 
 
 class _Sink:
@@ -86,6 +86,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self._versions: dict[str, int] = {}
+        self._times: dict[str, int] = {}
         self._count = itertools.count()
         self._writers = 0
         self._turn = threading.RLock()
@@ -94,10 +95,26 @@ class MemoryStore:
         """Begin to write."""
         return _Batch(self)
 
-    def publish(self, path: str, data: bytes) -> None:
+    def publish(self, path: str, data: bytes) -> FileFact:
         """Write a file."""
         self.files[path] = data
-        self._versions[path] = next(self._count)
+        self._versions[path] = self._times[path] = next(self._count)
+        return FileFact(path, len(data), xxhash.xxh3_128_hexdigest(data))
+
+    def stream(self, path: str, write: Callable[[Sink], object]) -> FileFact:
+        """Have a file written."""
+        sink = _Sink(path)
+        write(sink)
+        sink.flush()
+        return self.publish(path, bytes(sink.data))
+
+    def touch(self, path: str, time: int) -> None:
+        """Give a file another time."""
+        self._times[path] = time
+
+    def refusal(self) -> str:
+        """Nothing here survives the process, and nobody expects it."""
+        return ""
 
     def claim(self, path: str, data: bytes) -> bool:
         """Write a file if there is none."""
@@ -119,7 +136,9 @@ class MemoryStore:
 
     def stat(self, path: str) -> Stat | None:
         """Look at a file."""
-        return Stat(len(self.files[path]), self._versions[path]) if path in self.files else None
+        if path not in self.files:
+            return None
+        return Stat(len(self.files[path]), self._versions[path], self._times[path])
 
     def list(self, folder: str) -> Listing:
         """List a folder."""
@@ -165,7 +184,7 @@ class MemoryStore:
         finally:
             self._writers -= change
 
-    def sweep(self) -> None:
+    def sweep(self, shallow: Collection[str] = (), *, own: bool = False) -> None:
         """Nothing is ever half-written."""
 
     def free(self) -> None:

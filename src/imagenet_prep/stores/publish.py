@@ -1,18 +1,24 @@
-"""A final name means complete: write under a temporary name, sync, rename, sync the folder.
-
-The temporary name holds machine and process number, so two runs on one folder never write into each other's file, and
-what a killed run left behind can be told from what a living one is writing.
-"""
+"""A final name means complete: write under a temporary name, sync, look, rename, look, sync the folder."""
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from threading import get_ident
-from typing import Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
-from imagenet_prep.stores.temporary import output_errors, temporary_name
+import xxhash
+
+from imagenet_prep.model.receipt import FileFact
+from imagenet_prep.stores.digests import fact_of
+from imagenet_prep.stores.draft import Draft, undisturbed
+from imagenet_prep.stores.sync import sync_file, sync_folder
+from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.stores.tree import Tree
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class Publication:
@@ -23,7 +29,7 @@ class Publication:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._open: dict[Path, tuple[Path, int]] = {}  # final path → temporary path, descriptor
+        self._open: dict[str, Draft] = {}
         self._tree: Tree | None = None  # for files that are placed
 
     def create(self, path: str) -> int:
@@ -33,10 +39,8 @@ class Publication:
         final = self._folder / path
         with output_errors(final):
             final.parent.mkdir(parents=True, exist_ok=True)
-            temporary = final.with_name(temporary_name(final.name))
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-        self._open[final] = temporary, descriptor
-        return descriptor
+            draft = self._open[path] = Draft(str(final))
+        return draft.descriptor
 
     def place(self, path: str, data: bytes | memoryview, source: str = "") -> None:
         """Write a small file as a whole, and give it its name at once; ``finish`` makes it durable.
@@ -46,75 +50,102 @@ class Publication:
         self._tree = self._tree or Tree(self._folder)
         self._tree.place(path, data, source)
 
-    def finish(self) -> None:
-        """Sync all contents, then give every file its name, durably."""
+    def finish(self, files: Iterable[FileFact] = ()) -> None:
+        """Sync all contents, then give every file its name, durably. ``files`` says what was written into each that was
+        created. Raises DisturbedError if one has something else in it.
+        """
         if self._tree:
             self._tree.sync()
-        for final, (_, descriptor) in self._open.items():
-            with output_errors(final):
-                os.fsync(descriptor)
-        folders = sorted({final.parent for final in self._open})
-        for final, (temporary, descriptor) in list(self._open.items()):
-            with output_errors(final):
-                temporary.replace(final)
-            del self._open[final]  # first: an interrupt between the two must not lead to closing it twice
-            os.close(descriptor)
+        for path, draft in self._open.items():
+            with output_errors(self._folder / path):
+                sync_file(draft.descriptor)
+        folders = sorted({(self._folder / path).parent for path in self._open})
+        for file in files:
+            self._finish(file)
+        assert not self._open, "a file was created, and it was not said what is in it"
         for parent in folders:
             sync_folder(parent)
+
+    def _finish(self, file: FileFact) -> None:
+        def has_same(path: str) -> bool:
+            with open(path, "rb") as there:
+                return fact_of(file.path, there) == file
+
+        draft = self._open[file.path]
+        with output_errors(self._folder / file.path):
+            draft.give_name(file.size, has_same)
+        del self._open[file.path]
+        draft.__exit__()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         while self._open:
-            temporary, descriptor = self._open.popitem()[1]
-            os.close(descriptor)
-            temporary.unlink(missing_ok=True)
+            self._open.popitem()[1].__exit__()
 
 
-def publish_bytes(path: Path, data: bytes) -> None:
-    """Write a whole small file, durably, under its final name."""
+def publish_bytes(path: Path, data: bytes) -> FileFact:
+    """Write a whole small file, durably, under its final name; again, if another program disturbs it. Gives what was
+    written.
+    """
+    return undisturbed(lambda: publish_stream(path, lambda file: file.write(data)))
+
+
+def publish_stream(path: Path, write: Callable[[BinaryIO], object]) -> FileFact:
+    """Have a file written by ``write``, and give it its name, durably; gives what was written. Raises OutputError, and
+    DisturbedError.
+    """
     with Publication(path.parent) as files, output_errors(path):
-        descriptor = files.create(path.name)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        files.finish()
+        noting = _Noting(files.create(path.name))
+        with io.BufferedWriter(noting) as file:
+            write(file)
+        fact = FileFact(path.name, noting.size, noting.digest.hexdigest())
+        files.finish([fact])
+    return fact
+
+
+class _Noting(io.RawIOBase):
+    """A file that notes what is written to it. Its descriptor is somebody else's to close."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size = 0
+        self.digest = xxhash.xxh3_128()
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write what the system takes."""
+        written = os.write(self._descriptor, data)
+        self.size += written
+        self.digest.update(memoryview(data)[:written])
+        return written
 
 
 def claim_bytes(path: Path, data: bytes) -> bool:
     """Write a whole small file, durably, if there is none of that name; say whether it was written."""
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(temporary_name(f"{path.name}.{get_ident()}"))  # threads may claim at once
-        try:
-            _write_durably(temporary, "wb", data)
+        with Draft(str(path)) as draft:
+            _write_durably(draft.descriptor, data)
             try:
-                os.link(temporary, path)
+                os.link(draft.path, path)
             except FileExistsError:
                 return False
             except OSError:  # a file system without links; there a kill may leave a part of it
-                _write_durably(path, "xb", data)
-        except FileExistsError:
-            return False
-        finally:
-            temporary.unlink(missing_ok=True)
+                try:
+                    with path.open("xb") as file:
+                        _write_durably(file.fileno(), data)
+                except FileExistsError:
+                    return False
     sync_folder(path.parent)
     return True
 
 
-def _write_durably(path: Path, mode: str, data: bytes) -> None:
-    with path.open(mode) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the renames in ``folder`` survive a power cut."""
-    with output_errors(folder):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _write_durably(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+    sync_file(descriptor)

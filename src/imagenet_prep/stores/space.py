@@ -15,8 +15,12 @@ def check_space(out: Path, needed: int, *, remedy: str = _REMEDY) -> None:
     bytes free.
     """
     folder = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(folder).free
-    if free < needed:
+    try:
+        disk = shutil.disk_usage(folder)
+    except OSError:  # a file system that does not say
+        return
+    free = disk.free
+    if disk.total and free < needed:  # some in user space say 0 of everything
         raise OutputError(
             f"{out} needs {_amount(needed)}, and its file system has {_amount(free)} free.",
             remedy=remedy,

@@ -1,76 +1,121 @@
-"""Temporary names, which tell what a killed run left behind from what a living one is writing; and what goes wrong
+"""Temporary names, by which a file is known until it is complete; what killed runs left under them; and what goes wrong
 while writing, in words.
+
+A name is unique by chance, so no two writers ever have the same. Whether its writer is alive is known by a lock on the
+file, never by a process number, which means something else in another container.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
+import secrets
 import socket
-from collections.abc import Iterator
+import stat
+import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from imagenet_prep.errors import OutputError
+from imagenet_prep.platform import lacking
 
-_HOST = re.sub(
-    r"[^\w-]", "_", socket.gethostname()
-)  # a process number means nothing on another machine of a shared disk
-_OF_THIS_HOST = re.compile(rf"\..+\.{_HOST}\.(\d+)\.part")
+_HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
+_NAME = re.compile(r"\..+\.([\w-]+)\.prep-[0-9a-f]{12}\.part")
+_EARLIER_NAME = re.compile(rf"\..+\.({_HOST})\.\d+\.part")  # of version 0.1: with the number of the process
+_LONG = 86_400  # seconds without a change, after which nobody is taken to be writing: a laptop sleeps over night
 _AGAIN = "Then run the same command again: what is finished is kept."
 _REMEDIES = {
     errno.ENOSPC: f"Free some space. {_AGAIN}",
     errno.EDQUOT: f"Your quota is used up: free some space. {_AGAIN}",
     errno.EFBIG: "A file may not grow that large here (see ulimit -f). More shards (--shards) make smaller files.",
+    errno.ENOENT: "A folder above it has been removed, perhaps the one you are in.",
     errno.EROFS: "The file system is read-only; choose another folder.",
     errno.EACCES: "Choose a folder you may write to.",
     errno.EPERM: "Choose a folder you may write to.",
+    errno.EISDIR: "A folder has the name of this file: move it away.",
+    errno.ENOTDIR: "A file has the name of a folder: move it away.",
     errno.EMFILE: "Too many files are open (see ulimit -n). Fewer --jobs need fewer.",
 }
 
+_begun: set[str] = set()  # names that this process has given and not taken back
+MAY_READ = "Its owner can change that (chmod -R u+rX, or a+rX for all users); nothing is known to be damaged."
+
 
 def temporary_name(name: str) -> str:
-    """Give the name that ``name`` has until it is complete: hidden, with machine and process number in it."""
-    return f".{name}.{_HOST}.{os.getpid()}.part"
+    """Give the name that ``name`` has until it is complete: hidden, unique, with the machine's name in it. It is this
+    process's until ``forget_name``.
+    """
+    temporary = f".{name}.{_HOST}.prep-{secrets.token_hex(6)}.part"
+    _begun.add(temporary)
+    return temporary
 
 
-def sweep(folder: Path, shallow: str = "", *, own: bool = False) -> int:
-    """Remove temporary files that dead processes of this machine left in ``folder`` and below; gives their number.
+def forget_name(path: str) -> None:
+    """Say that there is no file any more under the temporary name that ``path`` ends with."""
+    _begun.discard(os.path.basename(path))
 
-    Of the subfolder ``shallow`` nothing but itself is searched. ``own``: those of this process too, which is done.
+
+def lock(descriptor: int) -> bool | None:
+    """Lock a file until it is closed; False if somebody else has it, None if locks do not work here."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def sweep(folder: Path, shallow: Collection[str] = (), *, own: bool = False, deep: bool = True) -> int:
+    """Remove temporary files whose writers are dead, in ``folder`` and below; gives their number.
+
+    A file of this machine is left behind if nobody holds its lock. Where locks do not work, and with a file of another
+    machine, whose locks may not be seen here, it is left behind if it has not changed for a day. A writer that is taken
+    for dead all the same finds out before it gives the file its name.
+
+    Of the subfolders ``shallow`` nothing but themselves is searched, nor, unless it goes ``deep``, of ``folder``.
+    ``own``: those of this process too, which is done.
     """
     removed = 0
-    done = os.getpid() if own else None
     for root, folders, names in os.walk(folder):
         for name in names:
-            match = _OF_THIS_HOST.fullmatch(name)
-            if match and (int(match[1]) == done or not _is_alive(int(match[1]))):
+            match = _NAME.fullmatch(name) or _EARLIER_NAME.fullmatch(name)
+            if match:
                 with contextlib.suppress(OSError):  # one that cannot be removed does no harm
-                    os.unlink(os.path.join(root, name))
-                    removed += 1
-        if shallow and Path(root) == folder / shallow:
+                    removed += _removed(os.path.join(root, name), match[1], done=own and name in _begun)
+        if not deep or (Path(root).parent == folder and os.path.basename(root) in shallow):
             folders.clear()
     return removed
 
 
-def _is_alive(process: int) -> bool:
+def _removed(path: str, host: str, *, done: bool) -> bool:
+    """Remove a temporary file if it was left behind. Raises OSError."""
+    status = os.lstat(path)
+    known = done or host == _HOST
+    is_old = time.time() - status.st_mtime > _LONG
+    is_link = not stat.S_ISREG(status.st_mode) or status.st_nlink > 1  # it is there for a moment, and has no lock
+    if done or is_link:
+        if known or is_old:
+            os.unlink(path)
+        return known or is_old
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return not _is_zombie(process)
-
-
-def _is_zombie(process: int) -> bool:
-    """Whether a process is dead, but nobody has asked for its end: in a container often nobody does."""
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:  # another user's
+        if is_old:
+            os.unlink(path)
+        return is_old
     try:
-        status = Path(f"/proc/{process}/stat").read_bytes()
-    except OSError:  # macOS
+        locked = lock(descriptor)
+        left = locked is not False and (is_old or bool(locked and known))
+        if left and os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+            os.unlink(path)  # while it is locked: who has just made it, and comes too late for the lock, sees that
+            return True
         return False
-    return status.rpartition(b") ")[2].startswith(b"Z")
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -81,4 +126,7 @@ def output_errors(path: Path, doing: str = "write") -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "Nothing of the source was changed; run the same command again.")
+        if doing == "read" and isinstance(error, PermissionError):
+            there = Path(error.filename) if isinstance(error.filename, str) else path  # a file in it, perhaps
+            remedy = f"{' '.join(map(str, lacking(there)))}. {MAY_READ}"
         raise OutputError(f"Cannot {doing} {path}: {reason}.", remedy=remedy) from error

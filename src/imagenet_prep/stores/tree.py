@@ -8,7 +8,6 @@ after that.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
@@ -17,7 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from imagenet_prep.errors import OutputError, Problem, SourceError
-from imagenet_prep.stores.temporary import output_errors, temporary_name
+from imagenet_prep.stores.draft import DisturbedError, Draft, disturbed, undisturbed
+from imagenet_prep.stores.sync import sync_file_system
+from imagenet_prep.stores.temporary import forget_name, output_errors, temporary_name
 
 _FICLONE = 0x40049409  # linux/fs.h: let one file share the blocks of another
 _ONE_FILE_SYSTEM = "Choose a folder on the file system of the source, or another --transfer: symlink, or copy."
@@ -27,6 +28,9 @@ _LINK_REMEDIES = {
     errno.EXDEV: _ONE_FILE_SYSTEM,
     errno.EPERM: _NO_LINKS,
     errno.EOPNOTSUPP: _NO_LINKS,
+    errno.ENOTSUP: _NO_LINKS,  # macOS has both
+    errno.EINVAL: _NO_LINKS,
+    errno.EMLINK: _NO_LINKS,  # a file has as many names as it can have
     errno.ENOSYS: _NO_LINKS,  # what a file system in user space says
 }
 
@@ -46,22 +50,30 @@ class Tree:
         """Write a file of its own, which replaces one of that name. Where the file system can, it shares the blocks of
         ``source``, the path of a file with the same bytes ("" for none).
         """
-        final = self._prepared(path)
-        temporary = self._temporary(path)
-        with output_errors(Path(final)):
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-            named = False
+
+        def write() -> None:
             try:
-                if not (source and self._cloning and self._clone(descriptor, source)):
-                    while data := data[os.write(descriptor, data) :]:
-                        pass
-                os.rename(temporary, final)
-                named = True
-            finally:
-                os.close(descriptor)
-                if not named:
-                    with contextlib.suppress(FileNotFoundError):  # an interrupt right behind the rename
-                        os.unlink(temporary)
+                self._place(path, data, source)
+            except DisturbedError:
+                self._made.clear()  # its folder may be gone, too
+                raise
+
+        undisturbed(write)
+
+    def _place(self, path: str, data: bytes | memoryview, source: str) -> None:
+        def has_same(there: str) -> bool:
+            with open(there, "rb") as file:
+                return file.read() == data
+
+        final = self._prepared(path)
+        # Without a lock, which on a network would ask the server each time: a file lives for a moment, and one that is
+        # swept in it is written again.
+        with output_errors(Path(final)), Draft(final, self._top(path), locked=False) as draft:
+            if not (source and self._cloning and self._clone(draft.descriptor, source)):
+                left = data
+                while left := left[os.write(draft.descriptor, left) :]:
+                    pass
+            draft.give_name(len(data), has_same)
 
     def hardlink(self, path: str, source: str) -> None:
         """Give the file ``source`` a second name; of a symbolic link, the file it leads to."""
@@ -74,12 +86,7 @@ class Tree:
 
     def sync(self) -> None:
         """Make all that was done survive a power cut."""
-        with output_errors(Path(self._folder)):
-            descriptor = os.open(self._folder, os.O_RDONLY)
-            try:
-                _sync_file_system(descriptor)
-            finally:
-                os.close(descriptor)
+        sync_file_system(Path(self._folder))
 
     def _prepared(self, path: str) -> str:
         final = f"{self._folder}/{path}"
@@ -90,10 +97,11 @@ class Tree:
             self._made.add(parent)
         return final
 
-    def _temporary(self, path: str) -> str:
-        """At the top of the tree, so that a thousand class folders need not be searched for what was left behind."""
-        top = "/".join(path.split("/")[:-1][:1])
-        return os.path.join(self._folder, top, temporary_name(os.path.basename(path)))
+    def _top(self, path: str) -> str:
+        """Where temporary files are: at the top of the tree, so that a thousand class folders need not be searched for
+        what was left behind.
+        """
+        return os.path.join(self._folder, *path.split("/")[:-1][:1])
 
     def _link(self, path: str, source: str, make: Callable[[str], None]) -> None:
         final = self._prepared(path)
@@ -101,19 +109,28 @@ class Tree:
             try:
                 make(final)
             except FileExistsError:  # of an earlier run; renamed over it, because there is no moment without a file
-                temporary = self._temporary(path)
-                make(temporary)
-                os.replace(temporary, final)
-                with contextlib.suppress(FileNotFoundError):  # two names of one file: a rename does nothing
-                    os.unlink(temporary)
+                undisturbed(lambda: self._link_over(final, self._top(path), make))
+
+    def _link_over(self, final: str, top: str, make: Callable[[str], None]) -> None:
+        temporary = f"{top}/{temporary_name(os.path.basename(final))}"
+        make(temporary)
+        try:
+            os.replace(temporary, final)
+        except FileNotFoundError as error:  # swept
+            raise disturbed(final) from error
+        with contextlib.suppress(FileNotFoundError):  # two names of one file: a rename does nothing
+            os.unlink(temporary)
+        forget_name(temporary)
 
     def _clone(self, descriptor: int, source: str) -> bool:
         try:
             opened = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
             try:
+                fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)  # no file that is open for appending takes blocks
                 fcntl.ioctl(descriptor, _FICLONE, opened)
             finally:
                 os.close(opened)
+                fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_APPEND)
         except OSError:
             self._cloning = False  # another file system, or one that cannot
         return self._cloning
@@ -133,6 +150,7 @@ def try_link(folder: Path, source: str, *, symbolic: bool) -> None:
                 os.link(os.path.realpath(source), probe)
         finally:
             probe.unlink(missing_ok=True)
+            forget_name(probe.name)
             for parent in made:
                 with contextlib.suppress(OSError):  # another run has begun there
                     parent.rmdir()
@@ -150,13 +168,3 @@ def _link_errors(final: str, source: str) -> Iterator[None]:
             with output_errors(Path(final)):
                 raise
         raise OutputError(f"Cannot make {final}: {error.strerror}.", remedy=remedy) from error
-
-
-def _sync_file_system(descriptor: int) -> None:
-    if sys.platform != "linux":
-        os.sync()
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syncfs(descriptor):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))

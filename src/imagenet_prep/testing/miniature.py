@@ -12,6 +12,7 @@ from typing import NamedTuple
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.archives import CLASS_COUNT, VALIDATION_PER_CLASS
 from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.given import check_fields
 from imagenet_prep.testing.archives import DEVKIT, TRAIN, TRAIN_BOXES, VALIDATION, VALIDATION_BOXES
 from imagenet_prep.testing.faults import ARCHIVE_FAULTS
 from imagenet_prep.testing.layouts import LAYOUTS, TABLE, Place
@@ -42,6 +43,7 @@ class MiniatureOptions:
     layout: str = "archives"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 1 <= self.classes <= CLASS_COUNT or self.images_per_class < 1:
             raise UsageError(f"A miniature has 1 to {CLASS_COUNT:,} classes, and at least one image in each.")
         if not 0 <= self.validation_per_class <= VALIDATION_PER_CLASS:

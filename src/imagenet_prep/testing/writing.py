@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imagenet_prep.errors import OutputError, UsageError
 from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.model.given import given
 from imagenet_prep.testing import archives, kaggle, layouts
 from imagenet_prep.testing.annotations import annotated, annotation_file, in_folders
 from imagenet_prep.testing.archives import Member, Members, validation_name
@@ -29,7 +30,7 @@ def write_miniature(out: Path, options: MiniatureOptions) -> Miniature:
     OutputError if one of them is there already, or cannot be written. UsageError if more image quirks are
     wanted than leave two images without one in every class.
     """
-    work = _Work(options)
+    out, work = given("out", out, Path), _Work(given("options", options, MiniatureOptions))
     tops = dict.fromkeys(name.partition("/")[0] for name in work.steps)
     existing = [name for name in tops if (out / name).exists()]
     if existing:

@@ -17,10 +17,12 @@ from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
 from imagenet_prep.model.events import Note, Watch, unwatched
+from imagenet_prep.model.given import Jobs, given
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.disguise import disguise_at, is_gzip
+from imagenet_prep.sources.downloads import interrupted
 from imagenet_prep.sources.layout import FoundArchive, Source
 from imagenet_prep.verbs.checksums import comparer
 from imagenet_prep.verbs.fetch.damage import WALKED, damage_in
@@ -40,7 +42,8 @@ def archives(
     means one for each processor). Raises SourceError if the folder cannot be listed.
     """
     check_platform()
-    folder = Path(folder)
+    folder, watch = given("folder", folder, Path), given("watch", watch, Watch)
+    full, jobs = given("full", full, bool), given("jobs", jobs, Jobs)
     there = _listed(folder)
     states = [_at_a_glance(archive, folder, there, watch) for archive in OFFICIAL_BY_ROLE.values()]
     return tuple(_in_full(folder, states, jobs, watch)) if full else tuple(states)
@@ -60,6 +63,9 @@ def _at_a_glance(archive: OfficialArchive, folder: Path, there: set[str], watch:
         watch(Note(f"{names[0]} and {other} are the same archive under two names: the first is looked at."))
     for sentence in called_alike(archive, folder, there):
         watch(Note(sentence))
+    for name in names:
+        if reason := interrupted(folder / name):
+            watch(Note(f"{name}: {reason}."))
     begun = [name for name in archive.names if unfinished_path(folder / name).name in there]
     name = next(iter([*names, *begun, *archive.names]))
     state = ArchiveState(

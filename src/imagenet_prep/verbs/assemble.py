@@ -21,6 +21,8 @@ from imagenet_prep.model.archive import Archive
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
 from imagenet_prep.planning.census import check_counts
 from imagenet_prep.sources.found import Found
+from imagenet_prep.verbs.annotations import Annotations
+from imagenet_prep.verbs.boxes import box_column, few_boxes, without_use
 
 _REMEDY = (
     "Compare the archive's checksum with the published one, or download it again; remove what does not belong there."
@@ -34,12 +36,11 @@ def assemble(
     outside: list[Found],
     parts: list[Found],
     archives: tuple[Archive, ...],
-    boxes: dict[str, array[float]],
-    notes: list[str],
+    annotations: list[Annotations],
     paths: list[str],
 ) -> Catalog:
-    """Make the catalog of ``parts``, in their order; ``outside`` is what lay between them, ``boxes`` are by stem of
-    the name, ``paths`` are those of the archives.
+    """Make the catalog of ``parts``, in their order; ``outside`` is what lay between them, ``paths`` are those of the
+    archives.
 
     Raises SourceError with everything that was found wrong.
     """
@@ -47,25 +48,32 @@ def assemble(
     archives = tuple(
         replace(each, size=size) if each.folder else each for each, size in zip(archives, sizes, strict=True)
     )
-    catalog = Catalog(_table(parts, boxes), archives)
-    notes = [*notes, *_check([*outside, *parts], catalog, paths)]
-    return replace(catalog, notes=tuple(notes))
+    catalog = Catalog(_table(parts, annotations), archives)
+    return replace(catalog, notes=tuple(_check([*outside, *parts], catalog, annotations, paths)))
 
 
-def _check(parts: list[Found], catalog: Catalog, paths: list[str]) -> list[str]:
+def _check(parts: list[Found], catalog: Catalog, annotations: list[Annotations], paths: list[str]) -> list[str]:
     """Raise what the walk found wrong, all at once; give the notes."""
     census = check_counts(catalog)
     problems = [problem for part in parts for problem in part.problems]
     problems += _doubled(catalog, paths)
+    useless, unused = without_use(catalog, annotations)
+    problems += useless
     if not census.complete:  # a sound archive with all its images may end as it likes
         problems += [part.unended for part in parts if part.unended]
     problems = problems or list(census.problems)  # counts that are wrong for a reason are not news
     if problems:
         raise SourceError("The source is not what it should be:", tuple(problems), _remedy(problems, catalog))
-    notes = list(census.notes)
+    notes = [*census.notes, *unused, *few_boxes(catalog)]
     ignored = sum(part.ignored for part in parts)
     if ignored:
         notes.append(f"Ignored {ignored:,} folders and files that are no images, such as .DS_Store or a script.")
+    beside = sum(part.annotations for part in parts)
+    if beside:
+        notes.append(
+            f"Passed over {beside:,} annotations (.xml) that lie among the images: boxes are read from archives, "
+            "or from folders that hold annotations alone."
+        )
     return notes
 
 
@@ -88,7 +96,7 @@ def _doubled(catalog: Catalog, paths: list[str]) -> Iterator[Problem]:
         yield Problem(printable(paths[place["archive"]]), "is there more than once", member)
 
 
-def _table(parts: list[Found], boxes: dict[str, array[float]]) -> pa.Table:
+def _table(parts: list[Found], annotations: list[Annotations]) -> pa.Table:
     counts = [len(part.lengths) for part in parts]
     names = _strings(b"".join(part.names for part in parts), _joined([part.lengths for part in parts], np.int32))
     columns = [
@@ -100,7 +108,7 @@ def _table(parts: list[Found], boxes: dict[str, array[float]]) -> pa.Table:
         ),
         pa.array(_joined([part.offsets for part in parts], np.int64)),
         pa.array(_joined([part.sizes for part in parts], np.int32)),
-        _box_column(names, boxes),
+        box_column(names, annotations),
     ]
     return pa.table(columns, schema=SCHEMA)
 
@@ -113,11 +121,3 @@ def _strings(text: bytes, lengths: npt.NDArray[np.int32]) -> pa.StringArray:
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     return pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(text))
-
-
-def _box_column(names: pa.StringArray, boxes: dict[str, array[float]]) -> pa.Array:
-    if not boxes:
-        return pa.nulls(len(names), SCHEMA.field("boxes").type)
-    of_image = [boxes.get(str(name).removesuffix(".JPEG")) or () for name in names]
-    offsets = np.cumsum([0, *map(len, of_image)], dtype=np.int32)
-    return pa.ListArray.from_arrays(offsets, pa.array(np.frombuffer(b"".join(map(bytes, of_image)), np.float32)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from imagenet_prep.codecs.jpeg import NotAnImageError, decode, inspect
+from imagenet_prep.codecs.jpeg import LOOSELY, NotAnImageError, decode, decodes_strictly, inspect
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.model.events import Progress, Watch
+from imagenet_prep.model.events import Note, Progress, Watch
 from imagenet_prep.model.task import Entries
 from imagenet_prep.sources.base import ArchiveReader
 
@@ -31,6 +31,12 @@ class Decoded:
     size: int
     problems: tuple[Problem, ...]
     remarks: tuple[Problem, ...]
+
+
+def tell_decoder(watch: Watch) -> None:
+    """Tell when images are to be decoded, and what is wrong with some will not be found."""
+    if not decodes_strictly():
+        watch(Note(LOOSELY))
 
 
 def decode_all(tasks: Iterable[DecodeTask], images: int, size: int, engine: Engine, watch: Watch) -> Iterator[Decoded]:

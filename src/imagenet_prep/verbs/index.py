@@ -19,20 +19,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import local_engine
-from imagenet_prep.errors import printable
+from imagenet_prep.errors import UsageError, printable
 from imagenet_prep.imagenet.archives import (
     DEVKIT,
     HELD_OUT,
     TRAIN,
-    TRAIN_BOXES,
     UNLABELLED,
     VALIDATION,
-    VALIDATION_BOXES,
     VALIDATION_CLASSES,
+    VALIDATION_IMAGES,
 )
+from imagenet_prep.imagenet.class_map import class_names, refuse_names
 from imagenet_prep.imagenet.classes import Taxonomy, official, validation_truth
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.events import Note, Progress, Watch, unwatched
+from imagenet_prep.model.given import Jobs, check_fields, given, options_given
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.folder import FolderTask, run_folder_task
@@ -43,12 +44,15 @@ from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source
 from imagenet_prep.sources.official import ClassTar, TarTask, class_tars, run_tar_task, separate_class_tars
 from imagenet_prep.stores import store_at
 from imagenet_prep.stores.base import Store
+from imagenet_prep.stores.temporary import output_errors
+from imagenet_prep.verbs.annotations import BOX_ROLES, read_annotations
 
 if TYPE_CHECKING:
     from imagenet_prep.planning.catalog import Catalog
 
 _TASKS_PER_WORKER = 8  # enough that all finish together, few enough that handing them out costs nothing
 _IMAGES = (TRAIN, HELD_OUT, VALIDATION)
+_TRUTHS = {DEVKIT: read_ground_truth, VALIDATION_CLASSES: read_validation_classes}  # the first that is there counts
 
 IndexTask = TarTask | FolderTask
 Part = TypeVar("Part")
@@ -61,15 +65,24 @@ class IndexOptions:
 
     ``taxonomy``: a class table whose names class folders may have, beside the built-in names and WNIDs.
 
+    ``trust_labels``: whether what decides labels is followed where it cannot be right: a devkit or Kaggle's list that
+    gives more than a tenth of the validation images another class than the published truth, or a class table in which
+    more than a tenth of the new names are those of other classes.
+
     ``cache``: a file the catalog is taken from while names, sizes and times of the archives stay the same; if they do
     not, it is written again. Folders are listed every time: they have no time that would
     tell.
     """
 
-    jobs: int = 0
+    jobs: Jobs = 0
     boxes: bool = True
     taxonomy: Taxonomy = field(default_factory=official)
+    trust_labels: bool = False
     cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what is of another type."""
+        check_fields(self)
 
 
 def index(
@@ -86,21 +99,36 @@ def index(
     what does not belong there.
     """
     check_platform()
-    options = options or IndexOptions()
-    found = found_in(source, options)
+    options, watch = options_given(options, IndexOptions), given("watch", watch, Watch)
+    engine = given("engine", engine, Engine | None)
+    if options.cache:
+        _refuse_other_file(options.cache)
+    found = found_in(source, options, watch)
     with nullcontext(engine) if engine else local_engine(options.jobs) as at_work:
         return catalog_of(found, options, engine=at_work, watch=watch)
 
 
-def found_in(source: Source | Iterable[Source], options: IndexOptions) -> list[FoundArchive]:
+def _refuse_other_file(cache: Path) -> None:
+    """A file that is no catalog is the user's, and must not be replaced by one."""
+    from imagenet_prep.dataset.catalog_file import may_be_replaced
+
+    with output_errors(cache, "read"):
+        if cache.name and not cache.is_dir() and may_be_replaced(*_place(cache)):
+            return
+    raise UsageError(
+        f"cache is {cache}, which is there and is no catalog.", remedy="Name a file that is not there yet."
+    )
+
+
+def found_in(source: Source | Iterable[Source], options: IndexOptions, watch: Watch = unwatched) -> list[FoundArchive]:
     """Search ``source`` for what a catalog is made of, in the order of its archives."""
-    found = recognise(source_paths(source), options.taxonomy)
+    found = recognise(source_paths(source), options.taxonomy, lambda remark: watch(Note(remark)))
     return [each for each in found.values() if is_indexed(each, options)]
 
 
 def is_indexed(found: FoundArchive, options: IndexOptions) -> bool:
     """Whether a catalog is made of it, too: of the official test images, which have no labels, it never is."""
-    return found.role != UNLABELLED and (options.boxes or found.role not in (TRAIN_BOXES, VALIDATION_BOXES))
+    return found.role != UNLABELLED and (options.boxes or found.role not in BOX_ROLES)
 
 
 def catalog_of(
@@ -112,21 +140,36 @@ def catalog_of(
     kept: tuple[Store, str] | None = None,
 ) -> Catalog:
     """Catalog what was found, or take it from where it is ``kept`` (a store, and a path in it), or from the cache."""
-    place = _place(options.cache) or kept
+    place = _place(options.cache) if options.cache else kept
     catalog = _kept(place, found)
     if catalog is None:
-        catalog = _walk(found, engine, watch)
+        catalog = _walk(found, options, engine, watch)
         if options.cache and place:
             from imagenet_prep.dataset.catalog_file import save_catalog
 
             save_catalog(*place, catalog)
+    judge_labels(catalog, options.taxonomy, watch, trust=options.trust_labels)
     for note in catalog.notes:
         watch(Note(note))
     return catalog
 
 
-def _place(cache: Path | None) -> tuple[Store, str] | None:
-    return (store_at(cache.parent), cache.name) if cache else None
+def judge_labels(catalog: Catalog, taxonomy: Taxonomy, watch: Watch, *, trust: bool) -> None:
+    """Warn of whatever decides labels, and is not what was published; refuse it, if that is much and not trusted."""
+    from imagenet_prep.planning.validation_classes import refuse_doubtful, validation_classes
+
+    classes, names = validation_classes(catalog), class_names(taxonomy)
+    if not trust:
+        refuse_doubtful(classes)
+        refuse_names(names)
+    if classes and classes.different:
+        watch(Note(f"{classes.source} {classes.difference}; it is followed.", warning=True))
+    if names and names.of_others:
+        watch(Note(f"The class map {names.difference}; it is followed.", warning=True))
+
+
+def _place(cache: Path) -> tuple[Store, str]:
+    return store_at(cache.parent), cache.name
 
 
 def paths_of(found: list[FoundArchive]) -> tuple[str, ...]:
@@ -153,9 +196,8 @@ def _archives(found: list[FoundArchive]) -> tuple[Archive, ...]:
     )
 
 
-def _walk(found: list[FoundArchive], engine: Engine, watch: Watch) -> Catalog:
-    notes: list[str] = []
-    truth = _truth(found, notes)
+def _walk(found: list[FoundArchive], options: IndexOptions, engine: Engine, watch: Watch) -> Catalog:
+    truth = _truth(found, trust=options.trust_labels)
     tars, outside = _class_tars(found)
     results = engine.run(run_task, _tasks(found, tars, truth, engine.width))
     from imagenet_prep.verbs.assemble import assemble  # which loads NumPy and Arrow, while the workers walk
@@ -163,7 +205,7 @@ def _walk(found: list[FoundArchive], engine: Engine, watch: Watch) -> Catalog:
     walked = collect(results, watch)
     parts = [walked[place] for place in _places(found, tars)]
     paths = [str(each.path) for each in found]
-    return assemble(outside, parts, _archives(found), _boxes(found, watch), notes, paths)
+    return assemble(outside, parts, _archives(found), read_annotations(found, watch), paths)
 
 
 def collect(results: Iterator[list[Found]], watch: Watch) -> dict[tuple[int, str], Found]:
@@ -184,23 +226,28 @@ def run_task(task: IndexTask) -> list[Found]:
     return run_folder_task(task) if isinstance(task, FolderTask) else run_tar_task(task)
 
 
-def _truth(found: list[FoundArchive], notes: list[str]) -> array[int]:
-    """What the user has is the user's word and counts first; that it differs from what everyone else has must not pass
-    unseen.
+def _truth(found: list[FoundArchive], *, trust: bool) -> array[int]:
+    """What the user has is the user's word and counts first. A list that is wrong as a whole is refused before the
+    images are walked: in class folders each of them would seem to lie in the wrong one.
     """
-    truth, name = validation_truth(), ""
     roles = {each.role: each.path for each in found}
-    if VALIDATION in roles and DEVKIT in roles:
-        truth, name = read_ground_truth(roles[DEVKIT]), "The devkit"
-    elif VALIDATION in roles and VALIDATION_CLASSES in roles:
-        truth, name = read_validation_classes(roles[VALIDATION_CLASSES]), roles[VALIDATION_CLASSES].name
-    listed = zip(validation_truth(), truth, strict=False)
-    different = sum(ours != theirs for ours, theirs in listed if theirs != NO_CLASS) if name else 0
-    if different:
-        notes.append(
-            f"{name} gives {different:,} validation images another class than the published truth; it is followed."
-        )
+    role = next((role for role in _TRUTHS if role in roles), "") if VALIDATION in roles else ""
+    if not role:
+        return validation_truth()
+    truth = _TRUTHS[role](roles[role])
+    if not trust and truth != validation_truth():
+        _refuse_list(roles[role].name, role, truth)
     return truth
+
+
+def _refuse_list(name: str, role: str, truth: array[int]) -> None:
+    import numpy as np  # with which lists are compared: one that agrees needs nothing
+
+    from imagenet_prep.planning.validation_classes import compare_classes, refuse_doubtful
+
+    given = np.frombuffer(truth[:VALIDATION_IMAGES], np.uint16)
+    numbers = np.flatnonzero(given != NO_CLASS) + 1
+    refuse_doubtful(compare_classes(name, role, numbers, given[numbers - 1].astype(np.int16)))
 
 
 def _class_tars(found: list[FoundArchive]) -> tuple[list[ClassTar], list[Found]]:
@@ -247,17 +294,3 @@ def _places(found: list[FoundArchive], tars: list[ClassTar]) -> Iterator[tuple[i
             else:
                 names = [tar.container for tar in tars] if each.role == TRAIN else [""]
             yield from ((position, name) for name in names)
-
-
-def _boxes(found: list[FoundArchive], watch: Watch) -> dict[str, array[float]]:
-    from imagenet_prep.sources.boxes import read_box_folder, read_boxes  # and with it an XML parser, which few need
-
-    boxes: dict[str, array[float]] = {}
-    for each in found:
-        if each.role in (TRAIN_BOXES, VALIDATION_BOXES):
-            folders = [part.name for part in each.parts]
-            for stem, of_image in read_box_folder(each.path, folders) if folders else read_boxes(each.path):
-                boxes[stem] = array("f", (side for box in of_image for side in box))
-                if len(boxes) % 10_000 == 0:
-                    watch(Progress("boxes", len(boxes), 0))
-    return boxes

@@ -80,5 +80,7 @@ def _remembered(store: Store, jobs: int) -> tuple[BuildOptions, list[str]]:
         what = "has lost its state" if is_data_set(store) else "holds no data set of imagenet-prep"
         raise UsageError(f"{store.place} {what}: there is nothing to go on with.", remedy="See imagenet-prep build.")
     sources = [archive.path for archive in state.sources]
-    options = BuildOptions(recipe=state.recipe, jobs=jobs, on_bad=state.on_bad, check=state.check)
+    options = BuildOptions(
+        recipe=state.recipe, jobs=jobs, on_bad=state.on_bad, check=state.check, trust_labels=state.trust_labels
+    )
     return options, sources

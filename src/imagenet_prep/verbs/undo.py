@@ -17,6 +17,7 @@ from imagenet_prep.dataset.layout import BUILD, CATALOG, SET_ASIDE_FOLDER, STATE
 from imagenet_prep.errors import OtherBuildError, Problem, SourceError, UsageError
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Progress, Watch, unwatched
+from imagenet_prep.model.given import given
 from imagenet_prep.stores import Place, store_at
 from imagenet_prep.stores.base import Store, files_below
 
@@ -44,7 +45,7 @@ def undo(out: Place, *, watch: Watch = unwatched) -> UndoReport:
     is at work in it, SourceError with every file that could not be put back (all others are), and OutputError if
     something cannot be written.
     """
-    store = store_at(out)
+    store, watch = store_at(out), given("watch", watch, Watch)
     if not is_data_set(store):
         raise UsageError(f"{store.place} holds no data set of imagenet-prep: there is nothing to undo.")
     with store.hold(alone=True):
@@ -63,7 +64,7 @@ def _undo(store: Store, watch: Watch) -> UndoReport:
         _refuse(store, STATE if state is None else CATALOG)
         raise AssertionError
     the_plan = plan(replace(catalog, archives=state.sources), state.recipe, state.arrangements)
-    store.sweep()
+    store.sweep([each.output.folder for each in the_plan.outputs if not each.output.ordered])
     store.remove(BUILD)  # where it is, the data set is complete; now it is not
     times = times_before(store)
     names = set(catalog.table.column("name").to_pylist()) if store.list(SET_ASIDE_FOLDER).files else set()

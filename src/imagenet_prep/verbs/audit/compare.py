@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from random import SystemRandom
 from typing import Any
 
@@ -19,17 +20,29 @@ from imagenet_prep.dataset.layout import BUILD, MANIFEST
 from imagenet_prep.dataset.manifest import read_manifest
 from imagenet_prep.dataset.state import FORMAT_VERSION
 from imagenet_prep.engine.base import Engine
-from imagenet_prep.errors import AuditError, OtherBuildError, PrepError, Problem
-from imagenet_prep.imagenet.archives import SPLITS
+from imagenet_prep.errors import (
+    AuditError,
+    Forbidden,
+    ForbiddenError,
+    OtherBuildError,
+    OutputError,
+    PrepError,
+    Problem,
+)
+from imagenet_prep.imagenet.archives import SPLITS, VALIDATION
+from imagenet_prep.imagenet.class_map import ClassNames
 from imagenet_prep.model.audit_report import AuditOptions, AuditReport, SplitAudit
 from imagenet_prep.model.events import Note, Progress, Watch
+from imagenet_prep.planning.validation_classes import ValidationClasses, compare_classes, numbers_in
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
+from imagenet_prep.stores.temporary import MAY_READ
 from imagenet_prep.verbs.audit.documents import audit_documents
 from imagenet_prep.verbs.audit.expected import Expected, ShardWork, fact_of, shard_work
 from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, read_back
 from imagenet_prep.verbs.audit.state import added_outputs, is_resumable, strange_receipts
 from imagenet_prep.verbs.audit.unexpected import unexpected
+from imagenet_prep.verbs.decode import tell_decoder
 
 _REMEDY = "Write again what is damaged: imagenet-prep repair {place}"
 _BAD_REMEDY = (
@@ -45,6 +58,8 @@ _STRAY_REMEDY = "Take out what is not of the data set."
 
 def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -> AuditReport:
     """Compare the data set in a store with its documents. Raises AuditError with all that differs."""
+    if options.decode:
+        tell_decoder(watch)
     of = _read_documents(store)
     if added := added_outputs(store, of.document):
         watch(Note(f"Being added, and not read: {', '.join(added)}. Finish it: imagenet-prep resume {store.place}"))
@@ -68,7 +83,19 @@ def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -
         undigested=written["digest"].null_count,
         decoded=options.decode,
         resumable=is_resumable(store),
+        validation_classes=_validation_classes(of.document, written),
+        class_names=ClassNames(**noted) if (noted := of.document.get("class_names")) else None,
     )
+
+
+def _validation_classes(document: dict[str, Any], written: pa.Table) -> ValidationClasses | None:
+    """Count the classes that are not the published ones. Where they come from is in ``build.json``."""
+    rows = written.filter(pc.equal(written["split"], VALIDATION))
+    if not len(rows):
+        return None
+    noted = document["validation_classes"]
+    found = compare_classes(noted["source"], "", numbers_in(rows["name"]), rows["class_index"].to_numpy())
+    return replace(found, seems=noted["seems"])
 
 
 def _read_documents(store: Store) -> Expected:
@@ -80,6 +107,8 @@ def _read_documents(store: Store) -> Expected:
             raise OtherBuildError(f"{store.place} was built by another version of imagenet-prep.", remedy=remedy)
         name = MANIFEST
         return Expected(store, document, _read_manifest(store, document))
+    except ForbiddenError:
+        raise
     except FileNotFoundError as error:
         remedy = f"Finish it: imagenet-prep resume {store.place}"
         raise AuditError(f"{store.place} holds no finished data set: {name} is missing.", remedy=remedy) from error
@@ -103,13 +132,19 @@ def _chosen(every: list[ShardWork], share: float) -> list[ShardWork]:
 
 def _raise_any(out: str, found: dict[str, list[Problem]], unread: list[Problem]) -> None:
     """Raise what was found, by remedy, as one error. What nobody could read is not known to be damaged."""
+    forbidden = [problem for of_kind in found.values() for problem in of_kind if isinstance(problem, Forbidden)]
+    forbidden = list(dict.fromkeys(forbidden))  # a closed folder is one thing, however many files lie in it
+    found = {remedy: [each for each in of_kind if each not in forbidden] for remedy, of_kind in found.items()}
     problems = tuple(problem for of_kind in found.values() for problem in of_kind)
     if problems:
         only_bad = len(problems) == len(found[_BAD_REMEDY])
         what = "is what was built, but has images that do not decode" if only_bad else "is not what was built"
         count = f"{len(problems):,} {'image' if only_bad else 'difference'}{'s' if len(problems) > 1 else ''}"
         remedies = (remedy.format(place=out) for remedy, of_kind in found.items() if of_kind)
-        raise AuditError(f"{out} {what}: {count}:", (*problems, *unread), " ".join(remedies))
+        raise AuditError(f"{out} {what}: {count}:", (*problems, *unread, *forbidden), " ".join(remedies))
+    if forbidden:
+        summary = f"{out} may not be read as a whole; nothing was found wrong in the rest:"
+        raise OutputError(summary, (*forbidden, *unread), MAY_READ)
     if unread:
         summary = f"{out} was not read as a whole, because worker processes died; nothing was found wrong in the rest:"
         raise PrepError(summary, tuple(unread), "Run the same command again; fewer --jobs need less memory.")

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imagenet_prep.dataset.layout import BUILD, MANIFEST, set_aside_path
-from imagenet_prep.errors import Problem
+from imagenet_prep.errors import ForbiddenError, Problem
 from imagenet_prep.imagenet.archives import TEST, TRAIN
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.stores.base import Store
 from imagenet_prep.verbs.audit.expected import Expected, fact_of
-from imagenet_prep.verbs.audit.shard import compare_file
+from imagenet_prep.verbs.audit.shard import compare_file, unreadable
 from imagenet_prep.verbs.audit.state import audit_state
 
 _AT_ONCE = 1 << 14  # texts, which as Python objects cost about 100 bytes each
@@ -47,7 +47,11 @@ def _sizes(of: Expected) -> Iterator[Problem]:
     """Look at every file of every shard, also of those that are not read."""
     shards = (shard for output in of.document["outputs"].values() for shard in output["shards"])
     for file in (file for shard in shards for file in shard["files"]):
-        found = of.store.stat(file["path"])
+        try:
+            found = of.store.stat(file["path"])
+        except ForbiddenError as error:
+            yield unreadable(file["path"], error)
+            continue
         if found is None:
             yield Problem(file["path"], "is missing")
         elif found.size != file["size"]:

@@ -10,6 +10,7 @@ from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import AuditError
 from imagenet_prep.model.audit_report import AuditOptions, AuditReport
 from imagenet_prep.model.events import Watch, unwatched
+from imagenet_prep.model.given import given, options_given
 from imagenet_prep.stores import Place, store_at
 
 
@@ -20,7 +21,8 @@ def audit(out: Place, options: AuditOptions | None = None, *, watch: Watch = unw
     image of every record; every image that was set aside; that no image is there twice, and no file that is not of the
     data set; the class table; what resuming needs. Raises AuditError with all that differs.
     """
-    store, options = store_at(out), options or AuditOptions()
+    store, options = store_at(out), options_given(options, AuditOptions)
+    watch = given("watch", watch, Watch)
     if not is_data_set(store):
         remedy = "Of a data set that others made, audit_foreign says what it is."
         raise AuditError(f"{store.place} is not a data set of imagenet-prep.", remedy=remedy)

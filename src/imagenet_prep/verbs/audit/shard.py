@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import xxhash
 
+from imagenet_prep.codecs.condemned import wrong_size
 from imagenet_prep.codecs.jpeg import NotAnImageError, decode, inspect
-from imagenet_prep.errors import AuditError, Problem, printable
+from imagenet_prep.errors import AuditError, ForbiddenError, Problem, printable
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.outputs.base import Output, StoredShard
@@ -87,9 +88,9 @@ def _samples(
                 row += 1
         except AuditError as error:
             problems += error.problems
-        except OSError as error:
+        except (OSError, ForbiddenError) as error:
             if not task.files:  # otherwise it is said of the file as a whole
-                problems.append(Problem(places[row], unreadable(error)))
+                problems.append(unreadable(places[row], error))
         if task.files:
             return
         row += 1  # after the image that could not be read, if there was one
@@ -109,17 +110,21 @@ def _compare_files(task: ReadBackTask, seen: Sequence[FileFact]) -> Iterator[Pro
             yield problem
 
 
-def unreadable(error: OSError) -> str:
+def unreadable(path: str, error: OSError | ForbiddenError) -> Problem:
     """Say why a file or folder could not be read."""
-    return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"
+    if isinstance(error, ForbiddenError):
+        return error.problems[0]
+    if isinstance(error, FileNotFoundError):
+        return Problem(path, "is missing")
+    return Problem(path, f"cannot be read: {error.strerror or error}")
 
 
 def compare_file(store: Store, file: FileFact) -> Problem | None:
     """Compare a file's size and digest with what was noted when it was written; None if it is the same."""
     try:
         return _difference(fact_of_file(store, file.path), file)
-    except OSError as error:
-        return Problem(file.path, unreadable(error))
+    except (OSError, ForbiddenError) as error:
+        return unreadable(file.path, error)
 
 
 def _difference(found: FileFact, file: FileFact) -> Problem | None:
@@ -144,6 +149,8 @@ def _compare_record(task: ReadBackTask, place: str, row: int, sample: Sample) ->
         yield Problem(place, reason, member)
     if not task.files and len(sample.image) != task.sizes[row]:
         yield Problem(place, f"has {len(sample.image):,} bytes instead of {task.sizes[row]:,}")
+    elif not task.files and (reason := wrong_size(len(sample.image))):  # linked by who did not look at the size
+        yield Problem(place, reason)
     elif task.digests[row] and xxhash.xxh3_128_hexdigest(sample.image) != task.digests[row]:
         yield Problem(place, "is not the image that was in the source", member)
 

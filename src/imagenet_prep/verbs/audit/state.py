@@ -12,10 +12,11 @@ from imagenet_prep.dataset.catalog_file import load_catalog
 from imagenet_prep.dataset.layout import CATALOG, RECEIPTS, STATE, receipt_path
 from imagenet_prep.dataset.receipts import load_receipt
 from imagenet_prep.dataset.state import State, load_state
-from imagenet_prep.errors import OtherBuildError, Problem
+from imagenet_prep.errors import ForbiddenError, OtherBuildError, Problem
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.stores.base import Store, files_below
+from imagenet_prep.verbs.audit.shard import unreadable
 
 _DAMAGED = "is missing or damaged"
 
@@ -30,11 +31,18 @@ def audit_state(store: Store, document: dict[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with the private files of the data set that ``build.json`` describes."""
     if not is_resumable(store):
         return
-    state = _state(store, document)
-    if state is None:
-        yield Problem(STATE, _DAMAGED)
-    if load_catalog(store, CATALOG) is None:
-        yield Problem(CATALOG, _DAMAGED)
+    state = None
+    try:
+        state = _state(store, document)
+        if state is None:
+            yield Problem(STATE, _DAMAGED)
+    except ForbiddenError as error:
+        yield from error.problems
+    try:
+        if load_catalog(store, CATALOG) is None:
+            yield Problem(CATALOG, _DAMAGED)
+    except ForbiddenError as error:
+        yield from error.problems
     if state is not None:
         yield from _receipts(store, state, document)
 
@@ -49,7 +57,10 @@ def _state(store: Store, document: dict[str, Any]) -> State | None:
 
 def added_outputs(store: Store, document: dict[str, Any]) -> list[str]:
     """Give the outputs that are being added to the data set that ``build.json`` describes."""
-    state = _state(store, document)
+    try:
+        state = _state(store, document)
+    except ForbiddenError:
+        return []
     return [name for name in state.outputs if name not in document["outputs"]] if state else []
 
 
@@ -64,10 +75,15 @@ def strange_receipts(store: Store) -> Iterator[Problem]:
     """Yield what lies beside the receipts."""
     try:
         state = load_state(store)
-    except (OtherBuildError, OSError):
+    except (OtherBuildError, OSError, ForbiddenError):  # which is said of the state itself
         return
     own = {receipt_path(*place) for place in expected_receipts(state)} if state else set()
-    for path in files_below(store, RECEIPTS):
+    try:
+        there = list(files_below(store, RECEIPTS))
+    except (OSError, ForbiddenError) as error:
+        yield unreadable(RECEIPTS, error)
+        return
+    for path in there:
         if state and path not in own and not path.rpartition("/")[2].startswith("."):
             yield Problem(path, "is not of this data set")
 
@@ -81,8 +97,12 @@ def _receipts(store: Store, state: State, document: dict[str, Any]) -> Iterator[
     for name, shard in expected_receipts(state):
         if name not in document["outputs"]:
             continue  # it is being added
-        receipt = load_receipt(store, name, shard)
         path = receipt_path(name, shard)
+        try:
+            receipt = load_receipt(store, name, shard)
+        except ForbiddenError as error:
+            yield from error.problems
+            continue
         if receipt is None:
             yield Problem(path, _DAMAGED)
         elif receipt.identity != state.outputs[name].identity or receipt.rows != rows.get(path, receipt.rows):

@@ -1,7 +1,7 @@
 """What lies in a data set and is not of it: readers that take files by a pattern would take it for data, and readers of
 class folders for an image, or for a class, which would give all classes after it another number.
 
-Hidden files pass, such as those that systems and network disks leave: readers take files by the endings of images, or
+Hidden files pass, and what systems and network disks leave: readers take files by the endings of images, or
 pass over hidden ones. Not so torchvision's ``ImageFolder``, where every sample is a file: a hidden file with such an
 ending is an image to it, and a hidden folder beside the class folders a class (torchvision ``datasets/folder.py``).
 """
@@ -17,12 +17,13 @@ from imagenet_prep.dataset.catalog_file import load_catalog
 from imagenet_prep.dataset.inventory import Inventory, files_of, inventory
 from imagenet_prep.dataset.layout import BUILD, CATALOG, set_aside_path
 from imagenet_prep.dataset.state import load_state
-from imagenet_prep.errors import Problem
+from imagenet_prep.errors import ForbiddenError, Problem
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.planning.plan import plan
-from imagenet_prep.sources.found import looks_like_an_image
+from imagenet_prep.sources.found import is_of_system, looks_like_an_image
 from imagenet_prep.stores.base import Store
 from imagenet_prep.verbs.audit.expected import Expected
+from imagenet_prep.verbs.audit.shard import unreadable
 from imagenet_prep.verbs.audit.state import added_outputs
 
 _IS_NOT = "is not of this data set"
@@ -58,9 +59,7 @@ def _added(of: Expected) -> Iterator[pa.Array]:
 
 def unexpected(of: Expected) -> Iterator[Problem]:
     """Yield every file that is not of the data set; a folder in which nothing is, is named as a whole."""
-    loose = tuple(
-        f"{path.split('/')[0]}" for output in of.outputs if not output.ordered for path in output.document_paths[:1]
-    )
+    loose = [output.folder for output in of.outputs if not output.ordered]
     known = inventory_of(of)
     below: dict[str, set[str]] = {"": {PRIVATE}}  # folder → names of the folders in it
     for folder in known.folders():
@@ -81,12 +80,14 @@ def unexpected(of: Expected) -> Iterator[Problem]:
 def _others(store: Store, folder: str, own: set[str], *, is_loose: bool) -> Iterator[Problem]:
     try:
         there = store.list(folder)
-    except OSError as error:
-        yield Problem(folder, f"cannot be read: {error.strerror or error}")
+    except (OSError, ForbiddenError) as error:
+        yield unreadable(folder, error)
         return
     for name in sorted({*there.files, *there.folders} - own):
         path = f"{folder}/{name}".lstrip("/")
-        if not name.startswith(".") or (is_loose and _misleads(store, path, is_folder=name in there.folders)):
+        if not (name.startswith(".") or is_of_system(name)) or (
+            is_loose and _misleads(store, path, is_folder=name in there.folders)
+        ):
             yield Problem(path, _IS_NOT)
 
 

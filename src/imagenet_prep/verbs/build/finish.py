@@ -11,46 +11,61 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import PIL
 import pyarrow as pa
 
 from imagenet_prep.codecs.sealed import seal, unseal
-from imagenet_prep.dataset.layout import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, set_aside_path
+from imagenet_prep.dataset.layout import BUILD, CLASSES, SET_ASIDE_FOLDER, set_aside_path
 from imagenet_prep.dataset.manifest import Images, write_manifest
 from imagenet_prep.dataset.receipts import load_receipt
 from imagenet_prep.dataset.state import FORMAT_VERSION
-from imagenet_prep.errors import PrepError
+from imagenet_prep.errors import OutputError, PrepError, Problem
+from imagenet_prep.imagenet.class_map import class_names
 from imagenet_prep.imagenet.classes import to_csv
-from imagenet_prep.model.receipt import CHECKS, FileFact, Receipt
+from imagenet_prep.model.receipt import CHECKS, UNREAD, FileFact, Receipt
 from imagenet_prep.model.report import Accounts
 from imagenet_prep.outputs.base import Contents, ShardFacts, SplitFacts, options_of
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
 from imagenet_prep.verbs.build.lists import split_lists
+from imagenet_prep.verbs.build.remaining import Remaining
 from imagenet_prep.version import __version__
 
 
 def finish(store: Store, plan: Plan) -> Accounts:
     """Write what belongs beside the shards; give what became of every image. May be repeated.
 
-    Raises PrepError if a receipt is missing or the images do not add up, and OutputError if something cannot
-    be written.
+    Raises PrepError if the images do not add up, and OutputError if something cannot be written, or if what was written
+    is gone.
     """
     ledger = _Ledger(store, plan)
     accounts = ledger.accounts()
     if not accounts.balanced:
         raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
     _forget_others(store, plan, {image.name for image in ledger.images.set_aside.values()})
-    write_manifest(store, ledger.images.tables())
+    manifest = write_manifest(store, ledger.images.tables)
     texts = {CLASSES: to_csv(plan.recipe.selection.taxonomy).encode(), **dict(split_lists(plan, ledger.images))}
     for each in plan.outputs:
         texts |= each.output.documents(ledger.contents(each))
-    for path, text in texts.items():
-        store.publish(path, text)
-    documents = [fact_of_file(store, path) for path in (MANIFEST, *sorted(texts))]
+    documents = [manifest, *(store.publish(path, texts[path]) for path in sorted(texts))]
+    _refuse_lost(store, plan, documents)
     store.publish(BUILD, seal({**ledger.document(accounts), "documents": list(map(_file, documents))}))
     return accounts
+
+
+def _refuse_lost(store: Store, plan: Plan, documents: list[FileFact]) -> None:
+    """Where ``build.json`` is, the data set is complete: look once more, because other programs may be at work here."""
+    remaining = Remaining(store, plan, UNREAD)
+    lost = [f"{of.output.name} {shard.name}" for of, shard in remaining.shards()]
+    lost += [file.path for file in documents if (found := store.stat(file.path)) is None or found.size != file.size]
+    if lost:
+        raise OutputError(
+            "What was finished is gone, or was changed, before the data set was complete:",
+            tuple(Problem(name, "another program removed or changed it") for name in lost),
+            "Run the same command again: it writes these again, and keeps the rest.",
+        )
 
 
 def finished(store: Store, plan: Plan) -> Accounts | None:
@@ -99,7 +114,7 @@ class _Ledger:
         shard = of.shards[place]
         receipt = load_receipt(store, of.output.name, shard.name)
         if receipt is None or receipt.identity != of.identity:
-            raise PrepError(f"The receipt of {shard.name} is gone.", remedy="Run the same command again.")
+            raise OutputError(f"The receipt of {shard.name} is gone.", remedy="Run the same command again.")
         self.images.add(of, place, receipt)
         return receipt.without_columns()
 
@@ -108,6 +123,7 @@ class _Ledger:
         plan = self.plan
         written = {sum(receipt.rows for receipt in receipts) for receipts in self._receipts.values()}
         left_out = {sum(len(receipt.set_aside) for receipt in receipts) for receipts in self._receipts.values()}
+        boxed, boxes = self._box_counts() if plan.catalog.boxes_read else (None, None)
         return Accounts(
             entries=len(plan.catalog),
             written=written.pop() if len(written) == 1 else 0,
@@ -115,7 +131,13 @@ class _Ledger:
             excluded=len(plan.excluded),
             not_chosen=len(plan.catalog) - plan.images - len(plan.excluded),
             converted=self.images.converted,
+            boxed=boxed,
+            boxes=boxes,
         )
+
+    def _box_counts(self) -> tuple[int, int]:
+        left_out = [row for split in self.plan.members for row in self.images.set_aside_in(split)]
+        return self.plan.catalog.box_counts(np.setdiff1d(self.images.rows, left_out))
 
     def contents(self, of: OutputPlan) -> Contents:
         """What the documents of an output tell."""
@@ -135,6 +157,7 @@ class _Ledger:
         """What ``build.json`` says: no time, no place and no worker count, so that equal builds are equal."""
         plan = self.plan
         images = self.contents(plan.outputs[0]).splits
+        names, classes = class_names(plan.recipe.selection.taxonomy), plan.validation_classes
         return {
             "format_version": FORMAT_VERSION,
             "identity": plan.identity,
@@ -142,6 +165,8 @@ class _Ledger:
             "outputs": {each.output.name: self._output(each) for each in plan.outputs},
             "splits": {split: facts.images for split, facts in images.items()},
             "images": asdict(accounts),
+            "validation_classes": asdict(classes) if classes else None,
+            "class_names": asdict(names) if names else None,
             "check": self._check(),
             "versions": {"imagenet-prep": __version__, "pillow": PIL.__version__, "pyarrow": pa.__version__},
         }

@@ -11,7 +11,9 @@ from imagenet_prep.dataset.layout import CATALOG, SET_ASIDE_FOLDER
 from imagenet_prep.dataset.manifest import LeftOut, set_aside_images
 from imagenet_prep.dataset.state import State, load_state, save_state, state_of
 from imagenet_prep.engine.base import Engine
+from imagenet_prep.imagenet.class_map import class_names
 from imagenet_prep.model.events import Note, Progress, Watch
+from imagenet_prep.model.receipt import DECODE
 from imagenet_prep.model.report import Accounts, Report, SplitReport
 from imagenet_prep.model.task import SET_ASIDE, Part, ShardOutcome, ShardTask
 from imagenet_prep.options import BuildOptions
@@ -35,9 +37,10 @@ from imagenet_prep.verbs.build.preflight import (
 from imagenet_prep.verbs.build.relocate import has_begun, relocate
 from imagenet_prep.verbs.build.remaining import Remaining
 from imagenet_prep.verbs.build.shard import make_shards
+from imagenet_prep.verbs.decode import tell_decoder
 
 
-def job(store: Store, catalog: Catalog, options: BuildOptions, state: State | None) -> Job:
+def job(store: Store, catalog: Catalog, options: BuildOptions, state: State | None, watch: Watch) -> Job:
     """Plan a build, and say what of it is left to do. Raises what a build would raise before it begins, except for a
     lack of space; writes nothing.
     """
@@ -52,7 +55,7 @@ def job(store: Store, catalog: Catalog, options: BuildOptions, state: State | No
     else:
         for each in new:
             check_links(store, the_plan, each.output)
-    return Job(store, the_plan, options, state, Remaining(store, the_plan, options.check), grows=grows)
+    return Job(store, the_plan, options, state, Remaining(store, the_plan, options.check, watch), grows=grows)
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,15 @@ class Job:
         with store.hold(alone=moves or self.options.on_bad == SET_ASIDE):  # which leaves out what others may write
             refuse_other(store, the_plan, load_state(store))  # before it was held, another run may have claimed it
             self._keep_catalog()
+            self.remaining.remember()
             if finished_outputs(store) & {of.output.name for of, _ in todo}:
                 unfinish(store, [])
             done = self._write(engine, watch)
             accounts = None if todo else finished(store, the_plan)
             if accounts is None:
                 watch(Progress("finish", 0, 0))
+                self._claim()  # what resuming needs may have gone in the meantime
+                self._keep_catalog()
                 accounts = finish(store, the_plan)
             relocate(store, the_plan, watch)
         return self._report(done, accounts)
@@ -98,10 +104,10 @@ class Job:
             check, on_bad = self.options.check, self.options.on_bad
             if there and (self.grows or not self.remaining):  # what is there was made as it says
                 check, on_bad = there.check, there.on_bad
-            wanted = state_of(self.plan, check, on_bad)
+            wanted = state_of(self.plan, check, on_bad, trust_labels=self.options.trust_labels)
             if there != wanted:
                 save_state(self.store, wanted)
-        self.store.sweep()
+        self.store.sweep([each.output.folder for each in self.plan.outputs if not each.output.ordered])
 
     def _keep_catalog(self) -> None:
         """Keep the catalog for the next run, if it is not there."""
@@ -119,6 +125,10 @@ class Job:
         size = sum(int(sizes[run.rows].astype("int64").sum()) for run in runs)
         done, failures = _Done(), Failures(grows=self.grows)
         if runs:
+            if unsynced := self.store.refusal():
+                watch(Note(unsynced))
+            if self.options.check == DECODE:
+                tell_decoder(watch)
             watch(Progress("write", 0, images, 0, size))
         for outcome in engine.run(make_shards, self._tasks(runs), lost=failures.lost):
             done.add(outcome)
@@ -153,6 +163,8 @@ class Job:
         return Report(
             accounts=accounts,
             set_aside=tuple(image.why for image in left_out),
+            validation_classes=self.plan.validation_classes,
+            class_names=class_names(self.plan.recipe.selection.taxonomy),
             splits=splits,
             outputs=self._outputs(set_aside=bool(left_out)),
             bytes_read=done.read,

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from imagenet_prep.codecs.condemned import condemned
 from imagenet_prep.dataset.layout import is_of_the_first_edition
 from imagenet_prep.dataset.state import State, state_of
-from imagenet_prep.errors import OtherBuildError, OutputError, Problem, SourceError, UsageError
+from imagenet_prep.errors import OtherBuildError, OutputError, Problem, SourceError, UsageError, printable
 from imagenet_prep.model.archive import PRIVATE
-from imagenet_prep.model.task import Entries
+from imagenet_prep.model.task import FAIL, Entries
 from imagenet_prep.options import BuildOptions, Recipe
 from imagenet_prep.outputs.base import Output, options_of
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard, entries_of
+from imagenet_prep.planning.splits import Rows
 from imagenet_prep.sources.base import source_errors
-from imagenet_prep.stores.base import Store
+from imagenet_prep.sources.found import is_of_system
+from imagenet_prep.stores.base import Listing, Store
 
+_NAMED = 5  # of the files that are in the way
 _TOLD = 200  # characters of a difference: a choice of classes may have 1,000 of them
 _OTHER = "Choose another folder, or finish what is there: imagenet-prep resume {place}"
 
@@ -28,10 +35,14 @@ def refuse_foreign(store: Store, state: State | None) -> None:
             f"{store.place} was built by version 0.1, whose notes cannot be read any more.",
             remedy="Build into another folder. That version can still audit and undo it.",
         )
-    listing = store.list("")
-    if state is None and any(name != PRIVATE for name in (*listing.files, *listing.folders)):
+    listing = store.list("") if state is None else Listing([], [])
+    there = sorted(name for name in (*listing.files, *listing.folders) if name != PRIVATE and not is_of_system(name))
+    if there:
+        named = ", ".join(map(printable, there[:_NAMED]))
+        more = f" and {len(there) - _NAMED:,} more" if len(there) > _NAMED else ""
         raise OtherBuildError(
-            f"{store.place} is not empty, and what is in it is not a data set of imagenet-prep that can be continued.",
+            f"{store.place} is not empty, and what is in it is not a data set of imagenet-prep that can be continued: "
+            f"{named}{more}.",
             remedy="Choose a folder that is empty or does not exist yet.",
         )
 
@@ -121,7 +132,7 @@ def effective(options: BuildOptions, state: State | None, *, grows: bool) -> Bui
     """Give the options that count: what is added to a finished data set is looked at as closely as the rest was."""
     if state is None or not grows:
         return options
-    return BuildOptions(recipe=options.recipe, jobs=options.jobs, on_bad="fail", check=state.check)
+    return replace(options, on_bad=FAIL, check=state.check)
 
 
 _ROW_BYTES = 256  # of each image in catalog, receipt and manifest together: generous
@@ -166,8 +177,21 @@ def check_links(store: Store, plan: Plan, output: Output) -> None:
             "The source has archives alone, and no files to link or move.",
             remedy="Leave --transfer out: images are written straight from the archives.",
         )
+    _refuse_condemned(plan)
     if output.moves:
         _check_moves(plan, entries)
+
+
+def _refuse_condemned(plan: Plan) -> None:
+    """No image is read that is linked, but its size is known."""
+    problems = condemned(plan.catalog, paths_of(plan), np.sort(_rows_of_own_files(plan)))
+    if problems:
+        raise SourceError(
+            "There are files too small to be images, and links would take them in unread:",
+            problems,
+            "Put sound files in their place. Or build without them: --exclude FILE, with their names; or with "
+            "--transfer copy and --on-bad set-aside, which keeps their bytes.",
+        )
 
 
 def try_links(store: Store, plan: Plan, output: Output) -> None:
@@ -190,11 +214,14 @@ def paths_of(plan: Plan) -> tuple[str, ...]:
     return tuple(archive.path for archive in plan.catalog.archives)
 
 
-def _own_files(plan: Plan) -> Entries:
-    import numpy as np
-
+def _rows_of_own_files(plan: Plan) -> Rows:
     rows = np.concatenate(list(plan.members.values()))
-    return entries_of(plan.catalog.table.take(rows[plan.catalog.numbers("offset")[rows] == 0]))
+    own: Rows = rows[plan.catalog.numbers("offset")[rows] == 0]
+    return own
+
+
+def _own_files(plan: Plan) -> Entries:
+    return entries_of(plan.catalog.table.take(_rows_of_own_files(plan)))
 
 
 def _check_moves(plan: Plan, entries: Entries) -> None:

@@ -1,9 +1,13 @@
 """What is left to do: planned shards minus those that a receipt proves and whose files are there. A receipt of a shard
 whose images were looked at less closely than is wanted now proves nothing.
 
+A receipt is written after the files it is about. A file with a later time was changed since, or copied: it is read
+once, and if it is what the receipt says, the receipt gets its time.
+
 A file that is there under its final name is complete, so only presence and size are asked: of a shard's own files one
 by one, of the 1.28 million files of class folders folder by folder; a folder with more or fewer files than planned is
-looked at file by file.
+looked at file by file. Their sizes would take seconds on a disk, and half an hour over a network: a repair and an audit
+look at them.
 """
 
 from __future__ import annotations
@@ -12,12 +16,16 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 
-from imagenet_prep.dataset.layout import set_aside_path
+from imagenet_prep.dataset.layout import receipt_path, set_aside_path
 from imagenet_prep.dataset.receipts import load_receipt
-from imagenet_prep.model.receipt import CHECKS, UNREAD, Receipt, SetAside
+from imagenet_prep.model.events import Note, Watch, unwatched
+from imagenet_prep.model.receipt import CHECKS, UNREAD, FileFact, Receipt, SetAside
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard
 from imagenet_prep.stores.base import Store
+from imagenet_prep.stores.digests import fact_of_file
+
+_NAMED = 5  # shards that have to be written again
 
 
 class Remaining:
@@ -25,19 +33,32 @@ class Remaining:
     ``left_out`` are images that were set aside, by name, ``proved`` counts finished shards.
     """
 
-    def __init__(self, store: Store, plan: Plan, check: str) -> None:
+    def __init__(self, store: Store, plan: Plan, check: str, watch: Watch = unwatched) -> None:
         self._store = store
         self._plan = plan
+        self._watch = watch
+        self._times: dict[str, int] = {}  # receipts that are older than what they were found right about
         self.missing: dict[str, set[ShardName]] = {}
         self.left_out: dict[str, SetAside] = {}
         self.proved = 0
+        lost: list[str] = []
         for each in plan.outputs:
-            receipts = dict(self._receipts(each, check))
+            held = dict(self._receipts(each, check))
+            receipts = {name: receipt for name, receipt in held.items() if self._has_files(receipt)}
             finished = set(receipts) - self._incomplete(each, receipts)
+            lost += map(str, set(held) - finished)
             self.proved += len(finished)
             self.missing[each.output.name] = {shard.name for shard in each.shards} - finished
             for name in finished:
                 self.left_out |= {image.name: image for image in receipts[name].set_aside}
+        if lost:
+            named = f"{', '.join(sorted(lost)[:_NAMED])}{' …' if len(lost) > _NAMED else ''}"
+            watch(Note(f"{len(lost):,} finished shards have files that are gone or changed: {named}."))
+
+    def remember(self) -> None:
+        """Give receipts the times of what was read again, so that it is not read each time."""
+        for path, time in self._times.items():
+            self._store.touch(path, time)
 
     def __bool__(self) -> bool:
         return any(self.missing.values())
@@ -53,18 +74,29 @@ class Remaining:
     def _receipts(self, of: OutputPlan, check: str) -> Iterable[tuple[ShardName, Receipt]]:
         for shard in of.shards:
             receipt = load_receipt(self._store, of.output.name, shard.name)
-            if (
-                receipt
-                and receipt.identity == of.identity
-                and _is_looked_at(receipt, check)
-                and self._has_files(receipt)
-            ):
+            if receipt and receipt.identity == of.identity and _is_looked_at(receipt, check):
                 yield shard.name, receipt.without_columns()
 
     def _has_files(self, receipt: Receipt) -> bool:
-        files = [(file.path, file.size) for file in receipt.files]
-        files += [(set_aside_path(image.name), image.size) for image in receipt.set_aside]
-        return all((found := self._store.stat(path)) and found.size == size for path, size in files)
+        """Whether the files of a shard are there, and have not changed."""
+        path = receipt_path(receipt.output, receipt.shard)
+        noted = self._store.stat(path)
+        files = [*receipt.files, *map(_set_aside_file, receipt.set_aside)]
+        there = [self._store.stat(file.path) for file in files]
+        if noted is None or any(of is None or of.size != file.size for of, file in zip(there, files, strict=True)):
+            return False
+        later = {file: of.time for of, file in zip(there, files, strict=True) if of and of.time > noted.time}
+        if later and not self._times:
+            self._watch(Note("Files have a later time than their receipts: reading each of them once."))
+        if later:
+            self._times[path] = max(later.values())
+        return all(self._is_unchanged(file) for file in later)
+
+    def _is_unchanged(self, file: FileFact) -> bool:
+        try:
+            return fact_of_file(self._store, file.path) == file
+        except OSError:
+            return False
 
     def _incomplete(self, of: OutputPlan, receipts: dict[ShardName, Receipt]) -> set[ShardName]:
         """Give the shards without files of their own of which an image is missing."""
@@ -96,6 +128,10 @@ class Remaining:
 
     def _count(self, folder: str) -> int:
         return sum(name.endswith(".JPEG") for name in self._store.list(folder).files)
+
+
+def _set_aside_file(image: SetAside) -> FileFact:
+    return FileFact(set_aside_path(image.name), image.size, image.digest)
 
 
 def _is_looked_at(receipt: Receipt, check: str) -> bool:

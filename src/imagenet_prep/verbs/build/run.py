@@ -20,13 +20,14 @@ from imagenet_prep.engine.base import Engine
 from imagenet_prep.engine.local import OnExecutor, available_processors, local_engine
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.model.events import Note, Watch, unwatched
+from imagenet_prep.model.given import given, options_given
 from imagenet_prep.model.report import Report
 from imagenet_prep.options import BuildOptions
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source, source_paths
 from imagenet_prep.stores import Place, store_at
 from imagenet_prep.stores.base import Store
-from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in
+from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in, judge_labels
 
 if TYPE_CHECKING:
     from imagenet_prep.planning.plan import Plan
@@ -52,8 +53,9 @@ def build(
     line. Nothing is written before sources, plan and free space were found good.
     """
     started = time.monotonic()
-    options, store = options or BuildOptions(), store_at(out)
-    with _swept(store), _engine(options, executor) as engine:
+    options, watch = options_given(options, BuildOptions), given("watch", watch, Watch)
+    executor, store = given("executor", executor, Executor | None), store_at(out)
+    with _swept(store, options), _engine(options, executor) as engine:
         report = _prepared(source, store, options, engine, watch).run(engine, watch)
     return replace(report, seconds=time.monotonic() - started)
 
@@ -91,25 +93,27 @@ def _prepared(
             remedy = f"Put the files back, and build again: imagenet-prep undo {store.place}"
             raise OtherBuildError(f"{store.place}: {CATALOG} is damaged, or of another version.", remedy=remedy)
         catalog = replace(catalog, archives=state.sources)
+        judge_labels(catalog, recipe.selection.taxonomy, watch, trust=True)  # which it was, or nothing had been moved
     else:
         boxes = any(output.stores_boxes for output in recipe.outputs)
-        how = IndexOptions(taxonomy=recipe.selection.taxonomy, boxes=boxes)
-        catalog = catalog_of(found_in(sources, how), how, engine=engine, watch=watch, kept=(store, CATALOG))
+        how = IndexOptions(taxonomy=recipe.selection.taxonomy, boxes=boxes, trust_labels=options.trust_labels)
+        found = found_in(sources, how, watch)
+        catalog = catalog_of(found, how, engine=engine, watch=watch, kept=(store, CATALOG))
     # With Arrow, which the index has loaded while it waited.
     from imagenet_prep.verbs.build.job import job
 
-    return job(store, catalog, replace(options, recipe=recipe), state)
+    return job(store, catalog, replace(options, recipe=recipe), state, watch)
 
 
 @contextmanager
-def _swept(store: Store) -> Iterator[None]:
+def _swept(store: Store, options: BuildOptions) -> Iterator[None]:
     """Leave no half-written file, whatever ends the build: a worker that was stopped hard could not remove its own, nor
     can this process if an interrupt comes just as a file is made.
     """
     try:
         yield
     finally:
-        store.sweep()
+        store.sweep([output.folder for output in options.recipe.outputs if not output.ordered], own=True)
 
 
 def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContextManager[Engine]:

@@ -9,6 +9,7 @@ An image's bytes are copied into the buffer and out of it, nowhere else. Nothing
 
 from __future__ import annotations
 
+import contextlib
 import os
 from array import array
 from dataclasses import replace
@@ -27,6 +28,7 @@ from imagenet_prep.model.sample import Box, Sample
 from imagenet_prep.model.task import SET_ASIDE, Entries, Part, ShardOutcome, ShardTask
 from imagenet_prep.outputs.base import Written
 from imagenet_prep.sources.base import ArchiveReader, source_errors
+from imagenet_prep.stores.draft import undisturbed
 
 
 def make_shards(task: ShardTask) -> ShardOutcome:
@@ -34,11 +36,21 @@ def make_shards(task: ShardTask) -> ShardOutcome:
 
     An image that cannot be used is set aside, if the task says so. Otherwise its shards are not finished (nothing of
     them is published, except files that are each complete by themselves), and the outcome lists every such image. Nor
-    are shards finished if the source cannot be read. Raises OutputError if a shard cannot be written.
+    are shards finished if the source cannot be read. If another program disturbs one of its files, a shard is started
+    again. Raises OutputError if a shard cannot be written.
     """
+    finished: list[Part] = []  # what another attempt need not write again
+
+    def attempt() -> ShardOutcome:
+        return _try(replace(task, parts=tuple(part for part in task.parts if part not in finished)), finished)
+
+    return undisturbed(attempt)
+
+
+def _try(task: ShardTask, finished: list[Part]) -> ShardOutcome:
     images = _Images(task)
     failure: tuple[Problem, ...] = ()
-    with _Shards(task, images) as shards:
+    with _Shards(task, images, finished) as shards:
         try:
             _make(task, images, shards)
         except SourceError as error:
@@ -69,9 +81,10 @@ class _Shards:
     manager: what is not finished when it ends is gone.
     """
 
-    def __init__(self, task: ShardTask, images: _Images) -> None:
+    def __init__(self, task: ShardTask, images: _Images, finished: list[Part]) -> None:
         self._task = task
         self._images = images
+        self._finished = finished
         self._open: list[_Shard] = []
         self._turns = {place for part in task.parts for place in (part.start, part.stop)}
         self.written = 0
@@ -84,6 +97,7 @@ class _Shards:
             self._open.remove(shard)
             with shard:
                 self.written += shard.finish(self._images)
+            self._finished.append(shard.part)
         self._open += [_Shard(self._task, part) for part in self._task.parts if part.start == row]
 
     def take(self, row: int, sample: Sample) -> None:
@@ -188,10 +202,21 @@ class _Images:
         return tuple(entries.problem(row, archives, image.reason) for row, image in new)
 
     def link(self, row: int, file: str) -> Sample:
-        """Give a sample of which nothing is read."""
+        """Give a sample of which nothing is read. Raises SourceError if the file has changed its size."""
         entries = self._task.entries
+        self._refuse_changed(row, file)
         self.linked += 1
         return Sample(entries.names[row], b"", entries.class_indexes[row], 0, 0, file=file)
+
+    def _refuse_changed(self, row: int, path: str) -> None:
+        """A file that is linked may not have changed either since it was listed. What is gone, the link says."""
+        listed = self._task.entries.sizes[row]
+        with source_errors(path), contextlib.suppress(FileNotFoundError):
+            found = os.stat(path).st_size
+            if found != listed:
+                reason = f"has {found:,} bytes, and had {listed:,} when listed"
+                problem = self._task.entries.problem(row, self._task.archives, reason)
+                raise SourceError("A file has changed:", (problem,), "Put it right, and run the same command again.")
 
     def look_at(self, row: int, buffer: bytearray, start: int, end: int, file: str) -> Sample:
         """Inspect one image and note what it is; one that cannot be used is noted as bad."""

@@ -18,7 +18,7 @@ from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED, OfficialArchive
 from imagenet_prep.model.events import Note, Progress, Watch
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.checksum import compare_checksum, is_comparable
-from imagenet_prep.stores.publish import sync_folder
+from imagenet_prep.stores.sync import sync_folder
 from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.fetch.report import Fetched
 from imagenet_prep.verbs.fetch.resume import in_the_way

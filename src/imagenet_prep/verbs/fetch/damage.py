@@ -21,7 +21,7 @@ from imagenet_prep.model.task import Entries
 from imagenet_prep.sources.found import Found
 from imagenet_prep.sources.layout import FoundArchive
 from imagenet_prep.sources.official import ClassTar, TarTask, class_tars
-from imagenet_prep.verbs.decode import IMAGES_PER_TASK, DecodeTask, decode_all
+from imagenet_prep.verbs.decode import IMAGES_PER_TASK, DecodeTask, decode_all, tell_decoder
 from imagenet_prep.verbs.index import collect, cut, run_task
 
 _NAMED = 5  # class tars of which nothing was found; the rest is counted
@@ -46,6 +46,7 @@ class Damage:
 
 def damage_in(archive: FoundArchive, engine: Engine, watch: Watch) -> Damage:
     """Walk a train or validation archive and decode its images; no problems does not mean that there is no damage."""
+    tell_decoder(watch)
     try:
         tars, outside = class_tars(archive.path, salvage=True) if archive.role == TRAIN else ([], Found(0, ""))
         walked = collect(engine.run(run_task, _tasks(archive, tars, engine.width)), watch)

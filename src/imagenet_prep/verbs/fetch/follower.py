@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Condition, Lock, Thread
 
 from imagenet_prep.errors import PrepError
+from imagenet_prep.stores.draft import disturbed
 from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.fetch.running_digest import RunningDigest
 
@@ -98,7 +99,7 @@ class Follower:
 
     def _take(self, data: memoryview) -> None:
         if not data:
-            raise OSError("it has become shorter")
+            raise disturbed(self._path)  # it has become shorter
         with self._whole:
             self._digest.update(data)
             self._hashed += len(data)

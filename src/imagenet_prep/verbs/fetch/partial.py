@@ -6,15 +6,17 @@ A thread of its own syncs what was written and then notes how much that is: what
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Self
 
-from imagenet_prep.errors import OutputError, PrepError
+from imagenet_prep.errors import PrepError
+from imagenet_prep.stores.draft import disturbed
 from imagenet_prep.stores.lock import lock_file
-from imagenet_prep.stores.publish import sync_folder
+from imagenet_prep.stores.sync import sync_file
 from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.fetch.follower import Follower
 from imagenet_prep.verbs.fetch.running_digest import running_digest
@@ -22,6 +24,7 @@ from imagenet_prep.verbs.fetch.unfinished import (
     Bookmark,
     bytes_there,
     forget_bookmark,
+    name_part,
     remove_unfinished,
     save_bookmark,
     unfinished_path,
@@ -52,7 +55,7 @@ class Partial:
 
     def __enter__(self) -> Self:
         with output_errors(self._path):
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o666)
         try:
             self._take_up()
@@ -75,7 +78,6 @@ class Partial:
     def _cut(self) -> None:
         """Take away what is behind the bytes that are certain."""
         os.ftruncate(self._descriptor, self.received)
-        os.lseek(self._descriptor, self.received, os.SEEK_SET)
         self._asked = self.received
         self._begun = True
 
@@ -117,6 +119,7 @@ class Partial:
         with output_errors(self._path):
             if not self._begun:
                 self._cut()
+            self._look(exactly=True)
             while view:
                 written = os.write(self._descriptor, view)
                 self.received += written
@@ -131,7 +134,8 @@ class Partial:
     def _ask(self) -> None:
         """Ask the kernel to begin writing to the disk, so that the syncs find little left."""
         if hasattr(os, "posix_fadvise"):  # not on macOS; for pages that are still dirty this advice means: write them
-            os.posix_fadvise(self._descriptor, self._asked, self.received - self._asked, os.POSIX_FADV_DONTNEED)
+            with suppress(OSError):  # it is advice, which some file systems do not take
+                os.posix_fadvise(self._descriptor, self._asked, self.received - self._asked, os.POSIX_FADV_DONTNEED)
         self._asked = self.received
 
     def has(self, data: bytes, place: int) -> bool:
@@ -145,7 +149,8 @@ class Partial:
             hashed, state = self._follower.snapshot() if self._follower else (0, "")
             received = self.received  # read after the snapshot: never less than what was hashed
             with output_errors(self._path):
-                os.fsync(self._descriptor)
+                sync_file(self._descriptor)
+                self._look()  # or the bookmark would be on another file, and make that ours
             self.bookmark = replace(self.bookmark, received=received, hashed=hashed if state else 0, state=state)
             save_bookmark(self._final, self.bookmark)
             self._noted = received, hashed
@@ -161,22 +166,39 @@ class Partial:
     def publish(self) -> None:
         """Give the file its name, durably, without the bookmark. Raises OutputError, also if another has it by now."""
         self._stop()
-        if os.path.lexists(self._final):
-            raise OutputError(f"{self._final} has come from elsewhere meanwhile.", remedy="Move one of the two away.")
         with output_errors(self._final):
-            os.fsync(self._descriptor)
-            self._path.replace(self._final)
-            sync_folder(self._final.parent)
-        forget_bookmark(self._final)
+            sync_file(self._descriptor)
+            self._look(exactly=True)
+            seen = os.fstat(self._descriptor)
+        name_part(self._final, seen)
+
+    def _look(self, *, exactly: bool = False) -> None:
+        """Raise DisturbedError unless the file is there, with the bytes that were written: ``exactly`` these where none
+        is being written.
+        """
+        if not self._is_there() or not self.received <= self._size() or (exactly and self.received != self._size()):
+            raise disturbed(self._path)
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.lstat(self._path))
+        except FileNotFoundError:
+            return False
+
+    def _size(self) -> int:
+        return os.fstat(self._descriptor).st_size
 
     def __exit__(self, *_: object) -> None:
         self._stop()
         try:
-            if not (self._locked and os.path.lexists(self._path)):
-                return  # another run's, or it has its name
-            if os.fstat(self._descriptor).st_size == 0:
+            if not self._locked:
+                return  # another run's
+            if not self._is_there():  # it has its name; or it is gone, and what is there is not what was noted
+                forget_bookmark(self._final, other=True)
+                return
+            if self._size() == 0:
                 remove_unfinished(self._final)  # nothing worth a file, and nothing to go on from
-            elif self._is_ahead():
+            elif self._is_ahead() and self._size() == self.received:
                 self.save()
         finally:
             if self._follower:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagenet_prep.errors import Problem
+from imagenet_prep.errors import Problem, UsageError
+from imagenet_prep.model.given import Count, check_fields
 
 RETRIES = 10
 TIMEOUT = 60.0
@@ -26,10 +27,14 @@ class UrlOptions:
     url_files: tuple[Path, ...] = ()
     cookies: Path | None = None
     headers: Path | None = None
-    retries: int = RETRIES
+    retries: Count = RETRIES
     timeout: float = TIMEOUT
-    rate: int = 0
+    rate: Count = 0
     fresh: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what is of another type."""
+        check_fields(self, shown=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,12 +50,18 @@ class TorrentOptions:
 
     torrents: tuple[str, ...]
     accept_terms: bool = False
-    rate: int = 0
-    upload_rate: int = 0
+    rate: Count = 0
+    upload_rate: Count = 0
     peers: tuple[str, ...] = ()
     discovery: bool = True
     seed: bool = False
     timeout: float = 0
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what is of another type, and without a torrent."""
+        check_fields(self, shown=False)
+        if not self.torrents:
+            raise UsageError("There is no torrent.")
 
 
 @dataclass(frozen=True, slots=True)

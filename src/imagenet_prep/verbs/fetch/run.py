@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from imagenet_prep.model.events import Watch, unwatched
+from imagenet_prep.model.events import Note, Watch, unwatched
+from imagenet_prep.model.given import given
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source
 from imagenet_prep.stores.lock import held
+from imagenet_prep.stores.sync import refusal
 from imagenet_prep.stores.temporary import output_errors, sweep
 from imagenet_prep.verbs.fetch.report import Fetched, FetchReport, TorrentOptions, UrlOptions
 
@@ -25,12 +27,15 @@ def fetch(folder: Source, options: UrlOptions | TorrentOptions, *, watch: Watch 
     OutputError where it cannot be written.
     """
     check_platform()
-    folder, began = Path(folder), monotonic()
+    folder, began, watch = given("folder", folder, Path), monotonic(), given("watch", watch, Watch)
+    options = given("options", options, UrlOptions | TorrentOptions)
     fetch_into = _prepared(options)
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    if unsynced := refusal(folder):
+        watch(Note(unsynced))
     with held(folder, folder, alone=True):
-        sweep(folder, shallow=".")  # of bookmarks that a kill left half written; there may be a million images below
+        sweep(folder, deep=False)  # of bookmarks that a kill left half written; there may be a million images below
         files = fetch_into(folder, watch)
     return FetchReport(files, monotonic() - began)
 

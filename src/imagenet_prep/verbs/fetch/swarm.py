@@ -10,8 +10,9 @@ from pathlib import Path
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, RIGHT, WRONG
 from imagenet_prep.model.events import Note, Progress, Watch
-from imagenet_prep.stores.publish import sync_folder
+from imagenet_prep.stores.draft import undisturbed
 from imagenet_prep.stores.space import check_space
+from imagenet_prep.stores.sync import sync_file
 from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.fetch.compare_torrent import (
     Standing,
@@ -27,7 +28,7 @@ from imagenet_prep.verbs.fetch.report import Fetched, TorrentOptions
 from imagenet_prep.verbs.fetch.resume import missing_of
 from imagenet_prep.verbs.fetch.select_files import Wanted, choose
 from imagenet_prep.verbs.fetch.torrent_file import Torrent, open_torrent
-from imagenet_prep.verbs.fetch.unfinished import forget_bookmark, unfinished_path
+from imagenet_prep.verbs.fetch.unfinished import name_part, unfinished_path
 
 _LONGEST_TIMEOUT = 86_400.0  # seconds
 _TERMS = (
@@ -179,7 +180,6 @@ def _finish(job: _Job, folder: Path, watch: Watch) -> list[SourceError]:
         except SourceError as error:
             failed.append(error)
             continue
-        _publish(wanted.final)
         paths[wanted.index] = wanted.final
         there = job.before[wanted.index] if job.before else 0
         job.fetched.append(Fetched(wanted.final.name, wanted.size, wanted.size - there, verdict))
@@ -188,12 +188,18 @@ def _finish(job: _Job, folder: Path, watch: Watch) -> list[SourceError]:
 
 
 def _prove(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
-    """Read a complete part once more, from the disk's file and not from what libtorrent remembers: the verdict on its
-    published checksum. Raises SourceError if it is not the published file, or not what came.
+    return undisturbed(lambda: _read_and_name(wanted, paths, watch))
+
+
+def _read_and_name(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
+    """Read a complete part once more, from the disk's file and not from what libtorrent remembers, and give it its name
+    if it is still the same then: the verdict on its published checksum. Raises SourceError if it is not the published
+    file, or not what came.
     """
     part = unfinished_path(wanted.final)
     with output_errors(part), part.open("rb+") as file:
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
+        seen = os.fstat(file.fileno())
     verdict = compare(wanted.archive, wanted.final, watch, part)
     if verdict != RIGHT:
         pieces = check(wanted, paths, watch)
@@ -202,16 +208,10 @@ def _prove(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
             raise SourceError("What was written reads back differently:", (problem,), "Look after the disk.")
         if verdict == WRONG:
             raise not_the_published(wanted, part)
+    if os.path.lexists(wanted.final):
+        raise SourceError("A file has appeared meanwhile:", (Problem(wanted.final.name, "was not there before"),))
+    name_part(wanted.final, seen)
     return verdict
-
-
-def _publish(final: Path) -> None:
-    if os.path.lexists(final):
-        raise SourceError("A file has appeared meanwhile:", (Problem(final.name, "was not there before"),))
-    with output_errors(final):
-        unfinished_path(final).rename(final)
-    sync_folder(final.parent)
-    forget_bookmark(final)
 
 
 def _seed(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:

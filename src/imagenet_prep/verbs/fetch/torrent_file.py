@@ -18,6 +18,7 @@ from typing import Any
 
 from imagenet_prep.errors import SourceError, UsageError, printable
 from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, TRAIN, VALIDATION
+from imagenet_prep.platform import at_home
 
 # Of the place that offers both; named in the magnet links that many public repositories have.
 TRACKER = "https://academictorrents.com/announce.php"
@@ -154,7 +155,7 @@ def open_torrent(text: str) -> Torrent:
         return Torrent(f"the torrent {parameters.info_hashes.v1}", parameters)
     if "://" in text:  # and may be a secret
         raise UsageError("A URL is no torrent.", remedy="Download the .torrent file first, and give its path.")
-    return Torrent(text, _read(Path(text)))
+    return Torrent(text, _read(at_home(text)))
 
 
 def _magnet(link: str) -> Any:

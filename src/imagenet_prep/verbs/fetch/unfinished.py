@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import xxhash
 
 from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.errors import OutputError
+from imagenet_prep.stores.draft import disturbed
 from imagenet_prep.stores.publish import publish_bytes
+from imagenet_prep.stores.sync import sync_folder
 from imagenet_prep.stores.temporary import output_errors
 
 URL = "url"
@@ -71,6 +75,32 @@ def bookmark_path(final: Path) -> Path:
     return final.with_name(f"{final.name}.part.json")
 
 
+def name_part(final: Path, seen: os.stat_result) -> None:
+    """Give a part its name, durably, if it is what was looked at; ``seen`` is its state from before. Raises OutputError
+    if another file has the name by now, and DisturbedError.
+    """
+    part = unfinished_path(final)
+    if os.path.lexists(final):
+        raise OutputError(f"{final} has come from elsewhere meanwhile.", remedy="Move one of the two away.")
+    with output_errors(final):
+        try:
+            there = os.lstat(part)
+            if not (os.path.samestat(seen, there) and _state(seen) == _state(there)):
+                raise disturbed(part)
+            part.rename(final)
+            if _state(seen) != _state(os.lstat(final)):  # only just; the part goes back to what it was
+                final.rename(part)
+                raise disturbed(part)
+        except FileNotFoundError as error:
+            raise disturbed(part) from error
+    sync_folder(final.parent)
+    forget_bookmark(final)
+
+
+def _state(status: os.stat_result) -> tuple[bool, int, int]:
+    return stat.S_ISREG(status.st_mode) and status.st_nlink > 0, status.st_size, status.st_mtime_ns
+
+
 def save_bookmark(final: Path, bookmark: Bookmark) -> None:
     """Write the bookmark durably, when the bytes that it is about are on the disk. Raises OutputError."""
     with output_errors(unfinished_path(final), "read"):
@@ -104,9 +134,11 @@ def _seam(part: Path, received: int) -> str:
     return str(xxhash.xxh3_128_hexdigest(last))
 
 
-def forget_bookmark(final: Path) -> None:
-    """Take a bookmark away whose part is no more: with a part that somebody puts there later it would be a lie."""
-    if not os.path.lexists(unfinished_path(final)):
+def forget_bookmark(final: Path, *, other: bool = False) -> None:
+    """Take a bookmark away whose part is no more: with a part that somebody puts there later it would be a lie. So it
+    is with the ``other`` that is there now, if it is known to be another.
+    """
+    if other or not os.path.lexists(unfinished_path(final)):
         with output_errors(bookmark_path(final), "remove"), contextlib.suppress(FileNotFoundError):
             bookmark_path(final).unlink()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.model.events import Note, Watch
+from imagenet_prep.platform import at_home
 from imagenet_prep.stores.space import check_space
 from imagenet_prep.verbs.fetch.address import address_of, addresses_in
 from imagenet_prep.verbs.fetch.credentials import read_cookies, read_headers
@@ -28,7 +29,8 @@ class Urls:
         self._options = options
         if options.retries < 0 or options.rate < 0 or not 0 < options.timeout <= _LONGEST_TIMEOUT:
             raise UsageError("Retries and rate are not below 0, and the timeout is above 0 and at most a day.")
-        named = [*map(address_of, options.urls), *(each for file in options.url_files for each in addresses_in(file))]
+        files = map(at_home, options.url_files)
+        named = [*map(address_of, options.urls), *(each for file in files for each in addresses_in(file))]
         self._addresses = list(dict.fromkeys(named))
         if not self._addresses:
             raise UsageError("There is no URL.")
@@ -37,8 +39,8 @@ class Urls:
                 places = f"{printable(name)} is to come from {times} places at once."
                 raise UsageError(places, remedy="Name one of them.")
         self._web = Web(
-            read_cookies(options.cookies) if options.cookies else None,
-            read_headers(options.headers) if options.headers else {},
+            read_cookies(at_home(options.cookies)) if options.cookies else None,
+            read_headers(at_home(options.headers)) if options.headers else {},
             options.timeout,
         )
 

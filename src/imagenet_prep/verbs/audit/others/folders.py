@@ -16,15 +16,16 @@ from pathlib import Path
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.sources.survey import ImageSet, is_folder, survey
+from imagenet_prep.sources.survey import ImageSet, Part, is_folder, survey
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.look import FolderLook
+from imagenet_prep.verbs.audit.others.numbered import is_number
 from imagenet_prep.verbs.audit.others.observed import NO_CLASS, Seen
 
 _WNID = re.compile(r"n\d{8}", re.ASCII)
 _INDEXED = re.compile(r"\d{3}[-_ ].*", re.ASCII)
 _BESIDE = "readers such as torchvision take it for a class, and number all classes behind it otherwise"
-_FLAT = "holds images of many classes in one folder: readers take it for one class"
+_FLAT = "holds images without class folders: readers take it for one class"
 
 
 def find_folder_set(out: Path) -> tuple[FoundSet | None, bool]:
@@ -33,7 +34,7 @@ def find_folder_set(out: Path) -> tuple[FoundSet | None, bool]:
     Raises SourceError for a folder that cannot be searched.
     """
     found = survey((out,), lambda name: official().called(name))
-    sets = [each for each in found.sets if each.role in (TRAIN, VALIDATION) and not each.tars]
+    sets = _with_numbered([each for each in found.sets if each.role in (TRAIN, VALIDATION) and not each.tars])
     archives = bool(found.files) or any(each.tars for each in found.sets)
     if not sets or (archives and not any(part.name for each in sets for part in each.parts)):
         return None, archives
@@ -47,10 +48,28 @@ def find_folder_set(out: Path) -> tuple[FoundSet | None, bool]:
     return result, archives
 
 
+def _with_numbered(sets: Sequence[ImageSet]) -> list[ImageSet]:
+    """Take flat folders that are called by number, and lie side by side, for the class folders of one set."""
+    groups: dict[tuple[str, Path], list[ImageSet]] = {}
+    for each in sets:
+        if is_number(each.path.name) and not any(part.name for part in each.parts):
+            groups.setdefault((each.role, each.path.parent), []).append(each)
+    groups = {place: group for place, group in groups.items() if len(group) > 1}
+    taken = {(each.role, each.path) for group in groups.values() for each in group} | groups.keys()
+    result = [each for each in sets if (each.role, each.path) not in taken]
+    for (role, path), group in groups.items():
+        beside = [part for each in sets if (each.role, each.path) == (role, path) for part in each.parts]
+        parts = sorted([*beside, *(Part(each.path.name, None) for each in group)], key=lambda part: part.name)
+        result.append(ImageSet(role, path, tuple(parts), example=group[0].example))
+    return result
+
+
 def _layout(sets: Sequence[ImageSet]) -> str:
     names = [part.name for each in sets for part in each.parts if part.name]
     if not names:
         return "flat folder"
+    if any(map(is_number, names)):
+        return f"class folders, {'' if all(map(is_number, names)) else 'some of them '}called by number"
     if all(map(_WNID.fullmatch, names)):
         return "class folders, called by WNID"
     if all(map(_INDEXED.fullmatch, names)):
@@ -90,10 +109,12 @@ def numbering(looks: Sequence[FolderLook], parts: Sequence[Seen]) -> list[int]:
 
 
 def _class(look: FolderLook, part: Seen) -> int:
-    """Give the class of a folder; of a name that two classes have, the one its images are of."""
-    possible = look.part.classes or (NO_CLASS,)
-    seen = Counter(truth for truth in part.truths if truth in possible)
-    return seen.most_common(1)[0][0] if seen else possible[0]
+    """Give the class of a folder; where its name does not tell, the one most of its images are of."""
+    possible = look.part.classes
+    seen = Counter(truth for truth in part.truths if possible is None or truth in possible)
+    if seen:
+        return seen.most_common(1)[0][0]
+    return possible[0] if possible else NO_CLASS
 
 
 def described(classes: Sequence[int]) -> str:

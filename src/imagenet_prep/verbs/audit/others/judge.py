@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from imagenet_prep.errors import Problem, printable
-from imagenet_prep.verbs.audit.others.conventions import CLASS_INDEX, FROM_ONE, NO_CONVENTION
+from imagenet_prep.planning.conventions import CLASS_INDEX, FROM_ONE, NO_CONVENTION
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.documents import compare_lengths
 from imagenet_prep.verbs.audit.others.folders import described, judge_numbering, numbering
@@ -21,6 +21,7 @@ from imagenet_prep.verbs.audit.others.judgement import (
     unknown_classes,
 )
 from imagenet_prep.verbs.audit.others.look import FolderLook
+from imagenet_prep.verbs.audit.others.numbered import Numbers, is_number
 from imagenet_prep.verbs.audit.others.observed import Seen
 from imagenet_prep.verbs.audit.others.report import ForeignSet, ForeignSplit
 
@@ -131,11 +132,20 @@ def _differing(conventions: dict[str, str], place: str) -> Iterator[Problem]:
 
 def _folders(found: FoundSet, splits: Sequence[SplitColumns], place: str, result: Judged) -> dict[str, str]:
     """Judge which numbers readers give to class folders; give what they are by split."""
-    orders = {}
+    orders, labels = {}, {}
     for split in splits:
         looks = [look for look in found.looks if isinstance(look, FolderLook) and look.split == split.name]
         orders[split.name] = numbering(looks, split.parts)
+        labels[split.name] = described(orders[split.name])
+        names = [look.part.name for look in looks if look.part.name]
+        if names and all(map(is_number, names)):
+            numbers = Numbers(split, looks)
+            result.problems += numbers.problems(place)
+            if numbers.is_class_index:
+                result.remarks.append(Problem(place, numbers.sentence))
+            if not numbers.fits:
+                orders[split.name], labels[split.name] = [], NO_CONVENTION
     numbered = {name: order for name, order in orders.items() if order}
     if numbered:
         result.problems += judge_numbering(place, numbered)
-    return {name: described(order) for name, order in orders.items()}
+    return labels

@@ -17,14 +17,17 @@ from imagenet_prep.engine.local import local_engine
 from imagenet_prep.errors import AuditError, Problem, SourceError
 from imagenet_prep.model.audit_report import AuditOptions
 from imagenet_prep.model.events import Progress, Watch, unwatched
+from imagenet_prep.model.given import given, options_given
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source
+from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.folders import find_folder_set
 from imagenet_prep.verbs.audit.others.look import FolderLook, Look, ShardLook, look, look_in_vain
 from imagenet_prep.verbs.audit.others.observed import Seen
 from imagenet_prep.verbs.audit.others.records import find_record_sets
 from imagenet_prep.verbs.audit.others.report import ForeignReport
+from imagenet_prep.verbs.decode import tell_decoder
 
 
 def audit_foreign(out: Source, options: AuditOptions | None = None, *, watch: Watch = unwatched) -> ForeignReport:
@@ -34,8 +37,11 @@ def audit_foreign(out: Source, options: AuditOptions | None = None, *, watch: Wa
     missing. Raises AuditError if there is no data set that is known.
     """
     check_platform()
-    out, options = Path(out), options or AuditOptions()
+    out, options = given("out", out, Path), options_given(options, AuditOptions)
+    watch = given("watch", watch, Watch)
     decode, sample = options.decode, options.sample
+    if decode:
+        tell_decoder(watch)
     sets, remarks = _find(out)
     looks = [each for number, found in enumerate(sets) for each in _looks(found, number, decode, sample)]
     seen = _look(looks, options.jobs, watch)
@@ -60,6 +66,9 @@ def _find(out: Path) -> tuple[list[FoundSet], list[Problem]]:
         folders, archives = find_folder_set(out)
     except SourceError as error:
         raise AuditError(f"{out} is no build of imagenet-prep. {error.summary}", error.problems) from error
+    except PermissionError as error:
+        with output_errors(Path(error.filename), "read"):
+            raise
     except OSError as error:
         raise AuditError(f"{out} cannot be searched: {error.strerror or error}: {error.filename}.") from error
     sets += [folders] if folders else []

@@ -1,0 +1,174 @@
+"""What a user may not read is not called damaged: the message says which permission is missing, and of what.
+
+Commands run without the power of root to pass over permissions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faulty import AS_ANYONE, contents
+from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+
+FORMATS = ("--format", "tfrecord", "--format", "folders")
+RECIPE = (*FORMATS, "--test-per-class", "2", "--shards", "train=2", "--jobs", "2")
+RECEIPT = ".imagenet-prep/receipts/train-00000-of-00002.receipt"
+DOCUMENTS = (
+    "build.json",
+    "manifest.parquet",
+    "classes.csv",
+    "splits/train.txt",
+    "tfrecord/features.json",
+    "tfrecord/train-00001-of-00002",
+    ".imagenet-prep/plan.json",
+    ".imagenet-prep/catalog.arrow",
+    RECEIPT,
+)
+FOLDERS = ("tfrecord", "splits", "folders", "folders/train/tench", ".imagenet-prep", ".imagenet-prep/receipts")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
+    options = MiniatureOptions(wnids=("n01440764", "n02917067"), images_per_class=8, validation_per_class=2)
+    return write_miniature(tmp_path_factory.mktemp("source"), options)
+
+
+@pytest.fixture(scope="module")
+def built(source: Miniature, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built") / "OUT"
+    assert run("build", source.root, out, *RECIPE).returncode == 0
+    return out
+
+
+@pytest.fixture
+def out(built: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(built, tmp_path / "OUT")
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*AS_ANYONE, sys.executable, "-m", "imagenet_prep", *map(str, arguments)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" not in ended.stderr, ended.stderr
+    return ended
+
+
+@contextlib.contextmanager
+def closed(path: Path, mode: int = 0) -> Iterator[None]:
+    before = path.stat().st_mode
+    path.chmod(mode)
+    try:
+        yield
+    finally:
+        path.chmod(before)
+
+
+class TestAnAudit:
+    @pytest.mark.parametrize("path", DOCUMENTS)
+    def test_names_a_file_that_may_not_be_read(self, out: Path, path: str) -> None:
+        with closed(out / path):
+            ended = run("audit", out)
+        assert ended.returncode == 6
+        assert f"{path}: may not be read: you lack the permission r" in ended.stderr
+        assert "--repair" not in ended.stderr
+        assert "damaged: " not in ended.stderr
+
+    @pytest.mark.parametrize("path", FOLDERS)
+    def test_names_a_folder_that_may_not_be_entered_once(self, out: Path, path: str) -> None:
+        with closed(out / path):
+            ended = run("audit", out)
+        assert ended.returncode == 6
+        assert ended.stderr.count(f"{path}: may not be entered: you lack the permission x") == 1
+        assert "--repair" not in ended.stderr
+
+    @pytest.mark.parametrize("path", ["tfrecord", "folders/train/tench", ".imagenet-prep/receipts"])
+    def test_names_a_folder_that_may_not_be_listed(self, out: Path, path: str) -> None:
+        with closed(out / path, 0o111):
+            ended = run("audit", out)
+        assert ended.returncode == 6
+        assert f"{path}: may not be read: you lack the permission r" in ended.stderr
+
+    def test_names_the_output_folder_itself(self, out: Path) -> None:
+        for place, code in ((out, 6), (out.parent, 2)):
+            with closed(place):
+                ended = run("audit", out)
+            assert (ended.returncode, "--repair" in ended.stderr) == (code, False)
+            assert f"{place} may not be entered" in ended.stderr
+
+    def test_names_damage_beside_it(self, out: Path) -> None:
+        shard = out / "tfrecord" / "train-00000-of-00002"
+        shard.write_bytes(shard.read_bytes()[:-1])
+        with closed(out / "manifest.parquet", 0o444), closed(out / "tfrecord" / "validation-00000-of-00001"):
+            ended = run("audit", out, "--json")
+        assert ended.returncode == 7
+        places = [problem["archive"] for problem in json.loads(ended.stderr.splitlines()[-1])["problems"]]
+        assert "tfrecord/train-00000-of-00002" in places
+        assert places[-1] == "tfrecord/validation-00000-of-00001"
+
+    def test_of_data_that_others_made_says_what_may_not_be_read(self, out: Path) -> None:
+        shutil.rmtree(out / ".imagenet-prep")
+        (out / "build.json").unlink()
+        with closed(out / "tfrecord"):
+            ended = run("audit", out)
+        assert ended.returncode == 6
+        assert "may not be entered" in ended.stderr
+
+
+class TestABuild:
+    @pytest.mark.parametrize("path", ["build.json", "manifest.parquet", *DOCUMENTS[5:], *FOLDERS])
+    @pytest.mark.parametrize("more", [(), ("--repair",)])
+    def test_over_a_finished_one_names_what_may_not_be_read_and_changes_nothing(
+        self, source: Miniature, out: Path, path: str, more: tuple[str, ...]
+    ) -> None:
+        before = contents(out)
+        with closed(out / path):
+            ended = run("build", source.root, out, *RECIPE, *more)
+        if ended.returncode:
+            assert ended.returncode == 6
+            assert "ermission" in ended.stderr
+        assert contents(out) == before
+
+    def test_does_not_take_moved_files_away_because_it_may_not_read_that_they_were(self, tmp_path: Path) -> None:
+        few = MiniatureOptions(classes=2, images_per_class=4, validation_per_class=1, layout="sorted", boxes=False)
+        moved, other = write_miniature(tmp_path / "moved", few), write_miniature(tmp_path / "other", few)
+        out = tmp_path / "OUT"
+        recipe = ("--format", "folders", "--test-per-class", 1)
+        assert run("build", moved.root, out, *recipe, "--transfer", "move").returncode == 0
+        (out / ".imagenet-prep" / "undo.jsonl").unlink()
+        (out / "build.json").unlink()
+        before = contents(out)
+        with closed(out / ".imagenet-prep" / "plan.json"):
+            ended = run("build", other.root, out, *recipe, "--fresh")
+        assert ended.returncode == 6
+        assert contents(out) == before
+
+    def test_names_an_archive_and_a_class_folder_that_may_not_be_read(self, tmp_path: Path) -> None:
+        archives = write_miniature(tmp_path / "archives", MiniatureOptions(classes=2, boxes=False)).root
+        for path in (archives / "ILSVRC2012_img_train.tar", archives):
+            with closed(path):
+                for command in (("build", archives, tmp_path / "OUT", *RECIPE), ("check", archives)):
+                    ended = run(*command)
+                    assert ended.returncode == 4
+                    assert "ermission" in ended.stderr + ended.stdout
+                    assert "download" not in ended.stderr + ended.stdout
+
+
+def test_undo_names_a_log_that_may_not_be_read(tmp_path: Path) -> None:
+    few = MiniatureOptions(classes=2, images_per_class=4, validation_per_class=1, layout="sorted", boxes=False)
+    source, out = write_miniature(tmp_path / "source", few).root, tmp_path / "OUT"
+    recipe = ("--format", "folders", "--test-per-class", 1, "--transfer", "move")
+    assert run("build", source, out, *recipe).returncode == 0
+    for path in (out / ".imagenet-prep" / "undo.jsonl", out / ".imagenet-prep", out):
+        with closed(path):
+            for command in (("undo", out), ("build", source, out, *recipe)):
+                ended = run(*command)
+                assert ended.returncode == 6, ended.stderr
+                assert "may not be" in ended.stderr
+    assert run("undo", out).returncode == 0
