@@ -12,30 +12,24 @@ from imagenet_prep import version
 SOURCE = Path(imagenet_prep.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-# cli → verbs → {dataset, sources, outputs, stores, engine} → planning → {imagenet, model, codecs} → errors
+# cli → steps → {remote, sources, formats, storage, images, engines} → core → errors; siblings do not know each other.
 MAY_IMPORT = {
     "errors": set(),
     "version": set(),
     "platform": {"errors"},
-    "imagenet": {"errors"},
-    "model": {"errors", "imagenet"},
-    "codecs": {"model", "errors"},
-    "options": {"outputs", "imagenet", "errors"},
-    "planning": {"options", "outputs", "imagenet", "model", "errors"},
-    "sources": {"codecs", "imagenet", "model", "errors"},
-    "outputs": {"codecs", "imagenet", "model", "errors"},
-    "stores": {"options", "model", "errors"},
-    "dataset": {"codecs", "stores", "outputs", "planning", "imagenet", "model", "errors"},
-    "engine": {"errors"},
-    "verbs": {
-        "sources", "outputs", "stores", "dataset", "codecs", "engine", "planning", "options", "imagenet",
-        "model", "errors", "platform", "version",
-    },
-    "testing": {"imagenet", "model", "errors", "outputs"},  # of the outputs, the protocol alone: see the test below
-    "cli": {"verbs", "options", "outputs", "planning", "testing", "imagenet", "model", "errors", "platform", "version"},
+    "core": {"errors"},
+    "images": {"core", "errors"},
+    "sources": {"core", "errors"},
+    "formats": {"core", "errors"},
+    "storage": {"core", "errors"},
+    "engines": {"errors", "version"},  # nothing about images
+    "remote": {"core", "errors", "version"},
+    "steps": {"sources", "formats", "storage", "images", "engines", "remote", "core", "errors", "platform", "version"},
+    "testing": {"core", "errors", "formats", "engines"},  # of the last two, the protocols alone: see the test below
+    "cli": {"steps", "testing", "core", "errors", "platform", "version"},
     "__main__": {"cli"},
-    "__init__": {"verbs", "outputs", "planning", "options", "imagenet", "model", "errors", "version"},
-}  # fmt: skip
+    "__init__": {"core", "steps", "formats", "engines", "errors", "version"},
+}
 
 
 def room(path: Path) -> str:
@@ -59,14 +53,28 @@ def test_every_room_has_a_rule() -> None:
     assert {room(path) for path in MODULES} == set(MAY_IMPORT)
 
 
-def test_the_contracts_know_formats_by_their_protocol_alone() -> None:
-    used = {name for path in MODULES if room(path) == "testing" for name in imports(path) if ".formats" in name}
-    assert used == {"imagenet_prep.outputs.base"}
+def test_the_contracts_know_formats_and_engines_by_their_protocols_alone() -> None:
+    used = {name for path in MODULES if room(path) == "testing" for name in imports(path)}
+    assert {name for name in used if ".formats" in name} == {"imagenet_prep.outputs.base"}
+    assert {name for name in used if ".engines" in name} == {
+        "imagenet_prep.engines.base",
+        "imagenet_prep.engines.reports",
+    }
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if room(path) in ("imagenet", "model", "planning")], ids=lambda path: path.name
-)
+def test_engines_are_loaded_when_they_are_used() -> None:
+    light = {"base", "factory", "reports", "shared_files", "__init__"}
+    heavy = {
+        name
+        for path in MODULES
+        if path.parent.name != "engines"
+        for name in imports(path)
+        if name.startswith("imagenet_prep.engines.") and name.split(".")[2] not in light
+    }
+    assert not heavy
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room(path) == "core"], ids=lambda path: path.name)
 def test_the_core_has_no_clock_no_chance_and_no_processes(path: Path) -> None:
     tree = ast.parse(path.read_text())
     names = {
@@ -85,10 +93,10 @@ def test_every_exported_name_is_there_and_no_other() -> None:
 def test_the_public_names_are_these() -> None:
     assert set(imagenet_prep.__all__) == {
         "Accounts", "Archive", "ArchiveState", "AuditError", "AuditOptions", "AuditReport", "Box",
-        "BuildOptions", "Catalog", "CheckOptions", "ClassFacts", "FORMATS", "FetchReport", "Fetched",
+        "BuildOptions", "Catalog", "CheckOptions", "ClassFacts", "Engine", "FORMATS", "FetchReport", "Fetched",
         "ForeignReport", "Holdings", "IndexOptions", "Note", "OriginFacts", "OtherBuildError", "OutputError",
         "Piece", "Plan", "PlanOptions", "PrepError", "Problem", "Progress", "Report", "Sample", "Shard",
-        "ShardName", "SourceError", "SplitAudit", "Taxonomy", "TorrentOptions", "UndoReport", "UrlOptions",
+        "ShardName", "SourceError", "SplitAudit", "Stage", "Taxonomy", "TorrentOptions", "UndoReport", "UrlOptions",
         "UsageError", "__version__", "archives", "audit", "audit_foreign", "build", "check", "fetch", "index",
         "official", "plan", "undo", "validation_truth",
     }  # fmt: skip

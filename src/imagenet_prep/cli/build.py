@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagenet_prep.cli.options import class_map_option, class_names, jobs_option, output_options
+from imagenet_prep.cli.invocation import note_resuming
+from imagenet_prep.cli.options import class_map_option, class_names, engine_option, jobs_option, output_options
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.cli.subset import check_one_hold_out, subset_options
 from imagenet_prep.errors import UsageError
@@ -98,6 +99,7 @@ _FORMATS = ("tfrecord", "tfds", "folders")  # the keys of FORMATS, here without 
 @click.option("--fresh", is_flag=True, help="Take away what an earlier build made in OUT, and begin anew.")
 @class_map_option
 @jobs_option
+@engine_option
 @click.option("--dry-run", is_flag=True, help="Show the plan and write nothing.")
 @output_options
 @click.pass_context
@@ -107,6 +109,7 @@ def build(
     sources: tuple[Path, ...],
     out: Path,
     class_map: Path | None,
+    engine: str | None,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -131,30 +134,34 @@ def build(
     from imagenet_prep.verbs.build.run import BuildOptions
 
     check_one_hold_out(context)
+    if not dry_run:
+        note_resuming(context)
     options = BuildOptions(taxonomy=class_names(class_map), **recipe)
     with watching(as_json=as_json, quiet=quiet) as watch:
-        result, code = (_planned if dry_run else _built)(sources, out, options, watch, as_json)
+        result, code = (_planned if dry_run else _built)(sources, out, options, watch, engine, as_json)
     click.echo(result)  # when the bar is gone: it would erase what is printed beside it
     context.exit(code)
 
 
-def _built(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> tuple[str, int]:
+def _built(
+    sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, engine: str | None, as_json: bool
+) -> tuple[str, int]:
     """Build; give what to print, and the exit code."""
     from imagenet_prep.cli import show
     from imagenet_prep.verbs.build.run import build as build_step
 
-    report = build_step(sources, out, options, watch=watch)
+    report = build_step(sources, out, options, watch=watch, engine=engine)
     text = json.dumps(asdict(report)) if as_json else show.summary(report, str(out))
     return text, _SET_ASIDE if report.set_aside else 0
 
 
 def _planned(
-    sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool
+    sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, engine: str | None, as_json: bool
 ) -> tuple[str, int]:
     from imagenet_prep.cli import show
     from imagenet_prep.verbs.build.run import preview
 
-    the_plan = preview(sources, out, options, watch=watch)
+    the_plan = preview(sources, out, options, watch=watch, engine=engine)
     from imagenet_prep.planning.remarks import remarks  # with Arrow, which the index has loaded meanwhile
 
     if as_json:

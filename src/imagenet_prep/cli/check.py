@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagenet_prep.cli import show
-from imagenet_prep.cli.options import class_map_option, class_names, jobs_option, output_options
+from imagenet_prep.cli.options import class_map_option, class_names, engine_option, jobs_option, output_options
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.errors import SourceError
 from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST, TRAIN, UNLABELLED, VALIDATION
@@ -29,6 +29,7 @@ _NAMED_CLASSES = 5  # of those that are missing; the rest is counted
 @click.option("--full", is_flag=True, help="Compare the published checksums, and decode every image: takes its time.")
 @class_map_option
 @jobs_option
+@engine_option
 @output_options
 @click.pass_context
 def check(
@@ -37,6 +38,7 @@ def check(
     full: bool,
     class_map: Path | None,
     jobs: int,
+    engine: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -50,7 +52,7 @@ def check(
 
     options = CheckOptions(full=full, jobs=jobs, taxonomy=class_names(class_map))
     with watching(as_json=as_json, quiet=quiet) as watch:
-        holdings = check_step(sources, options, watch=watch)
+        holdings = check_step(sources, options, watch=watch, engine=engine)
     click.echo(json.dumps(asdict(holdings)) if as_json else _text(holdings, sources, class_map))
     if holdings.problems:
         context.exit(SourceError.exit_code)

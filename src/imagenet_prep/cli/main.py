@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from imagenet_prep.cli.invocation import Invocation
 from imagenet_prep.errors import OutputError, PrepError, UsageError
 from imagenet_prep.platform import check_platform
 from imagenet_prep.version import __version__
@@ -57,7 +58,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            if "--json" in sys.argv:
+            if ctx.ensure_object(Invocation).as_json:
                 raise click.Abort from None
             raise
 
@@ -81,16 +82,16 @@ def cli() -> None:
 def run() -> NoReturn:
     """Run the command line on the arguments of this process, and end the process with a documented exit code."""
     _hear_signals()
-    output = sys.stdout
+    output, this = sys.stdout, Invocation(tuple(sys.argv[1:]))
     try:
         check_platform()
-        code = cli.main(prog_name="imagenet-prep", standalone_mode=False)
+        code = cli.main(list(this.words), prog_name="imagenet-prep", standalone_mode=False, obj=this)
         sys.stdout.flush()
     except PrepError as error:
-        _report(error)
+        _report(error, this)
     except click.ClickException as error:
-        if "--json" in sys.argv:
-            _report(UsageError(error.format_message()))
+        if this.as_json:
+            _report(UsageError(error.format_message()), this)
         error.show()
         _leave(error.exit_code)
     except SystemExit:
@@ -100,9 +101,8 @@ def run() -> NoReturn:
         _drop_output()
         _leave(0)
     except (KeyboardInterrupt, click.Abort):
-        goes_on = any(verb in sys.argv for verb in ("build", "undo", "fetch")) and "--check" not in sys.argv
-        said = "Interrupted." + " The same command again goes on where this one stopped." * goes_on
-        click.echo(json.dumps({"event": "interrupted", "summary": said}) if "--json" in sys.argv else said, err=True)
+        said = "Interrupted." + " The same command again goes on where this one stopped." * this.resumes
+        click.echo(json.dumps({"event": "interrupted", "summary": said}) if this.as_json else said, err=True)
         # At once: an interrupt can catch a lock in any state, and Python would wait for every thread to end.
         os._exit(130)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
@@ -112,7 +112,7 @@ def run() -> NoReturn:
         if error.errno != errno.ENOSPC:
             raise
         _drop_output()
-        _report(OutputError("Standard output goes to a place that is full; the work itself is done."))
+        _report(OutputError("Standard output goes to a place that is full; the work itself is done."), this)
     _leave(code or 0)
 
 
@@ -138,8 +138,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _report(error: PrepError) -> NoReturn:
-    click.echo(_as_json(error) if "--json" in sys.argv else f"Error: {error}", err=True)
+def _report(error: PrepError, this: Invocation) -> NoReturn:
+    click.echo(_as_json(error) if this.as_json else f"Error: {error}", err=True)
     _leave(error.exit_code)
 
 

@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,8 +32,13 @@ _REMEDIES = {
 
 
 def temporary_name(name: str) -> str:
-    """Give the name that ``name`` has until it is complete: hidden, with machine and process number in it."""
-    return f".{name}.{_HOST}.{os.getpid()}.part"
+    """Give the name that ``name`` has until it is complete: hidden, with machine and process number in it.
+
+    The main thread of a process writes alone; others, as an executor has them, may be at the same shard at once.
+    """
+    current = threading.current_thread()
+    thread = "" if current is threading.main_thread() else f".{current.native_id}"
+    return f".{name}{thread}.{_HOST}.{os.getpid()}.part"
 
 
 def sweep(folder: Path, shallow: str = "", *, own: bool = False) -> int:

@@ -18,7 +18,7 @@ from imagenet_prep.dataset.undo_log import Moves, load_undo_log
 from imagenet_prep.errors import OutputError, Problem, SourceError, UsageError
 from imagenet_prep.imagenet.archives import SPLITS
 from imagenet_prep.model.archive import PRIVATE
-from imagenet_prep.model.events import Progress, Watch, unwatched
+from imagenet_prep.model.events import Progress, Stage, Watch, unwatched
 from imagenet_prep.outputs.class_folders import FOLDERS
 from imagenet_prep.outputs.folders import CLASSES as FOLDER_CLASSES
 from imagenet_prep.outputs.folders import META
@@ -65,7 +65,7 @@ def _undo(out: Path, watch: Watch) -> UndoReport:
         done += len(moves.names)
         if done - told >= total // _EVENTS or done == total:
             told = done
-            watch(Progress("undo", done, total))
+            watch(Progress(Stage.UNDO, done, total))
     os.sync()
     _restore_times(log.moves)
     if problems:

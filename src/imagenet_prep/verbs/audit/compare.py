@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 from imagenet_prep.codecs.sealed import unseal
 from imagenet_prep.dataset.layout import BUILD, MANIFEST, SET_ASIDE_FOLDER
 from imagenet_prep.dataset.manifest import read_manifest
-from imagenet_prep.engine.base import Engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.errors import AuditError, PrepError, Problem
 from imagenet_prep.imagenet.archives import SPLITS
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.audit_report import AuditOptions, AuditReport, SplitAudit
-from imagenet_prep.model.events import Progress, Watch
+from imagenet_prep.model.events import Stage, Tally, Watch
 from imagenet_prep.model.task import FileFact
 from imagenet_prep.options import MOVE
 from imagenet_prep.stores.digests import fact_of_file
@@ -50,18 +51,19 @@ def compare(out: Path, options: AuditOptions, engine: Engine, watch: Watch) -> A
     """Compare the build in ``out`` with its documents. Raises AuditError with all that differs."""
     document, manifest = _read_documents(out)
     shards = _chosen(document, manifest, options.sample)
-    read = _Sum()
-    reading = engine.run(read_back, _tasks(out, shards, options), lost=read.lost)  # which goes on beside the rest
+    read = _Sum(Tally(watch, Stage.AUDIT, *_totals(shards)))
+    work = seeing(engine, read_back, [str(out / BUILD)])
+    reading = engine.run(work, _tasks(out, shards, options), read.lost, read.tally.running)  # beside the rest
     at_rest = list(audit_at_rest(out, document, manifest))
-    read.add_up(reading, shards, watch)
+    read.add_up(reading)
     problems = list(dict.fromkeys([*at_rest, *read.problems]))
     extra = [*beside(out, _own(document, manifest)), *_in_folders(out, manifest), *strange_receipts(out, document)]
     _raise_any(out, {_remedy(document): problems, _BAD_REMEDY: read.undecodable, _STRAY_REMEDY: extra}, read.unread)
     written = manifest.filter(manifest["set_aside"].is_null())
     return AuditReport(
         splits={split: _split_audit(written, split) for split in SPLITS if split in document["splits"]},
-        records=read.records,
-        size=read.size,
+        records=read.tally.done,
+        size=read.tally.bytes_done,
         shards=len(document["shards"]),
         shards_read=len(shards),
         set_aside=len(manifest) - len(written),
@@ -133,8 +135,8 @@ def _tasks(out: Path, shards: list[_Shard], options: AuditOptions) -> Iterator[R
 class _Sum:
     """Adds up what was read: the number of records, the bytes of their files, and what is wrong."""
 
-    def __init__(self) -> None:
-        self.records = self.size = 0
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
         self.problems: list[Problem] = []
         self.undecodable: list[Problem] = []
         self.unread: list[Problem] = []
@@ -144,14 +146,12 @@ class _Sum:
         self.unread.append(Problem(f"{task.shard} ({task.format})", "the process that read it died twice"))
         return ReadBack(0, 0, ())
 
-    def add_up(self, reading: Iterator[ReadBack], shards: list[_Shard], watch: Watch) -> None:
+    def add_up(self, reading: Iterator[ReadBack]) -> None:
         """Take everything that was read."""
-        total, total_size = _totals(shards)
         for found in reading:
-            self.records, self.size = self.records + found.images, self.size + found.size
             self.problems += found.problems
             self.undecodable += found.undecodable
-            watch(Progress("audit", self.records, total, self.size, total_size))
+            self.tally.finished(found.images, found.size)
 
 
 def _totals(shards: list[_Shard]) -> tuple[int, int]:

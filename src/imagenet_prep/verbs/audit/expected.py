@@ -28,7 +28,7 @@ def read_back_tasks(
     stored = pc.if_else(rows["repaired"], "", rows["digest"]).to_pylist()
     for name, of_format in files.items():
         yield ReadBackTask(
-            out=str(out),
+            out=str(out.absolute()),
             format=name,
             shard=shard,
             files=of_format,

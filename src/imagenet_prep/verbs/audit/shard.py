@@ -14,6 +14,7 @@ from pathlib import Path
 import xxhash
 
 from imagenet_prep.codecs.jpeg import NotAnImageError, decode, inspect
+from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import AuditError, Problem, printable
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
@@ -68,6 +69,7 @@ def read_back(task: ReadBackTask) -> ReadBack:
     images, of_records, undecodable = 0, list[Problem](), list[Problem]()
     for row, sample in _samples(task, out, files, seen, of_records):
         images += 1
+        report(1, len(sample.image))
         place = files[0] if task.files else files[row]
         of_records += _compare_record(task, place, row, sample)
         if task.decode and (reason := _undecodable(bytes(sample.image))):

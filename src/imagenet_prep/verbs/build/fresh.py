@@ -25,7 +25,7 @@ from imagenet_prep.dataset.layout import (
 )
 from imagenet_prep.errors import OtherBuildError, Problem, UsageError
 from imagenet_prep.model.archive import PRIVATE
-from imagenet_prep.model.events import Progress, Watch
+from imagenet_prep.model.events import Progress, Stage, Watch
 from imagenet_prep.options import MOVE
 from imagenet_prep.outputs import FORMATS
 from imagenet_prep.outputs.base import Format
@@ -78,7 +78,7 @@ def remove_earlier(out: Path, plan: Plan, watch: Watch) -> None:
             for path in files:
                 (out / path).unlink(missing_ok=True)
             removed += len(files)
-            watch(Progress("remove", removed, 0))
+            watch(Progress(Stage.REMOVE, removed, 0))
             if folder not in ("", PRIVATE):
                 with contextlib.suppress(OSError):  # with files of the user's in it, or a link
                     (out / folder).rmdir()

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagenet_prep.dataset.layout import SET_ASIDE_FOLDER, receipts_folder
+from imagenet_prep.dataset.layout import SET_ASIDE_FOLDER, plan_path, receipts_folder
 from imagenet_prep.dataset.receipts import load_receipt, receipt_path
-from imagenet_prep.engine.base import Engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.errors import Problem
-from imagenet_prep.model.events import Progress, Watch
+from imagenet_prep.model.events import Stage, Tally, Watch
 from imagenet_prep.model.task import FileFact
 from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, compare_file, read_back
 
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 def damaged(out: Path, plan: Plan, finished: list[Shard], engine: Engine, watch: Watch) -> set[str]:
     """Read the shards that seem finished back; give the names of those that are not what their receipts say."""
     names: set[str] = set()
-    done, total = 0, sum(len(shard.rows) for shard in finished) * len(plan.formats)
-    watch(Progress("audit", 0, total))
-    for shard, found in engine.run(look_at, _tasks(out, plan, finished, names), lost=_lost):
-        done += found.images
+    tally = Tally(watch, Stage.AUDIT, sum(len(shard.rows) for shard in finished) * len(plan.formats))
+    tally.running()
+    work = seeing(engine, look_at, [str(plan_path(out))])
+    for shard, found in engine.run(
+        work, _tasks(out, plan, finished, names), _lost, lambda done, _: tally.running(done)
+    ):
         names |= {shard} if found.problems else set()
-        watch(Progress("audit", done, total))
+        tally.finished(found.images)
     return names
 
 

@@ -11,15 +11,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagenet_prep.dataset.layout import BUILD, catalog_path, holds_receipts, plan_path, undo_log_path
-from imagenet_prep.engine.base import Engine
-from imagenet_prep.engine.local import OnExecutor, available_processors, local_engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import OtherBuildError, OutputError, UsageError
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Note, Watch, unwatched
@@ -80,14 +79,15 @@ def build(
     options: BuildOptions | None = None,
     *,
     watch: Watch = unwatched,
-    executor: Executor | None = None,
+    engine: AnyEngine | None = None,
 ) -> Report:
     """Make a data set in the folder ``out`` from the archives in ``source``. The same call again resumes, or
     finds nothing to do.
 
     In a script, call it under ``if __name__ == "__main__":``, because worker processes import the script.
-    ``executor`` does the work instead of ``options.jobs`` processes: any ``concurrent.futures.Executor``
-    whose workers see the same paths; it stays the caller's to shut down.
+    ``engine`` does the work instead of ``options.jobs`` processes: an engine, any ``concurrent.futures.Executor`` whose
+    workers see the same paths, or a name such as ``dask=tcp://HOST:PORT``. What the caller made stays the caller's to
+    shut down.
 
     Raises UsageError, SourceError, OtherBuildError and OutputError, each with the exit code of the command
     line. Nothing is written before sources, plan and free space were found good.
@@ -95,22 +95,29 @@ def build(
     started = time.monotonic()
     options = options or BuildOptions()
     sources, out = source_paths(source), Path(out)
-    with _swept(out), _engine(options, executor) as engine:
-        catalog, archives = _catalog(sources, out, options, engine, watch)
+    with _swept(out), engine_for(engine, options.jobs) as at_work:
+        catalog, archives = _catalog(sources, out, options, at_work, watch)
         # With Arrow, which the index has loaded while it waited.
         from imagenet_prep.verbs.build.stages import run_stages
 
-        report = run_stages(catalog, archives, out, options, engine, watch)
+        report = run_stages(catalog, archives, out, options, at_work, watch)
     return replace(report, seconds=time.monotonic() - started)
 
 
-def preview(source: Source | Iterable[Source], out: Source, options: BuildOptions, *, watch: Watch = unwatched) -> Plan:
+def preview(
+    source: Source | Iterable[Source],
+    out: Source,
+    options: BuildOptions,
+    *,
+    watch: Watch = unwatched,
+    engine: AnyEngine | None = None,
+) -> Plan:
     """Give the plan that ``build`` would carry out; raises what that would raise before it begins, but for a lack of
     space. Nothing is written.
     """
     sources, out = source_paths(source), Path(out)
-    with local_engine(options.jobs) as engine:
-        catalog, archives = _catalog(sources, out, options, engine, watch)
+    with engine_for(engine, options.jobs) as at_work:
+        catalog, archives = _catalog(sources, out, options, at_work, watch)
     from imagenet_prep.verbs.build.prepare import prepare
 
     prepared = prepare(catalog, archives, out, options)
@@ -168,12 +175,6 @@ def _swept(out: Path) -> Iterator[None]:
     finally:
         if os.path.isdir(out / PRIVATE):  # false where one may not look
             sweep(out, shallow=FOLDERS, own=True)
-
-
-def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContextManager[Engine]:
-    if executor is None:
-        return local_engine(options.jobs)
-    return nullcontext(OnExecutor(executor, options.jobs or available_processors()))
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -21,6 +21,7 @@ import xxhash
 from imagenet_prep.codecs.jpeg import ImageFacts, NotAnImageError, decode, inspect, repair
 from imagenet_prep.dataset.layout import SET_ASIDE_FOLDER, receipts_folder
 from imagenet_prep.dataset.receipts import save_receipt
+from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.model.sample import Box, Sample
 from imagenet_prep.model.task import DECODE, SET_ASIDE, Entries, Receipt, SetAside, ShardOutcome, ShardTask
@@ -62,6 +63,7 @@ def _write_shard(task: ShardTask, facts: _Facts) -> ShardOutcome:
         flush = partial(_flush, writers, paths)
         for row, buffer, start, end in reader.images(task.entries, before_reuse=flush):
             sample = facts.look_at(row, buffer, start, end)
+            report(1, end - start)
             if sample is None:
                 if task.on_bad == SET_ASIDE:
                     _set_aside(task, row, memoryview(buffer)[start:end], target)

@@ -6,12 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagenet_prep.dataset.layout import BUILD, CLASSES, MANIFEST, SET_ASIDE_FOLDER, SPLIT_LISTS, undo_log_path
+from imagenet_prep.dataset.layout import (
+    BUILD,
+    CLASSES,
+    MANIFEST,
+    SET_ASIDE_FOLDER,
+    SPLIT_LISTS,
+    plan_path,
+    undo_log_path,
+)
 from imagenet_prep.dataset.manifest import LeftOut, set_aside_images
-from imagenet_prep.engine.base import Engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.model.archive import PRIVATE
-from imagenet_prep.model.events import Note, Progress, Watch
+from imagenet_prep.model.events import Note, Progress, Stage, Tally, Watch
 from imagenet_prep.model.report import Report, SplitReport
 from imagenet_prep.model.task import SET_ASIDE, ShardTask
 from imagenet_prep.options import COPY, MOVE, SYMLINK
@@ -66,7 +75,7 @@ def run_stages(
         written = _write(out, the_plan, todo, archives, options, engine, watch)
         accounts = None if todo or options.repair else finished(out, the_plan)
         if accounts is None:
-            watch(Progress("finish", 0, 0))
+            watch(Progress(Stage.FINISH, 0, 0))
             accounts = finish(out, the_plan)
     left_out = set_aside_images(out) if accounts.set_aside else []
     splits = {split: _split_report(the_plan, split, left_out) for split in the_plan.splits}
@@ -140,17 +149,16 @@ def _write(
     if reused:
         watch(Note(f"{reused:,} of {len(the_plan.shards):,} shards are finished already and stay as they are."))
     images, size = sum(len(shard.rows) for shard in todo), sum(shard.size for shard in todo)
-    done = read = written = 0
+    tally, written = Tally(watch, Stage.WRITE, images, size), 0
     failures = Failures()
     tasks = (_task(the_plan, shard, out, archives, options) for shard in todo)
     if todo:
-        watch(Progress("write", 0, images, 0, size))
-    for outcome in engine.run(make_shard, tasks, lost=failures.lost):
-        done += outcome.images
-        read += outcome.bytes_read
+        tally.running()
+    work = seeing(engine, make_shard, [*archives, str(plan_path(out))])
+    for outcome in engine.run(work, tasks, failures.lost, tally.running):
         written += outcome.bytes_written
         failures.note(outcome)
-        watch(Progress("write", done, images, read, size))
+        tally.finished(outcome.images, outcome.bytes_read)
     failures.raise_any(the_plan.images)
     return written
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from imagenet_prep.dataset.layout import receipts_folder
 from imagenet_prep.dataset.receipts import save_receipt
+from imagenet_prep.engines.reports import report
 from imagenet_prep.model.task import UNREAD, Receipt, ShardOutcome, ShardTask
 from imagenet_prep.options import HARDLINK, MOVE, SYMLINK
 from imagenet_prep.outputs.class_folders import FOLDERS
@@ -26,6 +27,7 @@ def transfer_shard(task: ShardTask) -> ShardOutcome:
     entries = task.entries
     for row, path in enumerate(entries.paths):
         transfer(f"{FOLDERS}/{path}", entries.place(row, task.archives))
+        report(1)
     tree.sync()
     receipt = Receipt(task.plan, task.shard, len(entries), {FOLDERS: ()}, {}, UNREAD)
     save_receipt(receipts_folder(Path(task.out)), receipt)
