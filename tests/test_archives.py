@@ -19,7 +19,7 @@ from PIL import Image
 
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.imagenet import archives as facts
-from imagenet_prep.model.events import Note, Progress
+from imagenet_prep.model.events import Note, Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import write_flat_archive, write_train_archive
 from imagenet_prep.testing.faults import cut_on_boundary, flip_byte, gunzip, html_instead
@@ -398,7 +398,7 @@ class TestWhatWasBegun:
 
         assert (first.size, first.came_whole, first.checksum, first.problems) == (None, True, "right", ())
         sizes = [(folder / name).stat().st_size for name in (f"{TRAIN}.part", VALIDATION, DEVKIT)]
-        assert seen[-1] == Progress("checksums", 0, 0, sum(sizes), sum(sizes))
+        assert seen[-1] == Progress(Stage.CHECKSUMS, 0, 0, sum(sizes), sum(sizes))
 
 
 class TestInFull:
@@ -426,7 +426,7 @@ class TestInFull:
         archives(folder, full=True, jobs=1, watch=seen.append)
 
         total = sum((folder / name).stat().st_size for name in (TRAIN, VALIDATION, DEVKIT))
-        assert seen[-1] == Progress("checksums", 0, 0, total, total)
+        assert seen[-1] == Progress(Stage.CHECKSUMS, 0, 0, total, total)
         assert {event.stage for event in seen if isinstance(event, Progress)} == {"checksums"}
 
     def test_what_is_wrong_at_a_glance_is_wrong_without_being_read(self, folder: Path) -> None:
@@ -438,7 +438,7 @@ class TestInFull:
 
         total = (folder / TRAIN).stat().st_size
         checksums = [event for event in seen if isinstance(event, Progress) and event.stage == "checksums"]
-        assert checksums[-1] == Progress("checksums", 0, 0, total, total)
+        assert checksums[-1] == Progress(Stage.CHECKSUMS, 0, 0, total, total)
 
     @pytest.mark.parametrize("name", [DEVKIT, "ILSVRC2012_devkit_t12.tar"])
     def test_a_devkit_that_a_browser_unpacked_is_not_the_published_file_and_not_wrong(

@@ -27,6 +27,7 @@ from imagenet_prep import (
     Problem,
     Progress,
     SplitAudit,
+    Stage,
     UsageError,
 )
 from imagenet_prep.codecs.example import int64_entry
@@ -145,7 +146,7 @@ class TestASoundBuild:
     def test_progress_ends_with_all_records_and_bytes(self, built: Path) -> None:
         events: list[Any] = []
         report = imagenet_prep.audit(built, ONE_PROCESS, watch=events.append)
-        assert events[-1] == Progress("audit", 45, 45, report.size, report.size)
+        assert events[-1] == Progress(Stage.AUDIT, 45, 45, report.size, report.size)
 
 
 class TestEveryByte:

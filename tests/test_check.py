@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 import imagenet_prep
-from imagenet_prep import CheckOptions, Holdings, SourceError
+from imagenet_prep import CheckOptions, Holdings, SourceError, Stage
 from imagenet_prep.imagenet import archives as facts
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
@@ -226,7 +226,7 @@ def test_progress_of_checksums_and_decoding_is_told(tmp_path: Path, monkeypatch:
     events = [event for event in seen if isinstance(event, imagenet_prep.Progress)]
     last = {event.stage: event for event in events}
     size = (source / TRAIN).stat().st_size
-    assert (last["decode"].done, last["decode"].total) == (10, 10)
+    assert (last[Stage.DECODE].done, last[Stage.DECODE].total) == (10, 10)
     checksums = [event for event in events if event.stage == "checksums"]
     assert checksums[-1].bytes_done == checksums[-1].bytes_total
     assert checksums[-1].bytes_done >= size

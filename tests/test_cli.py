@@ -15,7 +15,7 @@ from rich.console import Console
 from imagenet_prep.cli import main
 from imagenet_prep.cli.bar import bars_on
 from imagenet_prep.cli.progress import _Lines, _state
-from imagenet_prep.model.events import Progress
+from imagenet_prep.model.events import Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 
@@ -172,21 +172,24 @@ def test_workers_that_cannot_be_started_are_an_error_and_not_a_wait(archives: Pa
 
 
 def test_time_left_is_said_only_where_it_is_known() -> None:
-    assert _state(Progress("audit", 5, 10, 2_000_000, 0), 2.0, Progress("audit", 0, 10)) == "5 of 10 images, 2 images/s"
-    began = Progress("write", 0, 10, 0, 6_000_000)
-    now = Progress("write", 5, 10, 2_000_000, 6_000_000)
+    assert (
+        _state(Progress(Stage.AUDIT, 5, 10, 2_000_000, 0), 2.0, Progress(Stage.AUDIT, 0, 10))
+        == "5 of 10 images, 2 images/s"
+    )
+    began = Progress(Stage.WRITE, 0, 10, 0, 6_000_000)
+    now = Progress(Stage.WRITE, 5, 10, 2_000_000, 6_000_000)
     assert _state(now, 2.0, began) == "5 of 10 images, 2 images/s, 1.0 MB/s, 4.0 s left"
 
 
 def test_what_was_there_before_is_no_speed() -> None:
-    began = Progress("fetch", 0, 0, 80_000_000, 100_000_000, subject="ILSVRC2012_img_val.tar")
-    now = Progress("fetch", 0, 0, 90_000_000, 100_000_000, subject="ILSVRC2012_img_val.tar")
+    began = Progress(Stage.FETCH, 0, 0, 80_000_000, 100_000_000, subject="ILSVRC2012_img_val.tar")
+    now = Progress(Stage.FETCH, 0, 0, 90_000_000, 100_000_000, subject="ILSVRC2012_img_val.tar")
     assert _state(now, 20.0, began) == "90.0 MB of 100.0 MB, 500.0 kB/s, 20.0 s left"
 
 
 def test_a_file_of_unknown_length_has_a_speed_and_no_end() -> None:
-    began = Progress("fetch", 0, 0, 0, 0, subject="ILSVRC2012_bbox_val_v3.tgz")
-    assert _state(Progress("fetch", 0, 0, 4_000, 0, subject="x"), 2.0, began) == "4.0 kB, 2.0 kB/s"
+    began = Progress(Stage.FETCH, 0, 0, 0, 0, subject="ILSVRC2012_bbox_val_v3.tgz")
+    assert _state(Progress(Stage.FETCH, 0, 0, 4_000, 0, subject="x"), 2.0, began) == "4.0 kB, 2.0 kB/s"
 
 
 def bar(width: int, name: str, state: str) -> str:
@@ -235,8 +238,8 @@ def test_stages_side_by_side_are_two_stages_in_a_log(
     monkeypatch.setattr("imagenet_prep.cli.progress.time.monotonic", lambda: next(clock))
     lines = _Lines()
     for done in range(5):
-        lines(Progress("checksums", 0, 0, 1000 * done, 9000))
-        lines(Progress("decode", 60 * done, 300))
+        lines(Progress(Stage.CHECKSUMS, 0, 0, 1000 * done, 9000))
+        lines(Progress(Stage.DECODE, 60 * done, 300))
     assert capsys.readouterr().err.splitlines() == [
         "Computing checksums …",
         "Decoding images …",

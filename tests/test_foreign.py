@@ -18,7 +18,7 @@ import xxhash
 
 from imagenet_prep import AuditError, AuditOptions, Problem, official
 from imagenet_prep.cli.foreign import looked_at
-from imagenet_prep.model.events import Progress
+from imagenet_prep.model.events import Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.pictures import picture
 from imagenet_prep.verbs.audit.others.judgement import SplitColumns, missing
@@ -258,7 +258,7 @@ class TestWhatItIs:
 
         assert report == seen(tmp_path)
         size = sum(path.stat().st_size for path in tmp_path.iterdir())
-        assert events[-1] == Progress("audit", 10, 0, size, size)
+        assert events[-1] == Progress(Stage.AUDIT, 10, 0, size, size)
 
     def test_the_text_says_what_it_is_and_what_is_wrong(self, tmp_path: Path) -> None:
         write_classic(tmp_path, lambda name: classic(name, label=7 if name == TRAIN[4] else None))

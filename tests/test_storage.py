@@ -5,8 +5,10 @@ import os
 import re
 import socket
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import ClassVar
 
 import pyarrow as pa
@@ -117,6 +119,24 @@ class TestPublication:
         (tmp_path / f".b.{host}.prep-0123456789ab.part").hardlink_to(theirs)
         assert sweep(tmp_path) == 2
         assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+
+
+def test_two_threads_may_publish_the_same_file_at_once(tmp_path: Path) -> None:
+    """As after an interrupt, when a thread of a cluster's worker is still at a shard that another was given again."""
+    both = Barrier(2)
+
+    def publish(_number: int) -> None:
+        with Publication(tmp_path) as files:
+            descriptor = files.create("shard")
+            both.wait(60)
+            for _ in range(2):
+                os.write(descriptor, b"half")
+            both.wait(60)
+            files.finish()
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(publish, range(2)))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"shard": b"halfhalf"}
 
 
 class TestReceipts:

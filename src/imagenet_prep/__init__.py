@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from imagenet_prep.engines.base import Engine
     from imagenet_prep.errors import (
         AuditError,
         OtherBuildError,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from imagenet_prep.imagenet.classes import ClassFacts, Taxonomy, official, validation_truth
     from imagenet_prep.model.archive import Archive
     from imagenet_prep.model.audit_report import AuditOptions, AuditReport, SplitAudit
-    from imagenet_prep.model.events import Note, Progress
+    from imagenet_prep.model.events import Note, Progress, Stage
     from imagenet_prep.model.report import Accounts, Report
     from imagenet_prep.model.sample import Box, Sample
     from imagenet_prep.model.shards import ShardName
@@ -63,12 +64,13 @@ _HOMES = {
     "verbs.audit.others.report": ("ForeignReport",),
     "planning.holdings": ("Holdings", "OriginFacts", "Piece"),
     "planning.plan": ("Plan", "Shard", "plan"),
-    "model.events": ("Note", "Progress"),
+    "model.events": ("Note", "Progress", "Stage"),
     "options": ("BuildOptions", "Recipe", "Selection"),
     "model.report": ("Accounts", "Report"),
     "model.sample": ("Box", "Sample"),
     "model.shards": ("ShardName",),
     "imagenet.classes": ("ClassFacts", "Taxonomy", "official", "validation_truth"),
+    "engines.base": ("Engine",),
     "errors": (
         "AuditError",
         "OtherBuildError",
@@ -110,6 +112,7 @@ __all__ = [
     "Catalog",
     "CheckOptions",
     "ClassFacts",
+    "Engine",
     "FetchReport",
     "Fetched",
     "Folders",
@@ -136,6 +139,7 @@ __all__ = [
     "ShardName",
     "SourceError",
     "SplitAudit",
+    "Stage",
     "TFRecord",
     "Taxonomy",
     "Tfds",

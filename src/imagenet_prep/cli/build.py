@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_prep.cli.invocation import note_resuming
 from imagenet_prep.cli.options import (
     LocalPath,
     class_map_option,
     class_names,
+    engine_option,
     jobs_option,
     output_options,
     trust_labels_option,
@@ -52,6 +54,7 @@ _SET_ASIDE = 3  # the exit code of a build that is done, but without some images
 @class_map_option
 @trust_labels_option
 @jobs_option
+@engine_option
 @click.option("--dry-run", is_flag=True, help="Show the plan and write nothing.")
 @output_options
 @click.pass_context
@@ -65,6 +68,7 @@ def build(
     class_map: Path | None,
     trust_labels: bool,
     jobs: int,
+    engine: str | None,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -86,10 +90,12 @@ def build(
     imagenet-prep build ~/archives ~/folders --format folders
     imagenet-prep build ~/ILSVRC ~/sorted --format folders --transfer move
     """  # noqa: D301 — the backslash is click's mark for lines to leave as they are
+    if not dry_run:
+        note_resuming(context)
     recipe = given_recipe(context, given, class_names(class_map))
     options = BuildOptions(recipe=recipe, jobs=jobs, on_bad=on_bad, check=check, trust_labels=trust_labels)
     with watching(as_json=as_json, quiet=quiet) as watch:
-        result, code = (_planned if dry_run else _built)(sources, out, options, watch, as_json)
+        result, code = (_planned if dry_run else _built)(sources, out, options, watch, engine, as_json)
     click.echo(result)  # when the bar is gone: it would erase what is printed beside it
     context.exit(code)
 
@@ -102,19 +108,21 @@ def summed_up(report: Report, out: Path, *, as_json: bool) -> tuple[str, int]:
     return text, _SET_ASIDE if report.set_aside else 0
 
 
-def _built(sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool) -> tuple[str, int]:
+def _built(
+    sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, engine: str | None, as_json: bool
+) -> tuple[str, int]:
     from imagenet_prep.verbs.build.run import build as build_step
 
-    return summed_up(build_step(sources, out, options, watch=watch), out, as_json=as_json)
+    return summed_up(build_step(sources, out, options, watch=watch, engine=engine), out, as_json=as_json)
 
 
 def _planned(
-    sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, as_json: bool
+    sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, engine: str | None, as_json: bool
 ) -> tuple[str, int]:
     from imagenet_prep.cli import show
     from imagenet_prep.verbs.build.run import preview
 
-    the_plan = preview(sources, out, options, watch=watch)
+    the_plan = preview(sources, out, options, watch=watch, engine=engine)
     from imagenet_prep.planning.remarks import remarks  # with Arrow, which the index has loaded meanwhile
 
     if as_json:

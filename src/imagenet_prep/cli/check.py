@@ -15,6 +15,7 @@ from imagenet_prep.cli.options import (
     LocalPath,
     class_map_option,
     class_names,
+    engine_option,
     jobs_option,
     output_options,
     trust_labels_option,
@@ -37,6 +38,7 @@ _NAMED_CLASSES = 5  # of those that are missing; the rest is counted
 @class_map_option
 @trust_labels_option
 @jobs_option
+@engine_option
 @output_options
 @click.pass_context
 def check(
@@ -46,6 +48,7 @@ def check(
     class_map: Path | None,
     trust_labels: bool,
     jobs: int,
+    engine: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -59,7 +62,7 @@ def check(
 
     options = CheckOptions(full=full, jobs=jobs, taxonomy=class_names(class_map), trust_labels=trust_labels)
     with watching(as_json=as_json, quiet=quiet) as watch:
-        holdings = check_step(sources, options, watch=watch)
+        holdings = check_step(sources, options, watch=watch, engine=engine)
     click.echo(
         json.dumps(asdict(holdings))
         if as_json

@@ -13,7 +13,8 @@ import click
 from click.core import ParameterSource
 
 from imagenet_prep.cli import ways
-from imagenet_prep.cli.options import LocalPath, jobs_option, output_options, rate
+from imagenet_prep.cli.invocation import note_resuming
+from imagenet_prep.cli.options import LocalPath, engine_option, jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.errors import SourceError, UsageError, printable
 from imagenet_prep.verbs.fetch.report import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
@@ -23,7 +24,7 @@ _FILE = click.Path(path_type=Path)  # that it exists is looked at later: a heade
 _OF_URLS = ("cookies", "headers", "retries", "fresh")
 _OF_TORRENTS = ("accept_terms", "upload_rate", "peers", "no_discovery", "seed")
 _OF_BOTH = ("rate", "timeout")
-_GO_WITH = {"--url": _OF_URLS + _OF_BOTH, "--torrent": _OF_TORRENTS + _OF_BOTH, "--check": ("jobs",)}
+_GO_WITH = {"--url": _OF_URLS + _OF_BOTH, "--torrent": _OF_TORRENTS + _OF_BOTH, "--check": ("jobs", "engine")}
 
 
 class _Folder(LocalPath):
@@ -105,6 +106,7 @@ class _Fetch(click.Command):
 @click.option("--no-discovery", is_flag=True, help="With --torrent: ask only the peers and trackers named.")
 @click.option("--seed", is_flag=True, help="With --torrent: go on uploading at the end, until Ctrl-C.")
 @jobs_option
+@engine_option
 @output_options
 @click.pass_context
 def fetch(
@@ -117,6 +119,7 @@ def fetch(
     torrents: tuple[str, ...],
     check: bool,
     jobs: int,
+    engine: str | None,
     as_json: bool,
     quiet: bool,
     **options: object,
@@ -130,11 +133,12 @@ def fetch(
         raise UsageError("There is more than a folder.", remedy="URLs stand behind --url.")  # a URL may be a secret
     way = _way(context, (*urls, *url_files), torrents, check=check)
     if way in ("", "--check"):
-        _look(context, folder, full=check, jobs=jobs, as_json=as_json, quiet=quiet)
+        _look(context, folder, full=check, jobs=jobs, engine=engine, as_json=as_json, quiet=quiet)
         return
     asked = (
         _url_options((*urls, *more_urls), url_files, options) if way == "--url" else _torrent_options(torrents, options)
     )
+    note_resuming(context)
     from imagenet_prep.verbs.archives import archives
     from imagenet_prep.verbs.fetch.run import fetch as fetch_step
 
@@ -199,11 +203,20 @@ def _agrees() -> bool:
     return click.confirm("Have you accepted these terms, and do you have the right to the data?", err=True)
 
 
-def _look(context: click.Context, folder: Path, *, full: bool, jobs: int, as_json: bool, quiet: bool) -> None:
+def _look(
+    context: click.Context,
+    folder: Path,
+    *,
+    full: bool,
+    jobs: int,
+    engine: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     from imagenet_prep.verbs.archives import archives
 
     with watching(as_json=as_json, quiet=quiet) as watch:
-        states = archives(folder, full=full, jobs=jobs, watch=watch)
+        states = archives(folder, full=full, jobs=jobs, watch=watch, engine=engine)
     if full and all(state.size is None and state.unfinished is None and not state.problems for state in states):
         remedy = f"imagenet-prep fetch {ways.quoted(folder)} says how to get them."
         raise SourceError(f"There is no archive of ILSVRC2012 in {printable(str(folder))}.", remedy=remedy)

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from imagenet_prep.cli.invocation import Invocation
 from imagenet_prep.errors import OutputError, PrepError, UsageError
 from imagenet_prep.platform import check_platform
 from imagenet_prep.version import __version__
@@ -60,7 +61,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            if "--json" in sys.argv:
+            if ctx.ensure_object(Invocation).as_json:
                 raise click.Abort from None
             raise
 
@@ -84,16 +85,16 @@ def cli() -> None:
 def run() -> NoReturn:
     """Run the command line on the arguments of this process, and end the process with a documented exit code."""
     _hear_signals()
-    output = sys.stdout
+    output, this = sys.stdout, Invocation(tuple(sys.argv[1:]))
     try:
         check_platform()
-        code = cli.main(prog_name="imagenet-prep", standalone_mode=False)
+        code = cli.main(list(this.words), prog_name="imagenet-prep", standalone_mode=False, obj=this)
         sys.stdout.flush()
     except PrepError as error:
-        _report(error)
+        _report(error, this)
     except click.ClickException as error:
-        if "--json" in sys.argv:
-            _report(UsageError(error.format_message()))
+        if this.as_json:
+            _report(UsageError(error.format_message()), this)
         with suppress(OSError):
             error.show()
         _leave(error.exit_code)
@@ -104,19 +105,15 @@ def run() -> NoReturn:
         _drop_output()
         _leave(0)
     except (KeyboardInterrupt, click.Abort):
-        goes_on = (
-            any(verb in sys.argv for verb in ("build", "resume", "repair", "undo", "fetch"))
-            and "--check" not in sys.argv
-        )
-        said = "Interrupted." + " The same command again goes on where this one stopped." * goes_on
-        _say(json.dumps({"event": "interrupted", "summary": said}) if "--json" in sys.argv else said)
+        said = "Interrupted." + " The same command again goes on where this one stopped." * this.resumes
+        _say(json.dumps({"event": "interrupted", "summary": said}) if this.as_json else said)
         # At once: an interrupt can catch a lock in any state, and Python would wait for every thread to end.
         os._exit(130)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         _drop_output()
         _leave(0)
     except (MemoryError, OSError) as error:
-        _report(_of_the_machine(error))
+        _report(_of_the_machine(error), this)
     _leave(code or 0)
 
 
@@ -152,8 +149,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _report(error: PrepError) -> NoReturn:
-    _say(_as_json(error) if "--json" in sys.argv else f"Error: {error}")
+def _report(error: PrepError, this: Invocation) -> NoReturn:
+    _say(_as_json(error) if this.as_json else f"Error: {error}")
     _leave(error.exit_code)
 
 

@@ -103,6 +103,9 @@ class Store(Protocol):
     def touch(self, path: str, time: int) -> None:
         """Give a file another time, as ``stat`` tells it. Where that cannot be, nothing happens."""
 
+    def local_path(self, path: str) -> str:
+        """Give the path of a file on this machine; "" if it has none."""
+
     def refusal(self) -> str:
         """Say in a sentence what keeps files here from surviving a power cut; "" for nothing."""
 

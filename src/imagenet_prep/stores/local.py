@@ -180,6 +180,10 @@ class LocalStore:
         with contextlib.suppress(OSError):  # a read-only file system, or another user's file
             os.utime(f"{self.folder}/{path}", ns=(time, time))
 
+    def local_path(self, path: str) -> str:
+        """Give the path below the folder."""
+        return f"{self.folder}/{path}"
+
     def refusal(self) -> str:
         """Try it on the folder."""
         return refusal(self._root)

@@ -112,6 +112,10 @@ class MemoryStore:
         """Give a file another time."""
         self._times[path] = time
 
+    def local_path(self, path: str) -> str:  # noqa: ARG002
+        """Nothing in memory has a path."""
+        return ""
+
     def refusal(self) -> str:
         """Nothing here survives the process, and nobody expects it."""
         return ""

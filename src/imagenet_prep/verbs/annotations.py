@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from imagenet_prep.errors import printable
 from imagenet_prep.imagenet.archives import TRAIN_BOXES, VALIDATION_BOXES
-from imagenet_prep.model.events import Progress, Watch
+from imagenet_prep.model.events import Progress, Stage, Watch
 from imagenet_prep.sources.layout import FoundArchive
 
 BOX_ROLES = (TRAIN_BOXES, VALIDATION_BOXES)
@@ -44,6 +44,6 @@ def read_annotations(found: Iterable[FoundArchive], watch: Watch) -> list[Annota
             of_archive.boxes[stem] = array("f", (side for box in of_image for side in box))
             done += 1
             if done % _STEP == 0:
-                watch(Progress("boxes", done, 0))
+                watch(Progress(Stage.BOXES, done, 0))
         read.append(of_archive)
     return read

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from imagenet_prep.engine.base import Engine
-from imagenet_prep.engine.local import local_engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
 from imagenet_prep.model.events import Note, Watch, unwatched
@@ -34,19 +35,24 @@ _DIFFERS = "does not have the published checksum"
 
 
 def archives(
-    folder: Source, *, full: bool = False, jobs: int = 0, watch: Watch = unwatched
+    folder: Source,
+    *,
+    full: bool = False,
+    jobs: int = 0,
+    watch: Watch = unwatched,
+    engine: AnyEngine | None = None,
 ) -> tuple[ArchiveState, ...]:
     """Say of each published archive, in their fixed order, whether it is in ``folder``, which need not exist.
 
     ``full``: compare the published checksums, and look for the bad part of what is damaged, with ``jobs`` processes (0
-    means one for each processor). Raises SourceError if the folder cannot be listed.
+    means one for each processor), or with ``engine`` in their place. Raises SourceError if the folder cannot be listed.
     """
     check_platform()
     folder, watch = given("folder", folder, Path), given("watch", watch, Watch)
     full, jobs = given("full", full, bool), given("jobs", jobs, Jobs)
     there = _listed(folder)
     states = [_at_a_glance(archive, folder, there, watch) for archive in OFFICIAL_BY_ROLE.values()]
-    return tuple(_in_full(folder, states, jobs, watch)) if full else tuple(states)
+    return tuple(_in_full(folder, states, engine_for(engine, jobs), watch)) if full else tuple(states)
 
 
 def _listed(folder: Path) -> set[str]:
@@ -107,7 +113,9 @@ def _unfinished(folder: Path, names: list[str]) -> int | None:
         return next((size for name in names if (size := bytes_there(folder / name)) is not None), None)
 
 
-def _in_full(folder: Path, states: list[ArchiveState], jobs: int, watch: Watch) -> list[ArchiveState]:
+def _in_full(
+    folder: Path, states: list[ArchiveState], engine: AbstractContextManager[Engine], watch: Watch
+) -> list[ArchiveState]:
     found = {each.role: archive for each in states if (archive := _found(each, folder))}
     compare = comparer([found[each.role] for each in states if each.role in found and _is_worth_reading(each)], watch)
     judged = [_judged(each, found[each.role], compare, watch) if each.role in found else each for each in states]
@@ -115,8 +123,8 @@ def _in_full(folder: Path, states: list[ArchiveState], jobs: int, watch: Watch) 
     damaged = {role for role in damaged if not disguise_at(found[role].path, plain_tar=True)}
     if not damaged:
         return judged
-    with local_engine(jobs) as engine:
-        return [_searched(each, found[each.role], engine, watch) if each.role in damaged else each for each in judged]
+    with engine as at_work:
+        return [_searched(each, found[each.role], at_work, watch) if each.role in damaged else each for each in judged]
 
 
 def _found(state: ArchiveState, folder: Path) -> FoundArchive | None:

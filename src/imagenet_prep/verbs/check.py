@@ -17,8 +17,8 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from imagenet_prep.codecs.jpeg import LOOSELY, decodes_strictly
-from imagenet_prep.engine.base import Engine
-from imagenet_prep.engine.local import local_engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_BY_ROLE, WRONG
 from imagenet_prep.imagenet.classes import Taxonomy, official
@@ -70,9 +70,15 @@ class _Findings:
 
 
 def check(
-    source: Source | Iterable[Source], options: CheckOptions | None = None, *, watch: Watch = unwatched
+    source: Source | Iterable[Source],
+    options: CheckOptions | None = None,
+    *,
+    watch: Watch = unwatched,
+    engine: AnyEngine | None = None,
 ) -> Holdings:
     """Look at a source. What is wrong in it is in the result; may be repeated. ``watch`` is called from two threads.
+
+    ``engine`` does the work instead of ``options.jobs`` processes, as in a build; checksums are computed here.
 
     Raises SourceError only where it cannot be said what the source is: nothing of ImageNet, two of one thing, or
     something that cannot be read.
@@ -85,12 +91,12 @@ def check(
     unread = [each for each in pieces if each.folder and each.role in BOX_ROLES and not options.full]
     found = [each for each in pieces if is_indexed(each, how) and each not in unread]
     findings = _Findings(notes=[*notes, *(_UNREAD.format(printable(str(each.path))) for each in unread)])
-    with local_engine(options.jobs) as engine:
-        _index(found, how, engine, findings, watch)
+    with engine_for(engine, options.jobs) as at_work:
+        _index(found, how, at_work, findings, watch)
         if options.full:
             with _checksums(pieces, watch) as checksums:
                 if findings.catalog is not None:
-                    _decode(findings.catalog, paths_of(found), engine, findings, watch)
+                    _decode(findings.catalog, paths_of(found), at_work, findings, watch)
                 findings.checksums = checksums.result()
             _judge(pieces, findings)
         elif findings.catalog is not None:

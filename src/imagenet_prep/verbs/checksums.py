@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from imagenet_prep.model.events import Progress, Watch
+from imagenet_prep.model.events import Progress, Stage, Watch
 from imagenet_prep.sources.checksum import compare_checksum, is_comparable, verdict_unread
 from imagenet_prep.sources.layout import FoundArchive
 from imagenet_prep.verbs.fetch.unfinished import final_path
@@ -21,7 +21,7 @@ def comparer(archives: Iterable[FoundArchive], watch: Watch) -> Callable[[FoundA
         """Count what was read."""
         nonlocal done
         done += size
-        watch(Progress("checksums", 0, 0, done, total))
+        watch(Progress(Stage.CHECKSUMS, 0, 0, done, total))
 
     def compare(archive: FoundArchive) -> str:
         """Give one of the verdicts of `sources.checksum`."""

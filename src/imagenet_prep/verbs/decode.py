@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from imagenet_prep.codecs.jpeg import LOOSELY, NotAnImageError, decode, decodes_strictly, inspect
-from imagenet_prep.engine.base import Engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.model.events import Note, Progress, Watch
+from imagenet_prep.model.events import Note, Stage, Tally, Watch
 from imagenet_prep.model.task import Entries
 from imagenet_prep.sources.base import ArchiveReader
 
@@ -43,12 +44,10 @@ def decode_all(tasks: Iterable[DecodeTask], images: int, size: int, engine: Engi
     """Yield what decoding gives, part by part in any order, and tell how far it is; ``images`` and their ``size`` in
     bytes are those of all tasks.
     """
-    done = read = 0
-    watch(Progress("decode", 0, images, 0, size))
-    for part in engine.run(decode_images, tasks):
-        done += part.images
-        read += part.size
-        watch(Progress("decode", done, images, read, size))
+    tally = Tally(watch, Stage.DECODE, images, size)
+    tally.running()
+    for part in engine.run(decode_images, tasks, progress=tally.running):
+        tally.finished(part.images, part.size)
         yield part
 
 
@@ -67,6 +66,7 @@ def decode_images(task: DecodeTask) -> Decoded:
                 problems.append(entries.problem(row, task.archives, str(error)))
             except SourceError as error:  # a bad place on a disk is found like damage inside a picture
                 problems += error.problems
+            report(1, entries.sizes[row])
     return Decoded(len(entries), sum(entries.sizes), tuple(problems), tuple(remarks))
 
 

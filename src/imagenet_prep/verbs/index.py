@@ -12,13 +12,13 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from imagenet_prep.engine.base import Engine
-from imagenet_prep.engine.local import local_engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.factory import AnyEngine, engine_for
+from imagenet_prep.engines.shared_files import path_for, seeing
 from imagenet_prep.errors import UsageError, printable
 from imagenet_prep.imagenet.archives import (
     DEVKIT,
@@ -32,7 +32,7 @@ from imagenet_prep.imagenet.archives import (
 from imagenet_prep.imagenet.class_map import class_names, refuse_names
 from imagenet_prep.imagenet.classes import Taxonomy, official, validation_truth
 from imagenet_prep.model.archive import Archive
-from imagenet_prep.model.events import Note, Progress, Watch, unwatched
+from imagenet_prep.model.events import Note, Stage, Tally, Watch, unwatched
 from imagenet_prep.model.given import Jobs, check_fields, given, options_given
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.devkit import read_ground_truth
@@ -90,21 +90,20 @@ def index(
     options: IndexOptions | None = None,
     *,
     watch: Watch = unwatched,
-    engine: Engine | None = None,
+    engine: AnyEngine | None = None,
 ) -> Catalog:
     """Catalog the images in ``source``, a folder or several files and folders. May be repeated; reads headers only.
 
-    ``engine`` runs the work instead of ``options.jobs`` processes, and stays the caller's to close. Raises
+    ``engine`` does the work instead of ``options.jobs`` processes, as in a build. Raises
     SourceError, with all problems that were found, if something is missing, damaged, ambiguous, incomplete or holds
     what does not belong there.
     """
     check_platform()
     options, watch = options_given(options, IndexOptions), given("watch", watch, Watch)
-    engine = given("engine", engine, Engine | None)
     if options.cache:
         _refuse_other_file(options.cache)
     found = found_in(source, options, watch)
-    with nullcontext(engine) if engine else local_engine(options.jobs) as at_work:
+    with engine_for(engine, options.jobs) as at_work:
         return catalog_of(found, options, engine=at_work, watch=watch)
 
 
@@ -199,7 +198,8 @@ def _archives(found: list[FoundArchive]) -> tuple[Archive, ...]:
 def _walk(found: list[FoundArchive], options: IndexOptions, engine: Engine, watch: Watch) -> Catalog:
     truth = _truth(found, trust=options.trust_labels)
     tars, outside = _class_tars(found)
-    results = engine.run(run_task, _tasks(found, tars, truth, engine.width))
+    work = seeing(engine, run_task, [str(each.path) for each in found])
+    results = engine.run(work, _tasks(found, tars, truth, engine))
     from imagenet_prep.verbs.assemble import assemble  # which loads NumPy and Arrow, while the workers walk
 
     walked = collect(results, watch)
@@ -211,13 +211,12 @@ def _walk(found: list[FoundArchive], options: IndexOptions, engine: Engine, watc
 def collect(results: Iterator[list[Found]], watch: Watch) -> dict[tuple[int, str], Found]:
     """Bring together what the workers found, by archive and container, and tell how far they are."""
     walked: dict[tuple[int, str], Found] = {}
-    images = 0
-    watch(Progress("index", 0, 0))
+    tally = Tally(watch, Stage.INDEX)
+    tally.running()
     for part in results:
         for each in part:
             walked[each.archive, each.container] = each
-            images += len(each.lengths)
-        watch(Progress("index", images, 0))
+        tally.finished(sum(len(each.lengths) for each in part))
     return walked
 
 
@@ -262,10 +261,11 @@ def _class_tars(found: list[FoundArchive]) -> tuple[list[ClassTar], list[Found]]
     return tars, [outside]
 
 
-def _tasks(found: list[FoundArchive], tars: list[ClassTar], truth: array[int], width: int) -> Iterator[IndexTask]:
+def _tasks(found: list[FoundArchive], tars: list[ClassTar], truth: array[int], engine: Engine) -> Iterator[IndexTask]:
+    width = engine.width
     for position, each in sorted(enumerate(found), key=lambda pair: pair[1].role != VALIDATION):
         # Validation first: it is the largest piece.
-        path = str(each.path)
+        path = path_for(engine, each.path)
         if each.role not in _IMAGES:
             continue
         needed = truth if each.role == VALIDATION else array("H")  # 100 kB, which train images have no use for

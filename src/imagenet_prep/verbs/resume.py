@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import Executor
 
+from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import OtherBuildError, UsageError
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.report import Report
@@ -23,7 +23,7 @@ def resume(
     *,
     jobs: int = 0,
     watch: Watch = unwatched,
-    executor: Executor | None = None,
+    engine: AnyEngine | None = None,
 ) -> Report:
     """Finish the data set in ``out``, as it was begun. Sources that are given replace those that are remembered, if
     they give the same selection.
@@ -33,7 +33,7 @@ def resume(
     store = store_at(out)
     options, remembered = _remembered(store, jobs)
     sources = source_paths(source) if source else remembered
-    return build(sources, store, options, watch=watch, executor=executor)
+    return build(sources, store, options, watch=watch, engine=engine)
 
 
 def repair(
@@ -42,11 +42,10 @@ def repair(
     *,
     jobs: int = 0,
     watch: Watch = unwatched,
-    executor: Executor | None = None,
+    engine: AnyEngine | None = None,
 ) -> Report:
     """Read everything back, and write again what is not what its receipt says, or missing."""
     from imagenet_prep.dataset.state import load_state
-    from imagenet_prep.engine.local import local_engine
     from imagenet_prep.verbs.audit.damaged import damaged_receipts
     from imagenet_prep.verbs.build.finish import unfinish
 
@@ -58,15 +57,15 @@ def repair(
             "Moved files cannot be written again: there are no others.",
             remedy=f"Restore damaged ones from a backup, and go on: imagenet-prep resume {store.place}",
         )
-    with local_engine(jobs) as engine:
-        found, read = damaged_receipts(store, engine, watch)
+    with engine_for(engine, jobs) as at_work:
+        found, read = damaged_receipts(store, at_work, watch)
     names = [path.rpartition("/")[2] for path in found]
     named = f": {', '.join(sorted(names)[:_NAMED])}{' …' if len(names) > _NAMED else ''}" if names else ""
     watch(Note(f"Read {read:,} finished shards back: {len(found):,} damaged{named}."))
     if found:
         with store.hold(alone=True):
             unfinish(store, found)
-    return resume(store, source, jobs=jobs, watch=watch, executor=executor)
+    return resume(store, source, jobs=jobs, watch=watch, engine=engine)
 
 
 def _remembered(store: Store, jobs: int) -> tuple[BuildOptions, list[str]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from imagenet_prep.dataset.layout import BUILD, CATALOG, SET_ASIDE_FOLDER, STATE, is_data_set
 from imagenet_prep.errors import OtherBuildError, Problem, SourceError, UsageError
 from imagenet_prep.model.archive import PRIVATE
-from imagenet_prep.model.events import Progress, Watch, unwatched
+from imagenet_prep.model.events import Progress, Stage, Watch, unwatched
 from imagenet_prep.model.given import given
 from imagenet_prep.stores import Place, store_at
 from imagenet_prep.stores.base import Store, files_below
@@ -75,7 +75,7 @@ def _undo(store: Store, watch: Watch) -> UndoReport:
         for name in sorted(own & set(store.list(folder).files)):
             store.remove(f"{folder}/{name}".lstrip("/"))
             removed += 1
-        watch(Progress("undo", removed, total))
+        watch(Progress(Stage.UNDO, removed, total))
     _remove_folders(store, [folder for folder, _ in inventory.by_folder()])
     _restore(times)
     _remove_private(store)

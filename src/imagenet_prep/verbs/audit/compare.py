@@ -19,7 +19,8 @@ from imagenet_prep.codecs.sealed import unseal
 from imagenet_prep.dataset.layout import BUILD, MANIFEST
 from imagenet_prep.dataset.manifest import read_manifest
 from imagenet_prep.dataset.state import FORMAT_VERSION
-from imagenet_prep.engine.base import Engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.errors import (
     AuditError,
     Forbidden,
@@ -32,7 +33,7 @@ from imagenet_prep.errors import (
 from imagenet_prep.imagenet.archives import SPLITS, VALIDATION
 from imagenet_prep.imagenet.class_map import ClassNames
 from imagenet_prep.model.audit_report import AuditOptions, AuditReport, SplitAudit
-from imagenet_prep.model.events import Note, Progress, Watch
+from imagenet_prep.model.events import Note, Stage, Tally, Watch
 from imagenet_prep.planning.validation_classes import ValidationClasses, compare_classes, numbers_in
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
@@ -64,19 +65,22 @@ def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -
     if added := added_outputs(store, of.document):
         watch(Note(f"Being added, and not read: {', '.join(added)}. Finish it: imagenet-prep resume {store.place}"))
     every = list(shard_work(of))
-    chosen, read = _chosen(every, options.sample), _Sum()
+    chosen = _chosen(every, options.sample)
+    images, size = sum(each.images for each in chosen), sum(each.size for each in chosen)
+    read = _Sum(Tally(watch, Stage.AUDIT, images, size))
     tasks = (each.task(decode=options.decode) for each in chosen)
-    reading = engine.run(read_back, tasks, lost=read.lost)  # which goes on beside the rest
+    work = seeing(engine, read_back, [store.local_path(BUILD)])
+    reading = engine.run(work, tasks, read.lost, read.tally.running)  # which goes on beside the rest
     at_rest = list(audit_documents(of))
-    read.add_up(reading, chosen, watch)
+    read.add_up(reading)
     problems = list(dict.fromkeys([*at_rest, *read.problems]))
     extra = [*unexpected(of), *strange_receipts(store)]
     _raise_any(store.place, {_remedy(of): problems, _BAD_REMEDY: read.undecodable, _STRAY_REMEDY: extra}, read.unread)
     written = of.written()
     return AuditReport(
         splits={split: _split_audit(written, split) for split in SPLITS if split in of.document["splits"]},
-        records=read.records,
-        size=read.size,
+        records=read.tally.done,
+        size=read.tally.bytes_done,
         shards=len(every),
         shards_read=len(chosen),
         set_aside=len(of.manifest) - len(written),
@@ -153,8 +157,8 @@ def _raise_any(out: str, found: dict[str, list[Problem]], unread: list[Problem])
 class _Sum:
     """Adds up what was read: the number of records, the bytes of their files, and what is wrong."""
 
-    def __init__(self) -> None:
-        self.records = self.size = 0
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
         self.problems: list[Problem] = []
         self.undecodable: list[Problem] = []
         self.unread: list[Problem] = []
@@ -165,14 +169,12 @@ class _Sum:
         self.unread.append(Problem(name, "the process that read it died twice"))
         return ReadBack(0, 0, ())
 
-    def add_up(self, reading: Iterator[ReadBack], work: list[ShardWork], watch: Watch) -> None:
+    def add_up(self, reading: Iterator[ReadBack]) -> None:
         """Take everything that was read."""
-        total, total_size = sum(each.images for each in work), sum(each.size for each in work)
         for found in reading:
-            self.records, self.size = self.records + found.images, self.size + found.size
             self.problems += found.problems
             self.undecodable += found.undecodable
-            watch(Progress("audit", self.records, total, self.size, total_size))
+            self.tally.finished(found.images, found.size)
 
 
 def _remedy(of: Expected) -> str:

@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from imagenet_prep.dataset.catalog_file import load_catalog
-from imagenet_prep.dataset.layout import CATALOG, receipt_path, set_aside_path
+from imagenet_prep.dataset.layout import CATALOG, STATE, receipt_path, set_aside_path
 from imagenet_prep.dataset.receipts import load_receipt
 from imagenet_prep.dataset.state import load_state
-from imagenet_prep.engine.base import Engine
-from imagenet_prep.errors import Problem
-from imagenet_prep.model.events import Progress, Watch
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.shared_files import seeing
+from imagenet_prep.errors import Forbidden, OutputError, Problem
+from imagenet_prep.model.events import Stage, Tally, Watch
 from imagenet_prep.model.receipt import UNREAD_KIND, FileFact, Receipt
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard, plan
 from imagenet_prep.stores.base import Store
+from imagenet_prep.stores.temporary import MAY_READ
 from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, compare_file, read_back
 
 
@@ -39,14 +41,17 @@ def damaged_receipts(store: Store, engine: Engine, watch: Watch) -> tuple[list[s
         return [], 0
     the_plan = plan(replace(catalog, archives=state.sources), state.recipe, state.arrangements)
     found: list[str] = []
-    read = done = 0
-    total = sum(each.images for each in the_plan.outputs)
-    watch(Progress("audit", 0, total))
-    for receipt, back in engine.run(_look_at, _tasks(store, the_plan, found), lost=_lost):
+    read, forbidden = 0, dict[Problem, None]()
+    tally = Tally(watch, Stage.AUDIT, sum(each.images for each in the_plan.outputs))
+    tally.running()
+    work, tasks = seeing(engine, _look_at, [store.local_path(STATE)]), _tasks(store, the_plan, found)
+    for receipt, back in engine.run(work, tasks, _lost, lambda done, _: tally.running(done)):
         read += 1
-        done += back.images
         found += [receipt] if back.problems else []
-        watch(Progress("audit", done, total))
+        forbidden |= dict.fromkeys(problem for problem in back.problems if isinstance(problem, Forbidden))
+        tally.finished(back.images)
+    if forbidden:
+        raise OutputError(f"{store.place} may not be read as a whole:", tuple(forbidden), MAY_READ)
     return sorted(set(found)), read
 
 

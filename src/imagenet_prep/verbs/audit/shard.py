@@ -14,6 +14,7 @@ import xxhash
 
 from imagenet_prep.codecs.condemned import wrong_size
 from imagenet_prep.codecs.jpeg import NotAnImageError, decode, inspect
+from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import AuditError, ForbiddenError, Problem, printable
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
@@ -65,6 +66,7 @@ def read_back(task: ReadBackTask) -> ReadBack:
     images, of_records, undecodable = 0, list[Problem](), list[Problem]()
     for row, sample in _samples(task, places, seen, of_records):
         images += 1
+        report(1, len(sample.image))
         place = places[min(row, len(places) - 1)]
         of_records += _compare_record(task, place, row, sample)
         if task.decode and (reason := _undecodable(bytes(sample.image))):

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 
 from imagenet_prep.dataset.catalog_file import load_catalog, save_catalog
 from imagenet_prep.dataset.inventory import DESCRIPTIONS
-from imagenet_prep.dataset.layout import CATALOG, SET_ASIDE_FOLDER
+from imagenet_prep.dataset.layout import CATALOG, SET_ASIDE_FOLDER, STATE
 from imagenet_prep.dataset.manifest import LeftOut, set_aside_images
 from imagenet_prep.dataset.state import State, load_state, save_state, state_of
-from imagenet_prep.engine.base import Engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.imagenet.class_map import class_names
-from imagenet_prep.model.events import Note, Progress, Watch
+from imagenet_prep.model.events import Note, Progress, Stage, Tally, Watch
 from imagenet_prep.model.receipt import DECODE
 from imagenet_prep.model.report import Accounts, Report, SplitReport
 from imagenet_prep.model.task import SET_ASIDE, Part, ShardOutcome, ShardTask
 from imagenet_prep.options import BuildOptions
 from imagenet_prep.planning.catalog import Catalog
-from imagenet_prep.planning.plan import Plan, Work, entries_of, plan, work
+from imagenet_prep.planning.plan import Plan, Work, entries_of, plan
+from imagenet_prep.planning.plan import work as runs_of
 from imagenet_prep.planning.remarks import remarks
 from imagenet_prep.stores.base import Store
 from imagenet_prep.verbs.build.failures import Failures
@@ -88,7 +90,7 @@ class Job:
             done = self._write(engine, watch)
             accounts = None if todo else finished(store, the_plan)
             if accounts is None:
-                watch(Progress("finish", 0, 0))
+                watch(Progress(Stage.FINISH, 0, 0))
                 self._claim()  # what resuming needs may have gone in the meantime
                 self._keep_catalog()
                 accounts = finish(store, the_plan)
@@ -119,21 +121,23 @@ class Job:
         if self.remaining.proved and self.remaining:
             shards = sum(len(each.shards) for each in self.plan.outputs)
             watch(Note(f"{self.remaining.proved:,} of {shards:,} shards are finished already and stay as they are."))
-        runs = list(work(self.plan, self.remaining.is_missing))
+        runs = list(runs_of(self.plan, self.remaining.is_missing))
         images = sum(len(run.rows) for run in runs)
         sizes = self.plan.catalog.numbers("size")
         size = sum(int(sizes[run.rows].astype("int64").sum()) for run in runs)
+        tally = Tally(watch, Stage.WRITE, images, size)
         done, failures = _Done(), Failures(grows=self.grows)
         if runs:
             if unsynced := self.store.refusal():
                 watch(Note(unsynced))
             if self.options.check == DECODE:
                 tell_decoder(watch)
-            watch(Progress("write", 0, images, 0, size))
-        for outcome in engine.run(make_shards, self._tasks(runs), lost=failures.lost):
+            tally.running()
+        work = seeing(engine, make_shards, [*paths_of(self.plan), self.store.local_path(STATE)])
+        for outcome in engine.run(work, self._tasks(runs), failures.lost, tally.running):
             done.add(outcome)
             failures.note(outcome)
-            watch(Progress("write", done.images, images, done.read, size))
+            tally.finished(outcome.images, outcome.bytes_read)
         failures.raise_any(self.plan.images)
         return done
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.layout import FOLDERS_BEFORE_MOVE
 from imagenet_prep.errors import OutputError, Problem, SourceError
-from imagenet_prep.model.events import Progress, Watch
+from imagenet_prep.model.events import Progress, Stage, Watch
 from imagenet_prep.planning.plan import Plan, entries_of
 from imagenet_prep.stores.base import Store
 from imagenet_prep.verbs.build.preflight import paths_of
@@ -56,7 +56,7 @@ def relocate(store: Store, plan: Plan, watch: Watch) -> int:
                 continue
             gone += 1
             if gone % _AT_ONCE == 0:
-                watch(Progress("move", gone, plan.images))
+                watch(Progress(Stage.MOVE, gone, plan.images))
         elif os.path.lexists(place):
             problems.append(Problem(place, "is not the file that was moved, and stays"))
     if problems:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imagenet_prep.dataset.layout import CATALOG
-from imagenet_prep.engine.base import Engine
-from imagenet_prep.engine.local import OnExecutor, available_processors, local_engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.given import given, options_given
@@ -40,32 +39,40 @@ def build(
     options: BuildOptions | None = None,
     *,
     watch: Watch = unwatched,
-    executor: Executor | None = None,
+    engine: AnyEngine | None = None,
 ) -> Report:
     """Make a data set in ``out``, a folder or a store, from the archives in ``source``. The same call again resumes, or
     finds nothing to do; one with another output adds it.
 
     In a script, call it under ``if __name__ == "__main__":``, because worker processes import the script.
-    ``executor`` does the work instead of ``options.jobs`` processes: any ``concurrent.futures.Executor``
-    whose workers see the same paths; it stays the caller's to shut down.
+    ``engine`` does the work instead of ``options.jobs`` processes: an engine, any ``concurrent.futures.Executor`` whose
+    workers see the same paths, or a name such as ``dask=tcp://HOST:PORT``. What the caller made stays the caller's to
+    shut down.
 
     Raises UsageError, SourceError, OtherBuildError and OutputError, each with the exit code of the command
     line. Nothing is written before sources, plan and free space were found good.
     """
     started = time.monotonic()
     options, watch = options_given(options, BuildOptions), given("watch", watch, Watch)
-    executor, store = given("executor", executor, Executor | None), store_at(out)
-    with _swept(store, options), _engine(options, executor) as engine:
-        report = _prepared(source, store, options, engine, watch).run(engine, watch)
+    store = store_at(out)
+    with _swept(store, options), engine_for(engine, options.jobs) as at_work:
+        report = _prepared(source, store, options, at_work, watch).run(at_work, watch)
     return replace(report, seconds=time.monotonic() - started)
 
 
-def preview(source: Source | Iterable[Source], out: Place, options: BuildOptions, *, watch: Watch = unwatched) -> Plan:
+def preview(
+    source: Source | Iterable[Source],
+    out: Place,
+    options: BuildOptions,
+    *,
+    watch: Watch = unwatched,
+    engine: AnyEngine | None = None,
+) -> Plan:
     """Give the plan that ``build`` would carry out; raises what that would raise before it begins, except for a lack of
     space. Nothing is written.
     """
-    with local_engine(options.jobs) as engine:
-        job = _prepared(source, store_at(out), options, engine, watch)
+    with engine_for(engine, options.jobs) as at_work:
+        job = _prepared(source, store_at(out), options, at_work, watch)
     if job.remaining.proved:
         shards = sum(len(each.shards) for each in job.plan.outputs)
         watch(Note(f"{job.remaining.proved:,} of {shards:,} shards are finished already and would stay."))
@@ -114,9 +121,3 @@ def _swept(store: Store, options: BuildOptions) -> Iterator[None]:
         yield
     finally:
         store.sweep([output.folder for output in options.recipe.outputs if not output.ordered], own=True)
-
-
-def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContextManager[Engine]:
-    if executor is None:
-        return local_engine(options.jobs)
-    return nullcontext(OnExecutor(executor, options.jobs or available_processors()))

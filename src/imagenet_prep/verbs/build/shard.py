@@ -21,6 +21,7 @@ import xxhash
 from imagenet_prep.codecs.jpeg import ImageFacts, NotAnImageError, decode, inspect, repair
 from imagenet_prep.dataset.layout import set_aside_path
 from imagenet_prep.dataset.receipts import save_receipt
+from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import DECODE, UNREAD, UNREAD_KIND, Receipt, SetAside
@@ -64,6 +65,7 @@ def _make(task: ShardTask, images: _Images, shards: _Shards) -> None:
     with ArchiveReader(task.archives) as reader:
         for row, buffer, start, end in reader.images(entries, wanted, before_reuse=shards.flush):
             shards.turn_to(row)
+            report(1, end - start)
             file = reader.own_file(entries, row)
             shards.take(row, images.look_at(row, buffer, start, end, file) if wanted[row] else images.link(row, file))
         shards.turn_to(len(entries))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED, OfficialArchive
-from imagenet_prep.model.events import Note, Progress, Watch
+from imagenet_prep.model.events import Note, Progress, Stage, Watch
 from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.checksum import compare_checksum, is_comparable
 from imagenet_prep.stores.sync import sync_folder
@@ -79,7 +79,7 @@ def look(wanted: Wanted, paths: dict[int, Path], watch: Watch, verdict: str = ""
 def check(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> Pieces:
     """Hash the file at its place in ``paths``, and see whether it agrees with its torrent."""
     with source_errors(paths[wanted.index]):
-        counting = _counting("recheck", wanted.final.name, wanted.size, watch)
+        counting = _counting(Stage.RECHECK, wanted.final.name, wanted.size, watch)
         return wanted.torrent.check(wanted.index, paths, counting)
 
 
@@ -90,10 +90,10 @@ def compare(archive: OfficialArchive, final: Path, watch: Watch, path: Path | No
         size = path.stat().st_size
         if not is_comparable(archive.role, final, size):
             return UNPUBLISHED
-        return compare_checksum(archive.role, path, _counting("checksums", final.name, size, watch))
+        return compare_checksum(archive.role, path, _counting(Stage.CHECKSUMS, final.name, size, watch))
 
 
-def _counting(stage: str, name: str, size: int, watch: Watch) -> Callable[[int], None]:
+def _counting(stage: Stage, name: str, size: int, watch: Watch) -> Callable[[int], None]:
     """Give what is called with the size of each piece that was read, and tells how far all of them are."""
     done = 0
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from imagenet_prep.engine.base import Engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.shared_files import path_for, seeing
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TRAIN, VALIDATION, VALIDATION_IMAGES
 from imagenet_prep.imagenet.classes import official, validation_truth
@@ -49,12 +50,13 @@ def damage_in(archive: FoundArchive, engine: Engine, watch: Watch) -> Damage:
     tell_decoder(watch)
     try:
         tars, outside = class_tars(archive.path, salvage=True) if archive.role == TRAIN else ([], Found(0, ""))
-        walked = collect(engine.run(run_task, _tasks(archive, tars, engine.width)), watch)
+        work = seeing(engine, run_task, [str(archive.path)])
+        walked = collect(engine.run(work, _tasks(archive, tars, engine)), watch)
         parts = list(walked.values())
         images, size = sum(len(part.lengths) for part in parts), sum(sum(part.sizes) for part in parts)
         problems: list[Problem] = []
         remarks: list[Problem] = []
-        for decoded in decode_all(_decode_tasks(archive, parts), images, size, engine, watch):
+        for decoded in decode_all(_decode_tasks(path_for(engine, archive.path), parts), images, size, engine, watch):
             problems += decoded.problems
             remarks += decoded.remarks
     except SourceError as error:  # the disk fails
@@ -65,15 +67,15 @@ def damage_in(archive: FoundArchive, engine: Engine, watch: Watch) -> Damage:
     return _damage(archive, {name for part in parts for name in _names(part)}, parts[0], problems, remarks)
 
 
-def _tasks(archive: FoundArchive, tars: list[ClassTar], width: int) -> Iterator[TarTask]:
-    path = str(archive.path)
+def _tasks(archive: FoundArchive, tars: list[ClassTar], engine: Engine) -> Iterator[TarTask]:
+    path = path_for(engine, archive.path)
     if archive.role == VALIDATION:
         yield TarTask(0, path, VALIDATION, validation_truth(), salvage=True)
-    for some in cut(tars, width):
+    for some in cut(tars, engine.width):
         yield TarTask(0, path, TRAIN, array("H"), tuple(some), salvage=True)
 
 
-def _decode_tasks(archive: FoundArchive, parts: list[Found]) -> Iterator[DecodeTask]:
+def _decode_tasks(path: str, parts: list[Found]) -> Iterator[DecodeTask]:
     for part in parts:
         names = _names(part)
         for start in range(0, len(names), IMAGES_PER_TASK):
@@ -88,7 +90,7 @@ def _decode_tasks(archive: FoundArchive, parts: list[Found]) -> Iterator[DecodeT
                 sizes=part.sizes[rows],
                 boxes=[None] * count,
             )
-            yield DecodeTask((str(archive.path),), entries)
+            yield DecodeTask((path,), entries)
 
 
 def _names(part: Found) -> list[str]:

@@ -11,7 +11,7 @@ from time import monotonic
 
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import RIGHT, TRAIN, UNPUBLISHED, VALIDATION
-from imagenet_prep.model.events import Note, Progress, Watch
+from imagenet_prep.model.events import Note, Progress, Stage, Watch
 from imagenet_prep.sources.disguise import START_BYTES, disguise, is_archive, is_page
 from imagenet_prep.stores.space import check_space
 from imagenet_prep.verbs.fetch.address import Address
@@ -158,7 +158,7 @@ class Download:
             if not part.has(data[: here - place], place):
                 raise self._changed("its first bytes are others")
             place += len(data)
-            self._tell("skip", min(place, here), here)
+            self._tell(Stage.SKIP, min(place, here), here)
             self._keep_to_rate(len(data))
             data = answer.read(min(_CHUNK_BYTES, here - place)) if place < here else b""
         part.write(beginning[here:])
@@ -170,12 +170,12 @@ class Download:
             if not data:
                 break
             part.write(data)
-            self._tell("fetch", part.received, part.size or 0)
+            self._tell(Stage.FETCH, part.received, part.size or 0)
             self._keep_to_rate(len(data))
         if end is None:
             part.identify(part.received, answer.etag, answer.modified, self.address.origin)
         self._spoke = 0.0
-        self._tell("fetch", part.received, part.size or 0)
+        self._tell(Stage.FETCH, part.received, part.size or 0)
         if part.received < (end or 0):
             of = f" of {part.size:,}" if part.size is not None else ""
             raise TryAgain(f"the connection broke off at {part.received:,}{of} bytes")
@@ -183,7 +183,7 @@ class Download:
     def _judge(self, part: Partial) -> str:
         """Compare the checksum of all that came with the published one. Raises SourceError if it is another."""
         while (hashed := part.hashing(_SECONDS_BETWEEN_EVENTS)) is not None:
-            self._tell("checksums", hashed, part.received)
+            self._tell(Stage.CHECKSUMS, hashed, part.received)
         algorithm, published = checksum_of(self.address.name)
         if not published:
             return UNPUBLISHED
@@ -205,7 +205,7 @@ class Download:
         if seconds := self._pace.owed(came, monotonic()):
             wait(seconds)
 
-    def _tell(self, stage: str, done: int, total: int) -> None:
+    def _tell(self, stage: Stage, done: int, total: int) -> None:
         now = monotonic()
         if now - self._spoke >= _SECONDS_BETWEEN_EVENTS:
             self._spoke = now

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, RIGHT, WRONG
-from imagenet_prep.model.events import Note, Progress, Watch
+from imagenet_prep.model.events import Note, Progress, Stage, Watch
 from imagenet_prep.stores.draft import undisturbed
 from imagenet_prep.stores.space import check_space
 from imagenet_prep.stores.sync import sync_file
@@ -163,10 +163,10 @@ def _is_done(job: _Job, transfer: Transfer) -> bool:
 def _tell(transfers: list[Transfer], subject: str, swarm: Swarm, watch: Watch) -> None:
     total = sum(each.total for each in transfers)
     if any(each.checking for each in transfers):
-        watch(Progress("recheck", 0, 0, int(sum(each.checked * each.total for each in transfers)), total, subject))
+        watch(Progress(Stage.RECHECK, 0, 0, int(sum(each.checked * each.total for each in transfers)), total, subject))
         swarm.patience.rest()
         return
-    watch(Progress("torrent", 0, 0, min(total, sum(each.done for each in transfers)), total, subject))
+    watch(Progress(Stage.TORRENT, 0, 0, min(total, sum(each.done for each in transfers)), total, subject))
     swarm.patience.look(sum(each.received for each in transfers), sum(each.peers for each in transfers))
 
 

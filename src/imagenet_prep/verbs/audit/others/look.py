@@ -17,6 +17,7 @@ import xxhash
 from imagenet_prep.codecs.example import Value, parse
 from imagenet_prep.codecs.jpeg import NotAnImageError, decode, inspect
 from imagenet_prep.codecs.tfrecord import read_records
+from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import AuditError, Problem, printable
 from imagenet_prep.imagenet.archives import TRAIN, UNLABELLED, VALIDATION, VALIDATION_IMAGES
 from imagenet_prep.imagenet.classes import official, validation_truth
@@ -185,6 +186,7 @@ def _add(seen: Seen, name: str, origin: int, truth: int, label: int, image: byte
     seen.truths.append(truth)
     seen.labels.append(label)
     seen.digests.append(xxhash.xxh3_64_intdigest(image) if image else 0)
+    report(1, len(image))
 
 
 def _folder(task: FolderLook) -> Seen:

@@ -13,10 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 
-from imagenet_prep.engine.local import local_engine
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.factory import AnyEngine, engine_for
+from imagenet_prep.engines.shared_files import path_for, seeing
 from imagenet_prep.errors import AuditError, Problem, SourceError
 from imagenet_prep.model.audit_report import AuditOptions
-from imagenet_prep.model.events import Progress, Watch, unwatched
+from imagenet_prep.model.events import Stage, Tally, Watch, unwatched
 from imagenet_prep.model.given import given, options_given
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.layout import Source
@@ -30,11 +32,19 @@ from imagenet_prep.verbs.audit.others.report import ForeignReport
 from imagenet_prep.verbs.decode import tell_decoder
 
 
-def audit_foreign(out: Source, options: AuditOptions | None = None, *, watch: Watch = unwatched) -> ForeignReport:
+def audit_foreign(
+    out: Source,
+    options: AuditOptions | None = None,
+    *,
+    watch: Watch = unwatched,
+    engine: AnyEngine | None = None,
+) -> ForeignReport:
     """Look at a data set that is no build of this program. What is wrong with it is in the report; may be repeated.
 
     Of a sample, the share is that of the shards and class folders of each split, and nothing is said of what is
     missing. Raises AuditError if there is no data set that is known.
+
+    ``engine`` does the work instead of ``options.jobs`` processes, as in a build.
     """
     check_platform()
     out, options = given("out", out, Path), options_given(options, AuditOptions)
@@ -44,7 +54,8 @@ def audit_foreign(out: Source, options: AuditOptions | None = None, *, watch: Wa
         tell_decoder(watch)
     sets, remarks = _find(out)
     looks = [each for number, found in enumerate(sets) for each in _looks(found, number, decode, sample)]
-    seen = _look(looks, options.jobs, watch)
+    with engine_for(engine, options.jobs) as at_work:
+        seen = _look(looks, out, at_work, watch)
     from imagenet_prep.verbs.audit.others.judge import judge  # with NumPy, which the workers do without
 
     judged = [
@@ -103,15 +114,15 @@ def _chosen(found: FoundSet, sample: float) -> Iterator[int]:
         yield from SystemRandom().sample(positions, math.ceil(sample * len(positions)))
 
 
-def _look(looks: list[Look], jobs: int, watch: Watch) -> list[Seen]:
+def _look(looks: list[Look], out: Path, engine: Engine, watch: Watch) -> list[Seen]:
     shards = [each.size for each in looks if isinstance(each, ShardLook)]
     total = sum(shards) if len(shards) == len(looks) else 0  # of folders it is not known before they were listed
     seen: list[Seen] = []
-    images = size = 0
-    watch(Progress("audit", 0, 0, 0, total))
-    with local_engine(jobs) as engine:
-        for part in engine.run(look, looks, look_in_vain):
-            seen.append(part)
-            images, size = images + len(part), size + part.size
-            watch(Progress("audit", images, 0, size if total else 0, total))
+    tally = Tally(watch, Stage.AUDIT, bytes_total=total)
+    tally.running()
+    tasks = [replace(each, path=Path(path_for(engine, each.path))) for each in looks]
+    work = seeing(engine, look, [str(out)])
+    for part in engine.run(work, tasks, look_in_vain, lambda done, size: tally.running(done, size if total else 0)):
+        seen.append(part)
+        tally.finished(len(part), part.size if total else 0)
     return sorted(seen, key=lambda part: (part.data_set, part.position))

@@ -4,20 +4,31 @@ Own processes, and not a ``ProcessPoolExecutor``: when one worker of a pool dies
 knows which task it was at, and a lock of the shared queue may die with its holder. Here each worker has a pipe of its
 own: a dead one loses the task it was at, and nothing else. There is no thread in this process.
 
+What a task reports of its progress comes through the same pipe, while the results of others are waited for.
+
 A task is tried twice. The first task of a worker that dies before it has begun anything counts as tried: so a machine
 on which every worker dies at its start comes to an end too.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
+from multiprocessing import current_process
 from typing import Any, Generic
 
-from imagenet_prep.engine.base import Result, Task
-from imagenet_prep.engine.worker import BEGUN, GRACE, Job, Worker, outcome, stop, wait_for_news
-from imagenet_prep.errors import PrepError
+from imagenet_prep.engines.base import Advance, Engine, Result, Task, raise_lost
+from imagenet_prep.engines.here import Here
+from imagenet_prep.engines.orders import outcome
+from imagenet_prep.engines.reports import Gauge
+from imagenet_prep.engines.worker import BEGUN, GRACE, Job, Worker, moved, stop, wait_for_news
+from imagenet_prep.errors import PrepError, UsageError
+
+_MOST_BY_DEFAULT = 32  # processes: each moves about 1 GB a second, so more of them wait for any disk
 
 _READY = 1  # task that lies ready at a worker beside the one it is at: it never waits for this process
 _AHEAD = 2  # tasks for each worker that are known and not handed out: while there are so many, more may lie ready
@@ -26,7 +37,14 @@ _AHEAD = 2  # tasks for each worker that are known and not handed out: while the
 class Processes:
     """``width`` worker processes. Whoever makes it calls ``start``, then at a good end ``finish``, and always
     ``stop``.
+
+    Processes are forked while this process has a single thread, and spawned otherwise: a fork is at work in
+    milliseconds, but it copies locks that other threads hold, and Arrow, NumPy and progress bars have threads. So the
+    engine is made first, and workers load neither Arrow nor NumPy themselves. Tasks are handed out a few at a time: a
+    thousand never lie in memory as pickles.
     """
+
+    shares_files = True
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -40,11 +58,15 @@ class Processes:
             self._start_worker()
 
     def run(
-        self, work: Callable[[Task], Result], tasks: Iterable[Task], lost: Callable[[Task], Result] | None = None
+        self,
+        work: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        lost: Callable[[Task], Result] | None = None,
+        progress: Advance | None = None,
     ) -> Iterator[Result]:
         """Start at once, and yield results as they are finished; a new run ends the one before."""
         self.drop()
-        run = self._current = _Run(self, work, iter(tasks), lost or _raise_lost)
+        run = self._current = _Run(self, work, iter(tasks), lost or raise_lost, Gauge(progress))
         run.hand_out()
         return run.results()
 
@@ -112,11 +134,13 @@ class _Run(Generic[Task, Result]):
         work: Callable[[Task], Result],
         tasks: Iterator[Task],
         lost: Callable[[Task], Result],
+        gauge: Gauge,
     ) -> None:
         self._pool = pool
         self._plenty = _AHEAD * pool.width
         self._work = work
         self._lost = lost
+        self._gauge = gauge
         self._tasks = tasks
         self._ahead: deque[Job] = deque()
 
@@ -172,6 +196,10 @@ class _Run(Generic[Task, Result]):
             return self._inherit(worker)
         if message == BEGUN:
             return []
+        if advance := moved(message):
+            self._gauge.moved(worker, *advance)
+            return []
+        self._gauge.ended(worker)
         worker.jobs.popleft()
         return [outcome(message)]
 
@@ -180,6 +208,7 @@ class _Run(Generic[Task, Result]):
         first for the new worker that takes its place.
         """
         self._pool.remove(worker)
+        self._gauge.ended(worker)
         self._ahead.extendleft(reversed(worker.jobs))
         if worker.rests:
             return []
@@ -189,8 +218,50 @@ class _Run(Generic[Task, Result]):
         return []
 
 
-def _raise_lost(_task: object) -> Any:
-    raise PrepError(
-        "A worker process was killed twice at the same task, perhaps because memory ran out.",
-        remedy="Run the same command again. Fewer --jobs need less memory.",
-    )
+@contextmanager
+def local_engine(jobs: int) -> Iterator[Engine]:
+    """Give an engine of ``jobs`` processes; 0 means one for each processor this process may use, up to 32; 1 means no
+    process beside this one. A process that may have none, as the workers of pools, Celery and Airflow may not, works
+    alone whatever ``jobs`` says.
+
+    When the context ends, the processes are gone. When it ends early, by an error or an interrupt, they stop
+    what they are doing within a second and remove what they had half written.
+    """
+    jobs = jobs or min(available_processors(), _MOST_BY_DEFAULT)
+    if jobs == 1 or current_process().daemon:
+        yield Here()
+        return
+    processes = Processes(jobs)
+    try:
+        _start(processes)
+        yield processes
+        processes.finish()
+    finally:
+        processes.stop()
+
+
+@contextmanager
+def opened(value: str) -> Iterator[Engine]:
+    """Give an engine of so many processes. Raises UsageError."""
+    if not (value.isascii() and value.isdigit()):
+        raise UsageError(f"processes={value} is not a number of processes, such as processes=4.")
+    with local_engine(int(value)) as engine:
+        yield engine
+
+
+def _start(processes: Processes) -> None:
+    try:
+        processes.start()
+    except (OSError, RuntimeError) as error:
+        raise UsageError(
+            f"Cannot start {processes.width} worker processes: {error}.",
+            remedy="Fewer --jobs need fewer processes and open files (see ulimit -u and ulimit -n).",
+        ) from error
+
+
+def available_processors() -> int:
+    """Count the processors this process may use, which on a shared machine are fewer than there are."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # some sandboxes do not let one ask
+            return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

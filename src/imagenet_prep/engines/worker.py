@@ -1,8 +1,9 @@
 """A worker process, from both ends of the one pipe it has with its parent.
 
-The parent sends pickled pairs of a function and a task. The worker answers each with BEGUN and then with the pickled
-outcome, so when it dies the parent knows what it was at. A worker shares nothing with other workers: no queue and no
-lock that could be left broken, and no copy of their pipes, so a closed pipe always says that the other side is gone.
+The parent sends pickled pairs of a function and a task. The worker answers each with BEGUN, then now and then with how
+far it is, and at last with the pickled outcome. So when it dies, the parent knows what it was at. A worker shares
+nothing with other workers: no queue and no lock that could be left broken, and no copy of their pipes, so a closed pipe
+always says that the other side is gone.
 
 In the worker a thread reads on while a task runs. So the parent never waits for a busy worker to take a task, and a
 parent that is gone, even killed outright, is noticed at once.
@@ -12,11 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
+import select
 import signal
+import struct
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import Pipe, get_context, resource_tracker
@@ -28,11 +29,15 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any, NoReturn
 
-from imagenet_prep.errors import PrepError
+from imagenet_prep.engines.base import Advance
+from imagenet_prep.engines.orders import answer, order
+from imagenet_prep.engines.reports import reporting
 
 GRACE = 1.0  # seconds a worker has to remove what it was writing
 BEGUN = b"begun"
 _GOODBYE = b""
+_MOVED = struct.Struct("<5sQQ")  # a mark, count and size; a pickle has another first byte
+_MARK = b"moved"
 _TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a terminated process
 
 
@@ -76,10 +81,10 @@ class Worker:
 
     def give(self, work: Callable[[Any], Any], job: Job) -> None:
         """Hand a job out. If the worker is dead, that shows where it is heard: there its jobs are taken back."""
-        order = pickle.dumps((work, job.task), pickle.HIGHEST_PROTOCOL)
+        message = order(work, job.task)
         self.jobs.append(job)
         try:
-            self.connection.send_bytes(order)
+            self.connection.send_bytes(message)
         except OSError:
             if process := self._started():
                 process.kill()  # half a message may be in the pipe
@@ -87,7 +92,7 @@ class Worker:
     def hear(self) -> bytes:
         """Receive one message. Raises EOFError or OSError when there is no worker any more, or half a message."""
         message = self.connection.recv_bytes()
-        self.rests = message != BEGUN
+        self.rests = message != BEGUN and moved(message) is None
         return message
 
     def say_goodbye(self) -> None:
@@ -131,13 +136,12 @@ def stop(workers: Iterable[Worker]) -> None:
         worker.bury(max(0.0, end - time.monotonic()))
 
 
-def outcome(message: bytes) -> Any:
-    """Give the result that a worker sent, or raise what its work raised there."""
-    raised, value, trace = pickle.loads(message)  # noqa: S301 — from a process of our own
-    if raised:
-        value.add_note(f"In a worker process:\n{trace}")
-        raise value
-    return value
+def moved(message: bytes) -> tuple[int, int] | None:
+    """Give count and size if the message says how far a task is."""
+    if len(message) != _MOVED.size or not message.startswith(_MARK):
+        return None
+    _, count, size = _MOVED.unpack(message)
+    return count, size
 
 
 @contextlib.contextmanager
@@ -171,33 +175,38 @@ def _serve(parent: Connection, foreign: Iterable[Connection]) -> None:
     orders: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(parent, orders), daemon=True).start()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # in this thread alone: it is the one to unwind
+    sender = _sender(parent)
     with contextlib.suppress(OSError):  # the parent is gone, and the other thread knows
-        for order in iter(orders.get, _GOODBYE):
+        for message in iter(orders.get, _GOODBYE):
             parent.send_bytes(BEGUN)
-            parent.send_bytes(_answer(order))
+            with reporting(sender):
+                done = answer(message, _terminable, let_through=(_TerminatedError,))
+            parent.send_bytes(done)
+
+
+def _sender(parent: Connection) -> Advance:
+    """Give what sends reports. One that would have to wait for the parent is left out: the work goes first."""
+    ready = select.poll()
+    ready.register(parent.fileno(), select.POLLOUT)
+
+    def send(count: int, size: int) -> None:
+        if ready.poll(0):
+            with contextlib.suppress(OSError):  # the parent is gone
+                parent.send_bytes(_MOVED.pack(_MARK, count, size))
+
+    return send
 
 
 def _listen(parent: Connection, orders: SimpleQueue[bytes]) -> None:
     """Read orders until the goodbye. Stop the process when the parent is gone: one killed outright cannot say it."""
     with contextlib.suppress(EOFError, OSError, MemoryError):
-        for order in iter(parent.recv_bytes, _GOODBYE):
-            orders.put(order)
+        for message in iter(parent.recv_bytes, _GOODBYE):
+            orders.put(message)
         orders.put(_GOODBYE)
         return
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(_TERMINATED)
-
-
-def _answer(order: bytes) -> bytes:
-    """Give what comes of an order as a message: whether it was raised, the result or error, and where from."""
-    try:
-        work, task = pickle.loads(order)  # noqa: S301 — from the parent
-        return pickle.dumps((False, _terminable(work, task), ""), pickle.HIGHEST_PROTOCOL)
-    except _TerminatedError:
-        raise
-    except BaseException as error:  # whatever it is, it is for the parent to judge
-        return pickle.dumps((True, _portable(error), "".join(traceback.format_exception(error))))
 
 
 def _terminable(work: Callable[[Any], Any], task: Any) -> Any:
@@ -211,11 +220,3 @@ def _terminable(work: Callable[[Any], Any], task: Any) -> Any:
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
     raise _TerminatedError(_TERMINATED)
-
-
-def _portable(error: BaseException) -> BaseException:
-    """Give the error, or what can be said of it if it does not survive pickling."""
-    with contextlib.suppress(Exception):  # pickling runs the error's own code, which can raise anything
-        if type(pickle.loads(pickle.dumps(error))) is type(error):  # noqa: S301 — our own
-            return error
-    return PrepError(f"A worker raised {type(error).__qualname__}: {error}")
