@@ -131,8 +131,8 @@ class Store(Protocol):
     def hold(self, *, alone: bool) -> AbstractContextManager[None]:
         """Write in the store, together with others, or ``alone``. Raises OtherBuildError if that cannot be now."""
 
-    def sweep(self) -> None:
-        """Remove what writers that are dead left half-written."""
+    def sweep(self, *, own: bool = False) -> None:
+        """Remove what writers that are dead left half-written; ``own``: this process has written all that it wanted."""
 
     def free(self) -> int | None:
         """Give the bytes that are free; None where nobody knows."""

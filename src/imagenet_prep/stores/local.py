@@ -19,7 +19,7 @@ from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
 from imagenet_prep.stores.base import Listing, Stat
 from imagenet_prep.stores.lock import held, turn
-from imagenet_prep.stores.publish import Publication, claim_bytes, publish_bytes
+from imagenet_prep.stores.publish import Publication, claim_bytes
 from imagenet_prep.stores.temporary import output_errors, sweep
 from imagenet_prep.stores.tree import Tree, try_link
 
@@ -158,7 +158,11 @@ class LocalStore:
 
     def publish(self, path: str, data: bytes) -> None:
         """Write a file, sync it, and rename it."""
-        publish_bytes(self._root / path, data)
+        with self.batch() as batch:
+            sink = batch.create(path)
+            sink.write(data)
+            sink.flush()
+            batch.commit()
 
     def claim(self, path: str, data: bytes) -> bool:
         """Give a complete file its name with a link, which fails if there is one."""
@@ -236,9 +240,9 @@ class LocalStore:
         folder = private if private.is_dir() else self._root
         return held(folder, Path(self.place or self.folder), alone=alone)
 
-    def sweep(self) -> None:
-        """Remove temporary files that nobody writes."""
-        sweep(self._root)
+    def sweep(self, *, own: bool = False) -> None:
+        """Remove temporary files that nobody writes: they lie at the top of the tree."""
+        sweep(self._root, depth=1, own=own)
 
     def free(self) -> int:
         """Ask the file system."""

@@ -165,7 +165,7 @@ class MemoryStore:
         finally:
             self._writers -= change
 
-    def sweep(self) -> None:
+    def sweep(self, *, own: bool = False) -> None:
         """Nothing is ever half-written."""
 
     def free(self) -> None:

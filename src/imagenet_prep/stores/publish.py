@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Self
 
-from imagenet_prep.stores.temporary import output_errors, temporary_name
+from imagenet_prep.stores.temporary import output_errors, temporary_name, temporary_path
 from imagenet_prep.stores.tree import Tree
 
 
@@ -33,7 +33,7 @@ class Publication:
         final = self._folder / path
         with output_errors(final):
             final.parent.mkdir(parents=True, exist_ok=True)
-            temporary = final.with_name(temporary_name(final.name))
+            temporary = Path(temporary_path(str(self._folder), path))
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         self._open[final] = temporary, descriptor
         return descriptor

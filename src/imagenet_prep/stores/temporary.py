@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import socket
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,10 +36,19 @@ def temporary_name(name: str) -> str:
     return f".{name}.{_HOST}.{os.getpid()}.part"
 
 
-def sweep(folder: Path, shallow: str = "", *, own: bool = False) -> int:
-    """Remove temporary files that dead processes of this machine left in ``folder`` and below; gives their number.
+def temporary_path(folder: str, path: str) -> str:
+    """Give the temporary place of the file ``path`` below ``folder``: at the top of the tree, so that a thousand class
+    folders need not be searched for what was left there. Two files of one base name have two places.
+    """
+    parent, _, name = path.rpartition("/")
+    top, _, below = parent.partition("/")
+    tag = f".{zlib.crc32(os.fsencode(below)):08x}" if below else ""
+    return os.path.join(folder, top, temporary_name(f"{name}{tag}"))
 
-    Of the subfolder ``shallow`` nothing but itself is searched. ``own``: those of this process too, which is done.
+
+def sweep(folder: Path, *, depth: int, own: bool = False) -> int:
+    """Remove temporary files that dead processes of this machine left in ``folder`` and so many levels below it; gives
+    their number. ``own``: those of this process too, which is done.
     """
     removed = 0
     done = os.getpid() if own else None
@@ -49,7 +59,7 @@ def sweep(folder: Path, shallow: str = "", *, own: bool = False) -> int:
                 with contextlib.suppress(OSError):  # one that cannot be removed does no harm
                     os.unlink(os.path.join(root, name))
                     removed += 1
-        if shallow and Path(root) == folder / shallow:
+        if len(Path(root).relative_to(folder).parts) == depth:
             folders.clear()
     return removed
 

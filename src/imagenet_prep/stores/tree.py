@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from imagenet_prep.errors import OutputError, Problem, SourceError
-from imagenet_prep.stores.temporary import output_errors, temporary_name
+from imagenet_prep.stores.temporary import output_errors, temporary_name, temporary_path
 
 _FICLONE = 0x40049409  # linux/fs.h: let one file share the blocks of another
 _ONE_FILE_SYSTEM = "Choose a folder on the file system of the source, or another --transfer: symlink, or copy."
@@ -47,7 +47,7 @@ class Tree:
         ``source``, the path of a file with the same bytes ("" for none).
         """
         final = self._prepared(path)
-        temporary = self._temporary(path)
+        temporary = temporary_path(self._folder, path)
         with output_errors(Path(final)):
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
             named = False
@@ -64,9 +64,12 @@ class Tree:
                         os.unlink(temporary)
 
     def hardlink(self, path: str, source: str) -> None:
-        """Give the file ``source`` a second name; of a symbolic link, the file it leads to."""
+        """Give the file ``source`` a second name; of a symbolic link, the file it leads to. A file whose name in the
+        source is gone, because it was moved, has it already.
+        """
         file = os.path.realpath(source) if os.path.islink(source) else source
-        self._link(path, source, lambda final: os.link(file, final))
+        if os.path.lexists(file) or not os.path.lexists(f"{self._folder}/{path}"):
+            self._link(path, source, lambda final: os.link(file, final))
 
     def symlink(self, path: str, source: str) -> None:
         """Make a symbolic link to ``source``, an absolute path."""
@@ -90,18 +93,13 @@ class Tree:
             self._made.add(parent)
         return final
 
-    def _temporary(self, path: str) -> str:
-        """At the top of the tree, so that a thousand class folders need not be searched for what was left behind."""
-        top = "/".join(path.split("/")[:-1][:1])
-        return os.path.join(self._folder, top, temporary_name(os.path.basename(path)))
-
     def _link(self, path: str, source: str, make: Callable[[str], None]) -> None:
         final = self._prepared(path)
         with _link_errors(final, source):
             try:
                 make(final)
             except FileExistsError:  # of an earlier run; renamed over it, because there is no moment without a file
-                temporary = self._temporary(path)
+                temporary = temporary_path(self._folder, path)
                 make(temporary)
                 os.replace(temporary, final)
                 with contextlib.suppress(FileNotFoundError):  # two names of one file: a rename does nothing
@@ -127,6 +125,7 @@ def try_link(folder: Path, source: str, *, symbolic: bool) -> None:
     probe = folder / temporary_name("link")
     with _link_errors(f"a link to {source} in {folder.parent}", source):
         try:
+            probe.unlink(missing_ok=True)  # of a process that had the number of this one, and was killed
             if symbolic:
                 probe.symlink_to(source)
             else:

@@ -109,7 +109,7 @@ def _swept(store: Store) -> Iterator[None]:
     try:
         yield
     finally:
-        store.sweep()
+        store.sweep(own=True)
 
 
 def _engine(options: BuildOptions, executor: Executor | None) -> AbstractContextManager[Engine]:

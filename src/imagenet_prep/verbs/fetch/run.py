@@ -30,7 +30,7 @@ def fetch(folder: Source, options: UrlOptions | TorrentOptions, *, watch: Watch 
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with held(folder, folder, alone=True):
-        sweep(folder, shallow=".")  # of bookmarks that a kill left half written; there may be a million images below
+        sweep(folder, depth=0)  # of bookmarks that a kill left half written; there may be a million images below
         files = fetch_into(folder, watch)
     return FetchReport(files, monotonic() - began)
 
