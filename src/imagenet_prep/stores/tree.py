@@ -60,7 +60,7 @@ class Tree:
             finally:
                 os.close(descriptor)
                 if not named:
-                    with contextlib.suppress(FileNotFoundError):  # an interrupt right behind the rename
+                    with contextlib.suppress(FileNotFoundError):  # an interrupt right after the rename
                         os.unlink(temporary)
 
     def hardlink(self, path: str, source: str) -> None:
