@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from imagenet_prep.dataset.layout import is_of_the_first_edition
+from imagenet_prep.dataset.layout import UNDONE, is_of_the_first_edition
 from imagenet_prep.dataset.state import State, state_of
 from imagenet_prep.errors import OtherBuildError, OutputError, Problem, SourceError, UsageError
 from imagenet_prep.model.archive import PRIVATE
@@ -27,6 +27,10 @@ def refuse_foreign(store: Store, state: State | None) -> None:
         raise OtherBuildError(
             f"{store.place} was built by version 0.1, whose notes cannot be read any more.",
             remedy="Build into another folder. That version can still audit and undo it.",
+        )
+    if store.stat(UNDONE):
+        raise OtherBuildError(
+            f"{store.place} is being taken away.", remedy=f"Finish that first: imagenet-prep undo {store.place}"
         )
     listing = store.list("")
     if state is None and any(name != PRIVATE for name in (*listing.files, *listing.folders)):
