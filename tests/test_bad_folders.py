@@ -398,7 +398,7 @@ def test_a_file_without_bytes_is_named_when_it_is_read(formats: tuple[str, ...],
         path.write_bytes(b"")
 
     with pytest.raises(SourceError) as caught:
-        build(source, out, BuildOptions.of(formats=formats, test_per_class=0, jobs=1))
+        build(source, out, BuildOptions.of(format=formats, test_per_class=0, jobs=1))
 
     assert caught.value.summary.startswith("2 of 8 images cannot be used")
     assert sorted(map(str, caught.value.problems)) == [
@@ -443,7 +443,7 @@ def test_a_file_that_changes_while_it_is_read(
         build(
             source,
             out,
-            BuildOptions.of(formats=formats, test_per_class=0, jobs=1),
+            BuildOptions.of(format=formats, test_per_class=0, jobs=1),
             watch=when_writing_begins(lambda: change(changed)),
         )
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -49,13 +50,13 @@ def on_a_terminal(*arguments: object) -> str:
 
 def test_help_shows_every_command_and_every_exit_code() -> None:
     shown = run("--help").stdout
-    for command in ("build", "audit", "undo", "classes", "fake", "demo"):
+    for command in ("build", "resume", "repair", "audit", "undo", "classes", "fake", "demo"):
         assert f"\n  {command} " in shown
     for code in ("0  done", "4  the source is missing, damaged or ambiguous", "130  interrupted"):
         assert code in shown
 
 
-@pytest.mark.parametrize("command", ["build", "audit", "undo", "classes", "fake", "demo"])
+@pytest.mark.parametrize("command", ["build", "resume", "repair", "audit", "undo", "classes", "fake", "demo"])
 def test_every_command_explains_itself(command: str) -> None:
     result = run(command, "--help")
     assert (result.returncode, result.stderr) == (0, "")
@@ -65,7 +66,7 @@ def test_every_command_explains_itself(command: str) -> None:
 def test_a_dry_run_shows_the_plan_and_writes_nothing(archives: Path, tmp_path: Path) -> None:
     result = run("build", archives, tmp_path / "data", "--dry-run", "--test-per-class", 2)
     assert result.returncode == 0
-    assert "train           30       1" in result.stdout
+    assert re.search(r"\n  train +30 .* 1\n", result.stdout)
     assert "2 labelled images of each class, 6 in all, are held out of train as the split test" in result.stdout
     assert "Nothing was written." in result.stdout
     assert not (tmp_path / "data").exists()
@@ -306,7 +307,7 @@ def test_an_audit_names_the_document_that_is_damaged(archives: Path, tmp_path: P
     (tmp_path / "data/build.json").write_text("garbage")
     result = run("audit", tmp_path / "data")
     assert result.returncode == 7
-    assert "data/build.json is damaged: Expecting value" in result.stderr
+    assert "build.json is damaged" in result.stderr
 
 
 def test_an_audit_of_an_unfinished_build_says_so(archives: Path, tmp_path: Path) -> None:
@@ -314,7 +315,7 @@ def test_an_audit_of_an_unfinished_build_says_so(archives: Path, tmp_path: Path)
     (tmp_path / "data" / "build.json").unlink()
     result = run("audit", tmp_path / "data")
     assert result.returncode == 7
-    assert "holds no finished build: build.json is missing" in result.stderr
+    assert "build.json is missing" in result.stderr
 
 
 def test_own_class_names_reach_the_class_table(archives: Path, tmp_path: Path) -> None:
@@ -349,7 +350,7 @@ def test_a_list_of_classes_that_cannot_be_read_is_wrong_usage(
     (tmp_path / "loop").symlink_to("loop")
     result = run("build", archives, tmp_path / "data", "--classes", tmp_path / name)
     assert result.returncode == 2
-    assert result.stderr.startswith(f"Error: --classes {tmp_path / name} cannot be read: {reason}")
+    assert result.stderr.startswith(f"Error: classes: {tmp_path / name} cannot be read: {reason}")
 
 
 def test_a_class_map_may_come_through_a_pipe(archives: Path, tmp_path: Path) -> None:

@@ -327,11 +327,12 @@ class TestBadImages:
 
     def test_so_it_is_when_the_same_command_runs_again_or_a_resume(self, bad: Miniature, out: Path) -> None:
         imagenet_prep.build(bad.root, out, options("folders", transfer="symlink", on_bad="set-aside"))
-        for attempt in (
+        attempts: tuple[Callable[[], object], ...] = (
             lambda: imagenet_prep.build(bad.root, out, options("tfrecord", on_bad="set-aside")),
             lambda: imagenet_prep.build(bad.root, out, options("tfrecord", on_bad="set-aside")),
             lambda: imagenet_prep.resume(out, jobs=1),
-        ):
+        )
+        for attempt in attempts:
             with pytest.raises(SourceError):
                 attempt()
             assert json.loads((out / "build.json").read_bytes())["outputs"].keys() == {"folders"}

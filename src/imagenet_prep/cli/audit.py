@@ -40,7 +40,7 @@ def audit(
 ) -> None:
     """Read every record of the data set in OUT back, and compare it with what it should be.
 
-    A build of this program is compared with its manifest; the source is not needed, but for symbolic links into it.
+    A build of this program is compared with its manifest; the source is not needed, except for symbolic links into it.
     Of any other data set (class folders, classic TFRecords, TFDS) it says what it is and what its labels are, and
     compares it with the built-in class table and validation truth. With differences the exit code is 7.
     """

@@ -83,8 +83,8 @@ class ImageFacts:
 
 
 def inspect(data: bytes | bytearray, start: int = 0, end: int | None = None) -> ImageFacts:
-    """Tell what ``data[start:end]`` is; raises NotAnImageError for what is no image, is cut short, or has no pixels or
-    more than MOST_PIXELS.
+    """Tell what ``data[start:end]`` is; raises NotAnImageError for what is not an image, is cut short, or has no pixels
+    or more than MOST_PIXELS.
     """
     end = len(data) if end is None else end
     jpeg = data[start : min(start + 2, end)] == _SOI
@@ -236,7 +236,7 @@ def _complete(
     progressive: bool,
     orientation: int,
 ) -> ImageFacts:
-    # Within a scan 0xFF is always followed by 0 or a restart marker, so an end marker behind the first scan
+    # Within a scan 0xFF is always followed by 0 or a restart marker, so an end marker after the first scan
     # is the real one; bytes after it are harmless, every decoder ignores them.
     if data[end - 2 : end] != _EOI and data.rfind(_EOI, scan, end) < 0:
         raise NotAnImageError("is a JPEG cut short: it has no end marker")

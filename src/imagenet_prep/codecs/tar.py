@@ -81,7 +81,7 @@ def walk(tar: TarRange) -> Iterator[Member | Missing]:
     the range.
     """
     position = tar.start
-    overrides: dict[str, str] = {}  # what a long-name or pax header said of the member behind it
+    overrides: dict[str, str] = {}  # what a long-name or pax header said of the member after it
     while position < tar.end:
         header = tar.read(BLOCK, position)
         if len(header) < BLOCK or position + BLOCK > tar.end:

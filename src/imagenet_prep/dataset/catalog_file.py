@@ -76,7 +76,7 @@ class _Hashing:
         """What is written may wait: the batch syncs it."""
 
     def end(self) -> None:
-        """Write the digest behind all else."""
+        """Write the digest after all else."""
         self._sink.write(self._digest.digest())
         self._sink.flush()
 

@@ -17,6 +17,7 @@ STATE = f"{PRIVATE}/state.json"
 CATALOG = f"{PRIVATE}/catalog.arrow"
 RECEIPTS = f"{PRIVATE}/receipts"
 FOLDERS_BEFORE_MOVE = f"{PRIVATE}/moved-from.json"
+UNDONE = f"{PRIVATE}/undone"  # where it is, an undo has left nothing but private files
 _FIRST_EDITION = f"{PRIVATE}/plan.json"
 
 

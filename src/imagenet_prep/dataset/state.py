@@ -15,7 +15,7 @@ import PIL
 
 from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.layout import STATE
-from imagenet_prep.errors import OtherBuildError
+from imagenet_prep.errors import OtherBuildError, OutputError
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.options import Recipe
 from imagenet_prep.outputs.base import options_of
@@ -88,18 +88,21 @@ def save_state(store: Store, state: State) -> None:
 
 def load_state(store: Store) -> State | None:
     """Read the state; None if there is none. Raises OtherBuildError if it is damaged, or of another version, and
-    OSError if it cannot be read.
+    OutputError if it cannot be read.
     """
     try:
         data = store.read(STATE)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        remedy = "Choose a folder you may write to."
+        raise OutputError(f"Cannot read {store.place}/{STATE}: {error.strerror}.", remedy=remedy) from error
     try:
         document = unseal(data)
         if document.pop("format_version") != FORMAT_VERSION:
             raise _refused(store, "was made by another version of imagenet-prep", "Use that version for it.")
         return _parsed(document)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         remedy = f"Bring {STATE} back from a copy. Without it the data set can be read and audited, but not changed."
         raise _refused(store, "has a damaged state", remedy) from error
 

@@ -2,7 +2,7 @@ r"""The one rule by which classes get names that are folders on every file syste
 
 1. A name is *repaired* where a file system would refuse or alter it: it is written in composed Unicode form
    (NFC); white space, control and invisible characters, and ``/ \ : * ? " < > |`` become ``_``; dots at
-   either end go; a Windows device name (``nul``, ``con.txt``) gets ``_`` behind its stem; what is longer
+   either end go; a Windows device name (``nul``, ``con.txt``) gets ``_`` after its stem; what is longer
    than 140 bytes of UTF-8 is cut. If nothing is left, the class is called by its WNID.
 2. Names *clash* if they are equal without regard to case and Unicode form. Of each clashing group one class
    keeps its name: the lowest WNID, but a class with a proper name of its own to go to gives way to one

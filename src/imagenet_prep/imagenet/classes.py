@@ -90,9 +90,9 @@ class Taxonomy:
     def called(self, name: str) -> tuple[int, ...]:
         """Return the class indexes, ascending, of the classes that a user or a folder may call so.
 
-        It may be a WNID, with or without words behind it (``n01440764-tench``); a name of this table or of the original
-        map; a lemma or all of them, if that is no such name; or one of these behind a class index (``000_tench``). Case
-        does not count, nor ``_`` against space. ``crane`` gives two, a name that is none gives none.
+        It may be a WNID, with or without words after it (``n01440764-tench``); a name of this table or of the original
+        map; a lemma or all of them, if that is not such a name; or one of these after a class index (``000_tench``).
+        Case does not count, nor ``_`` against space. ``crane`` gives two, a name that is none gives none.
         """
         indexed = _INDEX_FIRST.match(name)
         if indexed:

@@ -49,7 +49,7 @@ def chosen_classes(text: str | bytes, origin: str, table: Taxonomy | None = None
 def listed_train_names(text: str | bytes, origin: str) -> tuple[str, ...]:
     """Read a list of train images, one a line, and give their file names in the order of the list, each once.
 
-    Of a path the last part counts; ``.JPEG`` may be missing; what stands behind white space or a comma, such as a
+    Of a path the last part counts; ``.JPEG`` may be missing; what stands after white space or a comma, such as a
     label, is ignored; ``#`` begins a comment. ``origin`` is what messages call the list; bytes are UTF-8.
 
     Raises UsageError with every line that is not the file name of an ImageNet train image.

@@ -1,6 +1,6 @@
 """Subsets of the 1,000 classes that many people use, as facts: their WNIDs, and who published them.
 
-A preset is a choice of classes and nothing else. Imagenette and Imagewoof were also split anew by their authors, and
+A preset is a choice of classes and nothing else. Imagenette and Imagewoof were also split again by their authors, and
 scaled; here every image stays in the split that it has in ILSVRC2012.
 
 Imagenette and Imagewoof: the class names in the README of fastai/imagenette; the WNIDs are those of TensorFlow Datasets

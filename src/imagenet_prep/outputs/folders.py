@@ -1,7 +1,7 @@
 """Class folders: every image a file of its own, ``OUT/folders/train/tench/n01440764_10026.JPEG``.
 
 The files are those of the source, byte for byte: what reads class folders decodes whatever an image is, and a copy, a
-link and a moved file must be the same thing. So nothing is repaired here, and nothing is shuffled: readers of folders
+link and a moved file must be the same thing. So nothing is converted here, and nothing is shuffled: readers of folders
 sort and shuffle for themselves.
 
 ``folders/meta.bin`` lets torchvision's ``ImageNet`` accept the tree, where its names are those it expects (WNIDs, and

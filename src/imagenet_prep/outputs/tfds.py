@@ -1,8 +1,8 @@
 """The schema of TensorFlow Datasets' ``imagenet2012``, version 5.1.0: a drop-in for ``tfds.load("imagenet2012")``.
 
 Three keys (``image``, ``label`` 0…999 in WNID order, ``file_name``), file names as its own builder gives them, and its
-records in its order: with nothing held out, the same as the builder writes, but for repaired images, which it encodes
-otherwise. Class names are WNIDs, as there.
+records in its order: with nothing held out, the same as the builder writes, except for converted images, which it
+encodes otherwise. Class names are WNIDs, as there.
 """
 
 from __future__ import annotations

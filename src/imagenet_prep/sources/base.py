@@ -1,6 +1,6 @@
 """What a source gives a worker: the bytes of entries, read into memory that is used again and again.
 
-A worker's memory is one buffer. Images are read behind one another until it is full; then everything made of
+A worker's memory is one buffer. Images are read one after another until it is full; then everything made of
 them is written, and the buffer starts over. So an image is copied twice, from the page cache and back into
 it, as ``cp`` would.
 """

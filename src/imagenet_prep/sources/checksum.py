@@ -41,7 +41,7 @@ def verdict_unread(role: str) -> str:
 
 def compare_checksum(role: str, path: Path, read: Callable[[int], None]) -> str:
     """Read a comparable file and give RIGHT or WRONG; ``read`` is told how many bytes more were read. What is
-    behind the published size does not count. Raises SourceError if it cannot be read.
+    after the published size does not count. Raises SourceError if it cannot be read.
     """
     archive = OFFICIAL_BY_ROLE[role]
     algorithm, published = published_checksum(archive, archive.names[0])

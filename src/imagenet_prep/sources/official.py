@@ -48,7 +48,7 @@ class TarTask:
     """Parts of one archive for one worker: class tars, or without any of them the whole validation archive.
 
     ``separate``: ``path`` is a folder, and the class tars are files in it. ``truth`` has the class index of validation
-    image number i + 1 at position i. ``salvage``: behind damage go on, as far as anything can be read.
+    image number i + 1 at position i. ``salvage``: after damage go on, as far as anything can be read.
     """
 
     archive: int
@@ -174,7 +174,7 @@ def _files(tar: TarRange, found: Found, salvage: re.Pattern[bytes] | None) -> It
 def open_range(path: Path) -> Iterator[TarRange]:
     """Open a whole tar file as a range, and close it at the end of the context. OSErrors become SourceErrors."""
     with source_errors(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would let us wait for ever
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would let us wait forever
     try:
         with source_errors(path):
             status = os.fstat(descriptor)

@@ -1,4 +1,4 @@
-"""Walk a damaged tar to its end: behind damage the walk goes on at the next header of a member that belongs there.
+"""Walk a damaged tar to its end: after damage the walk goes on at the next header of a member that belongs there.
 
 A header is believed for its name, which only members of ImageNet have, and for its own checksum. What lies between the
 damage and that header is lost, and nobody can say what it was.
@@ -47,7 +47,7 @@ def walk_on(tar: TarRange, names: re.Pattern[bytes], problems: list[Problem]) ->
 
 
 def _next_header(tar: TarRange, position: int, names: re.Pattern[bytes]) -> int:
-    """Find the first header at ``position`` or behind it; the end of the range if there is none."""
+    """Find the first header at ``position`` or after it; the end of the range if there is none."""
     while position < tar.end:
         chunk = tar.read(min(_CHUNK_BYTES, tar.end - position), position)
         for match in names.finditer(chunk):

@@ -7,7 +7,7 @@ writes raises OutputError, and DisturbedError, which is one, where another progr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
@@ -147,10 +147,8 @@ class Store(Protocol):
     def hold(self, *, alone: bool) -> AbstractContextManager[None]:
         """Write in the store, together with others, or ``alone``. Raises OtherBuildError if that cannot be now."""
 
-    def sweep(self, shallow: Collection[str] = (), *, own: bool = False) -> None:
-        """Remove what writers that are dead left half-written; ``own``: what this process left, too, which is done. Of
-        the folders ``shallow`` nothing but themselves is searched.
-        """
+    def sweep(self, *, own: bool = False) -> None:
+        """Remove what writers that are dead left half-written; ``own``: this process has written all that it wanted."""
 
     def free(self) -> int | None:
         """Give the bytes that are free; None where nobody knows."""

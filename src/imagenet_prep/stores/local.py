@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -281,10 +281,10 @@ class LocalStore:
         folder = private if private.is_dir() else self._root
         return held(folder, Path(self.place or self.folder), alone=alone)
 
-    def sweep(self, shallow: Collection[str] = (), *, own: bool = False) -> None:
-        """Remove temporary files that nobody writes."""
+    def sweep(self, *, own: bool = False) -> None:
+        """Remove temporary files that nobody writes: they lie at the top of the tree."""
         if os.path.isdir(self._root / PRIVATE):  # false where one may not look
-            sweep(self._root, shallow, own=own)
+            sweep(self._root, depth=1, own=own)
 
     def free(self) -> int:
         """Ask the file system."""

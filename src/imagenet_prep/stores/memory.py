@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import itertools
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Self
 
@@ -188,7 +188,7 @@ class MemoryStore:
         finally:
             self._writers -= change
 
-    def sweep(self, shallow: Collection[str] = (), *, own: bool = False) -> None:
+    def sweep(self, *, own: bool = False) -> None:
         """Nothing is ever half-written."""
 
     def free(self) -> None:

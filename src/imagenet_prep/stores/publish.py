@@ -14,7 +14,7 @@ from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.stores.digests import fact_of
 from imagenet_prep.stores.draft import Draft, undisturbed
 from imagenet_prep.stores.sync import sync_file, sync_folder
-from imagenet_prep.stores.temporary import output_errors
+from imagenet_prep.stores.temporary import output_errors, top_of
 from imagenet_prep.stores.tree import Tree
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Publication:
         final = self._folder / path
         with output_errors(final):
             final.parent.mkdir(parents=True, exist_ok=True)
-            draft = self._open[path] = Draft(str(final))
+            draft = self._open[path] = Draft(str(final), top_of(str(self._folder), path))
         return draft.descriptor
 
     def place(self, path: str, data: bytes | memoryview, source: str = "") -> None:

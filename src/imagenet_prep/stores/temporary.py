@@ -16,7 +16,7 @@ import secrets
 import socket
 import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from imagenet_prep.errors import OutputError
@@ -58,6 +58,13 @@ def forget_name(path: str) -> None:
     _begun.discard(os.path.basename(path))
 
 
+def top_of(folder: str, path: str) -> str:
+    """Give the folder in which the file ``path`` below ``folder`` has its temporary name: at the top of the tree, so
+    that a thousand class folders need not be searched for what was left there.
+    """
+    return os.path.join(folder, *path.split("/")[:-1][:1])
+
+
 def lock(descriptor: int) -> bool | None:
     """Lock a file until it is closed; False if somebody else has it, None if locks do not work here."""
     try:
@@ -69,14 +76,13 @@ def lock(descriptor: int) -> bool | None:
     return True
 
 
-def sweep(folder: Path, shallow: Collection[str] = (), *, own: bool = False, deep: bool = True) -> int:
-    """Remove temporary files whose writers are dead, in ``folder`` and below; gives their number.
+def sweep(folder: Path, *, depth: int, own: bool = False) -> int:
+    """Remove temporary files whose writers are dead, in ``folder`` and so many levels below it; gives their number.
 
     A file of this machine is left behind if nobody holds its lock. Where locks do not work, and with a file of another
     machine, whose locks may not be seen here, it is left behind if it has not changed for a day. A writer that is taken
     for dead all the same finds out before it gives the file its name.
 
-    Of the subfolders ``shallow`` nothing but themselves is searched, nor, unless it goes ``deep``, of ``folder``.
     ``own``: those of this process too, which is done.
     """
     removed = 0
@@ -86,7 +92,7 @@ def sweep(folder: Path, shallow: Collection[str] = (), *, own: bool = False, dee
             if match:
                 with contextlib.suppress(OSError):  # one that cannot be removed does no harm
                     removed += _removed(os.path.join(root, name), match[1], done=own and name in _begun)
-        if not deep or (Path(root).parent == folder and os.path.basename(root) in shallow):
+        if len(Path(root).relative_to(folder).parts) == depth:
             folders.clear()
     return removed
 

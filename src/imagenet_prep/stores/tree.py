@@ -18,7 +18,7 @@ from pathlib import Path
 from imagenet_prep.errors import OutputError, Problem, SourceError
 from imagenet_prep.stores.draft import DisturbedError, Draft, disturbed, undisturbed
 from imagenet_prep.stores.sync import sync_file_system
-from imagenet_prep.stores.temporary import forget_name, output_errors, temporary_name
+from imagenet_prep.stores.temporary import forget_name, output_errors, temporary_name, top_of
 
 _FICLONE = 0x40049409  # linux/fs.h: let one file share the blocks of another
 _ONE_FILE_SYSTEM = "Choose a folder on the file system of the source, or another --transfer: symlink, or copy."
@@ -68,7 +68,7 @@ class Tree:
         final = self._prepared(path)
         # Without a lock, which on a network would ask the server each time: a file lives for a moment, and one that is
         # swept in it is written again.
-        with output_errors(Path(final)), Draft(final, self._top(path), locked=False) as draft:
+        with output_errors(Path(final)), Draft(final, top_of(self._folder, path), locked=False) as draft:
             if not (source and self._cloning and self._clone(draft.descriptor, source)):
                 left = data
                 while left := left[os.write(draft.descriptor, left) :]:
@@ -76,9 +76,12 @@ class Tree:
             draft.give_name(len(data), has_same)
 
     def hardlink(self, path: str, source: str) -> None:
-        """Give the file ``source`` a second name; of a symbolic link, the file it leads to."""
+        """Give the file ``source`` a second name; of a symbolic link, the file it leads to. A file whose name in the
+        source is gone, because it was moved, has it already.
+        """
         file = os.path.realpath(source) if os.path.islink(source) else source
-        self._link(path, source, lambda final: os.link(file, final))
+        if os.path.lexists(file) or not os.path.lexists(f"{self._folder}/{path}"):
+            self._link(path, source, lambda final: os.link(file, final))
 
     def symlink(self, path: str, source: str) -> None:
         """Make a symbolic link to ``source``, an absolute path."""
@@ -97,19 +100,13 @@ class Tree:
             self._made.add(parent)
         return final
 
-    def _top(self, path: str) -> str:
-        """Where temporary files are: at the top of the tree, so that a thousand class folders need not be searched for
-        what was left behind.
-        """
-        return os.path.join(self._folder, *path.split("/")[:-1][:1])
-
     def _link(self, path: str, source: str, make: Callable[[str], None]) -> None:
         final = self._prepared(path)
         with _link_errors(final, source):
             try:
                 make(final)
             except FileExistsError:  # of an earlier run; renamed over it, because there is no moment without a file
-                undisturbed(lambda: self._link_over(final, self._top(path), make))
+                undisturbed(lambda: self._link_over(final, top_of(self._folder, path), make))
 
     def _link_over(self, final: str, top: str, make: Callable[[str], None]) -> None:
         temporary = f"{top}/{temporary_name(os.path.basename(final))}"
@@ -144,6 +141,7 @@ def try_link(folder: Path, source: str, *, symbolic: bool) -> None:
     probe = folder / temporary_name("link")
     with _link_errors(f"a link to {source} in {folder.parent}", source):
         try:
+            probe.unlink(missing_ok=True)  # of a process that had the number of this one, and was killed
             if symbolic:
                 probe.symlink_to(source)
             else:

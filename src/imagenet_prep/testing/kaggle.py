@@ -81,7 +81,7 @@ def _solution(archive: str, entries: Sequence[MiniatureEntry], options: Miniatur
 
 
 def _prediction(entry: MiniatureEntry) -> str:
-    """One group for each box, and a space behind each, also the last."""
+    """One group for each box, and a space after each, also the last."""
     return "".join(f"{entry.wnid} {box.xmin} {box.ymin} {box.xmax} {box.ymax} " for box in entry.boxes)
 
 

@@ -167,7 +167,7 @@ def _compare(pieces: list[FoundArchive], stop: Event, watch: Watch) -> dict[Path
 
 
 def _judge(pieces: list[FoundArchive], findings: _Findings) -> None:
-    """A wrong checksum is damage, but for the devkit: that was read to its own checksum, so it is another edition."""
+    """A wrong checksum is damage. A devkit was read to its own checksum, so it is another edition."""
     for piece in pieces:
         if findings.checksums.get(piece.path) != WRONG:
             continue

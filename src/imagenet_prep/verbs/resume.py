@@ -19,7 +19,7 @@ _NAMED = 5  # damaged shards
 
 def resume(
     out: Place,
-    source: Iterable[Source] = (),
+    source: Source | Iterable[Source] = (),
     *,
     jobs: int = 0,
     watch: Watch = unwatched,
@@ -38,13 +38,18 @@ def resume(
 
 def repair(
     out: Place,
-    source: Iterable[Source] = (),
+    source: Source | Iterable[Source] = (),
     *,
     jobs: int = 0,
     watch: Watch = unwatched,
     engine: AnyEngine | None = None,
 ) -> Report:
-    """Read everything back, and write again what is not what its receipt says, or missing."""
+    """Read everything back, and write again what is not what its receipt says, or missing.
+
+    Raises what ``resume`` raises, and UsageError where files were moved.
+    """
+    from imagenet_prep.dataset.catalog_file import load_catalog
+    from imagenet_prep.dataset.layout import CATALOG
     from imagenet_prep.dataset.state import load_state
     from imagenet_prep.verbs.audit.damaged import damaged_receipts
     from imagenet_prep.verbs.build.finish import unfinish
@@ -57,6 +62,8 @@ def repair(
             "Moved files cannot be written again: there are no others.",
             remedy=f"Restore damaged ones from a backup, and go on: imagenet-prep resume {store.place}",
         )
+    if load_catalog(store, CATALOG) is None:  # which says what is to be read back: this makes it again
+        resume(store, source, jobs=jobs, watch=watch, engine=engine)
     with engine_for(engine, jobs) as at_work:
         found, read = damaged_receipts(store, at_work, watch)
     names = [path.rpartition("/")[2] for path in found]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from imagenet_prep.dataset.layout import BUILD, CATALOG, SET_ASIDE_FOLDER, STATE, is_data_set
+from imagenet_prep.dataset.layout import BUILD, CATALOG, SET_ASIDE_FOLDER, UNDONE, is_data_set
 from imagenet_prep.errors import OtherBuildError, Problem, SourceError, UsageError
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Progress, Stage, Watch, unwatched
@@ -24,7 +24,8 @@ from imagenet_prep.stores.base import Store, files_below
 if TYPE_CHECKING:
     from imagenet_prep.planning.plan import Plan
 
-_EVENTS = 200  # of progress
+if TYPE_CHECKING:
+    from imagenet_prep.planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,45 +47,50 @@ def undo(out: Place, *, watch: Watch = unwatched) -> UndoReport:
     something cannot be written.
     """
     store, watch = store_at(out), given("watch", watch, Watch)
-    if not is_data_set(store):
+    if not is_data_set(store) and not any(files_below(store, PRIVATE)):
         raise UsageError(f"{store.place} holds no data set of imagenet-prep: there is nothing to undo.")
     with store.hold(alone=True):
-        return _undo(store, watch)
+        store.sweep()
+        moved = removed = 0
+        if not _is_empty(store):
+            moved, removed = _undo(store, watch)
+        store.publish(UNDONE, b"")
+        _remove_private(store)
+    listing = store.list("")
+    return UndoReport(moved, removed, tuple(sorted((*listing.files, *listing.folders))))
 
 
-def _undo(store: Store, watch: Watch) -> UndoReport:
-    from imagenet_prep.dataset.catalog_file import load_catalog
+def _is_empty(store: Store) -> bool:
+    """Whether nothing but private files is left of a data set, or there never was more."""
+    listing = store.list("")
+    return store.stat(UNDONE) is not None or not {*listing.files, *listing.folders} - {PRIVATE}
+
+
+def _undo(store: Store, watch: Watch) -> tuple[int, int]:
+    """Give moved files back, and remove all others; give the numbers of both."""
     from imagenet_prep.dataset.inventory import planned
-    from imagenet_prep.dataset.state import load_state
-    from imagenet_prep.planning.plan import plan
     from imagenet_prep.verbs.build.relocate import times_before
 
-    state, catalog = load_state(store), load_catalog(store, CATALOG)
-    if state is None or catalog is None:
-        _refuse(store, STATE if state is None else CATALOG)
-        raise AssertionError
-    the_plan = plan(replace(catalog, archives=state.sources), state.recipe, state.arrangements)
-    store.sweep([each.output.folder for each in the_plan.outputs if not each.output.ordered])
-    store.remove(BUILD)  # where it is, the data set is complete; now it is not
-    times = times_before(store)
-    names = set(catalog.table.column("name").to_pylist()) if store.list(SET_ASIDE_FOLDER).files else set()
+    the_plan, times = _plan(store), times_before(store)
+    names = set(the_plan.catalog.table.column("name").to_pylist()) if store.list(SET_ASIDE_FOLDER).files else set()
     inventory = planned(the_plan, names.intersection(store.list(SET_ASIDE_FOLDER).files))
-    moved = _put_all_back(store, the_plan)
+    store.remove(BUILD)  # where it is, the data set is complete; now it is not
+    try:
+        moved = _put_all_back(store, the_plan)
+    finally:
+        _restore(times)
     removed, total = 0, len(inventory.paths)
     for folder, own in inventory.by_folder():
         for name in sorted(own & set(store.list(folder).files)):
             store.remove(f"{folder}/{name}".lstrip("/"))
             removed += 1
         watch(Progress(Stage.UNDO, removed, total))
-    _remove_folders(store, [folder for folder, _ in inventory.by_folder()])
-    _restore(times)
-    _remove_private(store)
-    listing = store.list("")
-    return UndoReport(moved, removed, tuple(sorted((*listing.files, *listing.folders))))
+    _remove_folders(store, inventory.folders())
+    return moved, removed
 
 
 def _put_all_back(store: Store, the_plan: Plan) -> int:
-    """Give every moved file its name back, and tell how many. Raises SourceError if some cannot be given."""
+    """Give every moved file its name back; give their number. Raises SourceError if some cannot be given."""
     from imagenet_prep.verbs.build.relocate import moved_files
 
     moved, problems = 0, []
@@ -92,9 +98,11 @@ def _put_all_back(store: Store, the_plan: Plan) -> int:
         try:
             moved += _put_back(store, path, place)
         except FileExistsError:
-            problems.append(
-                Problem(place, f"is there again, though {path} was moved from it: take one of the two away")
-            )
+            reason = f"is there again, though {path} was moved from it: take one of the two away"
+            problems.append(Problem(place, reason))
+        except FileNotFoundError:
+            reason = f"is neither there nor at {path}; to undo the rest without it, put an empty file there"
+            problems.append(Problem(place, reason))
     if problems:
         raise SourceError(
             f"{len(problems):,} files could not be put back; all others are where they were:",
@@ -104,22 +112,39 @@ def _put_all_back(store: Store, the_plan: Plan) -> int:
     return moved
 
 
-def _put_back(store: Store, path: str, place: str) -> bool:
-    """Give a file the name it had. If that is there, it is either still the same file, or somebody's."""
-    if store.is_same(path, place) or store.stat(path) is None:
-        return False
-    store.give_back(path, place)
-    return True
+def _plan(store: Store) -> Plan:
+    """Plan the data set again. Raises OtherBuildError if what that needs is missing or damaged."""
+    from imagenet_prep.dataset.catalog_file import load_catalog
+    from imagenet_prep.dataset.state import load_state
+    from imagenet_prep.planning.plan import plan
 
-
-def _refuse(store: Store, what: str) -> None:
+    try:
+        state, summary, remedy = load_state(store), f"{store.place} has lost its state.", ""
+    except OtherBuildError as error:
+        state, summary, remedy = None, error.summary, f"{error.remedy} "
+    catalog = load_catalog(store, CATALOG)
+    if state and catalog:
+        return plan(replace(catalog, archives=state.sources), state.recipe, state.arrangements)
+    if state:
+        summary = f"{store.place}: {CATALOG} is missing or damaged."
     there = store.list("")
     names = ", ".join((*there.files, *(f"{name}/" for name in there.folders)))
     raise OtherBuildError(
-        f"{store.place}: {what} is missing or damaged, so it is not known what the build has put there. It holds: "
-        f"{names}.",
-        remedy="Remove by hand what you know to be of the build; nothing was touched.",
+        f"{summary} So it is not known what the build has put there; nothing was touched. There are: {names}.",
+        remedy=f"{remedy}Or remove by hand what you know to be of the build.",
     )
+
+
+def _put_back(store: Store, path: str, place: str) -> bool:
+    """Give a file the name it had. If that is there, it is either still the same file, or somebody's."""
+    if store.is_same(path, place):
+        return False
+    if store.stat(path) is None:
+        if not os.path.lexists(place):
+            raise FileNotFoundError(place)
+        return False
+    store.give_back(path, place)
+    return True
 
 
 def _restore(times: dict[str, int]) -> None:
@@ -142,11 +167,18 @@ def _with_parents(folder: str) -> Iterable[str]:
 
 
 def _remove_private(store: Store) -> None:
-    """Remove the state last: until then, the same command goes on."""
-    private = [path for path in files_below(store, PRIVATE) if path != STATE]
-    for path in private:
-        store.remove(path)
-    _remove_folders(store, [path.rpartition("/")[0] for path in private if path.count("/") > 1])
-    store.remove(STATE)
+    """Remove the note that this is going on last: until then, the same command goes on."""
+    for path in list(files_below(store, PRIVATE)):
+        if path != UNDONE:
+            store.remove(path)
+    for folder in reversed(list(_folders_below(store, PRIVATE))):
+        store.remove_folder(folder)
+    store.remove(UNDONE)
     store.remove_folder(PRIVATE)
     store.remove_folder("")
+
+
+def _folders_below(store: Store, folder: str) -> Iterator[str]:
+    for name in store.list(folder).folders:
+        yield f"{folder}/{name}"
+        yield from _folders_below(store, f"{folder}/{name}")

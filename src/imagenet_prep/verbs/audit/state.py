@@ -12,7 +12,7 @@ from imagenet_prep.dataset.catalog_file import load_catalog
 from imagenet_prep.dataset.layout import CATALOG, RECEIPTS, STATE, receipt_path
 from imagenet_prep.dataset.receipts import load_receipt
 from imagenet_prep.dataset.state import State, load_state
-from imagenet_prep.errors import ForbiddenError, OtherBuildError, Problem
+from imagenet_prep.errors import ForbiddenError, OtherBuildError, OutputError, Problem
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.stores.base import Store, files_below
@@ -50,7 +50,7 @@ def audit_state(store: Store, document: dict[str, Any]) -> Iterator[Problem]:
 def _state(store: Store, document: dict[str, Any]) -> State | None:
     try:
         state = load_state(store)
-    except (OtherBuildError, OSError):
+    except (OtherBuildError, OutputError):
         return None
     return state if state and state.identity == document["identity"] else None
 
@@ -75,7 +75,7 @@ def strange_receipts(store: Store) -> Iterator[Problem]:
     """Yield what lies beside the receipts."""
     try:
         state = load_state(store)
-    except (OtherBuildError, OSError, ForbiddenError):  # which is said of the state itself
+    except (OtherBuildError, OutputError):  # which is said of the state itself
         return
     own = {receipt_path(*place) for place in expected_receipts(state)} if state else set()
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from imagenet_prep.dataset.catalog_file import load_catalog, save_catalog
 from imagenet_prep.dataset.inventory import DESCRIPTIONS
@@ -78,7 +78,8 @@ class Job:
             watch(Note(remark))
         check_space(store, space_needed(the_plan, todo))
         for output in {of.output.name: of.output for of, _ in todo}.values():
-            try_links(store, the_plan, output)
+            if not has_begun(store):  # else there may be no file left to try with
+                try_links(store, the_plan, output)
         self._claim()
         moves = any(each.output.moves for each in the_plan.outputs)
         with store.hold(alone=moves or self.options.on_bad == SET_ASIDE):  # which leaves out what others may write
@@ -107,9 +108,9 @@ class Job:
             if there and (self.grows or not self.remaining):  # what is there was made as it says
                 check, on_bad = there.check, there.on_bad
             wanted = state_of(self.plan, check, on_bad, trust_labels=self.options.trust_labels)
-            if there != wanted:
+            if there is None or asdict(there) != asdict(wanted):  # with the paths of the sources, unlike ==
                 save_state(self.store, wanted)
-        self.store.sweep([each.output.folder for each in self.plan.outputs if not each.output.ordered])
+        self.store.sweep()
 
     def _keep_catalog(self) -> None:
         """Keep the catalog for the next run, if it is not there."""

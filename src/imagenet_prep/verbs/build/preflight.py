@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from imagenet_prep.codecs.condemned import condemned
-from imagenet_prep.dataset.layout import is_of_the_first_edition
+from imagenet_prep.dataset.layout import UNDONE, is_of_the_first_edition
 from imagenet_prep.dataset.state import State, state_of
 from imagenet_prep.errors import OtherBuildError, OutputError, Problem, SourceError, UsageError, printable
 from imagenet_prep.model.archive import PRIVATE
@@ -34,6 +34,10 @@ def refuse_foreign(store: Store, state: State | None) -> None:
         raise OtherBuildError(
             f"{store.place} was built by version 0.1, whose notes cannot be read any more.",
             remedy="Build into another folder. That version can still audit and undo it.",
+        )
+    if store.stat(UNDONE):
+        raise OtherBuildError(
+            f"{store.place} is being taken away.", remedy=f"Finish that first: imagenet-prep undo {store.place}"
         )
     listing = store.list("") if state is None else Listing([], [])
     there = sorted(name for name in (*listing.files, *listing.folders) if name != PRIVATE and not is_of_system(name))

@@ -57,7 +57,7 @@ def relocate(store: Store, plan: Plan, watch: Watch) -> int:
             gone += 1
             if gone % _AT_ONCE == 0:
                 watch(Progress(Stage.MOVE, gone, plan.images))
-        elif os.path.lexists(place):
+        elif store.stat(path) and os.path.lexists(place):  # an image that was set aside stays where it is
             problems.append(Problem(place, "is not the file that was moved, and stays"))
     if problems:
         raise SourceError(

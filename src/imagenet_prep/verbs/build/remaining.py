@@ -127,7 +127,10 @@ class Remaining:
         return {folder for folder, count in planned.items() if self._count(folder) != count}
 
     def _count(self, folder: str) -> int:
-        return sum(name.endswith(".JPEG") for name in self._store.list(folder).files)
+        try:
+            return sum(name.endswith(".JPEG") for name in self._store.list(folder).files)
+        except OSError:  # writing there says what is wrong
+            return 0
 
 
 def _set_aside_file(image: SetAside) -> FileFact:

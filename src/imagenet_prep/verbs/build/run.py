@@ -55,7 +55,7 @@ def build(
     started = time.monotonic()
     options, watch = options_given(options, BuildOptions), given("watch", watch, Watch)
     store = store_at(out)
-    with _swept(store, options), engine_for(engine, options.jobs) as at_work:
+    with _swept(store), engine_for(engine, options.jobs) as at_work:
         report = _prepared(source, store, options, at_work, watch).run(at_work, watch)
     return replace(report, seconds=time.monotonic() - started)
 
@@ -113,11 +113,11 @@ def _prepared(
 
 
 @contextmanager
-def _swept(store: Store, options: BuildOptions) -> Iterator[None]:
+def _swept(store: Store) -> Iterator[None]:
     """Leave no half-written file, whatever ends the build: a worker that was stopped hard could not remove its own, nor
     can this process if an interrupt comes just as a file is made.
     """
     try:
         yield
     finally:
-        store.sweep([output.folder for output in options.recipe.outputs if not output.ordered], own=True)
+        store.sweep(own=True)

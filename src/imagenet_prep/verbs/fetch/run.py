@@ -35,7 +35,7 @@ def fetch(folder: Source, options: UrlOptions | TorrentOptions, *, watch: Watch 
     if unsynced := refusal(folder):
         watch(Note(unsynced))
     with held(folder, folder, alone=True):
-        sweep(folder, deep=False)  # of bookmarks that a kill left half written; there may be a million images below
+        sweep(folder, depth=0)  # of bookmarks that a kill left half written; there may be a million images below
         files = fetch_into(folder, watch)
     return FetchReport(files, monotonic() - began)
 

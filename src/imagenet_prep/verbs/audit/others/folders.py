@@ -1,7 +1,7 @@
 """Finds trees of class folders that others made, and tells which numbers their readers give the classes.
 
 Readers of such trees sort the names of all folders and count. So the labels of a split depend on every folder that lies
-there: a class that is missing, or a folder that is none, moves the number of each class behind it.
+there: a class that is missing, or a folder that is not of a class, moves the number of each class after it.
 """
 
 from __future__ import annotations

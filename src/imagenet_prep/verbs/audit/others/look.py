@@ -26,7 +26,7 @@ from imagenet_prep.sources.found import is_read_though_hidden
 from imagenet_prep.sources.survey import Part
 from imagenet_prep.verbs.audit.others.observed import NO_CLASS, NO_LABEL, ORIGINS, Seen
 
-# As ImageNet names them, with any ending, and with the WNID behind the name, as in Hugging Face's archives.
+# As ImageNet names them, with any ending, and with the WNID after the name, as in Hugging Face's archives.
 _UNKNOWN_CLASS = -2  # a name of ImageNet's form with a class or a number that ImageNet does not have
 _NAME = re.compile(r"(?:(n\d{8})_\d+|ILSVRC2012_(val|test)_(\d{8}))(?:_n\d{8})?(?:\.[A-Za-z]+)?", re.ASCII)
 

@@ -112,7 +112,7 @@ def _files(out: Path) -> Iterator[Path]:
         if depth and any(entry.name == PRIVATE for entry in entries):
             continue
         for entry in entries:
-            if entry.is_file():  # to open a pipe would wait for ever
+            if entry.is_file():  # to open a pipe would wait forever
                 yield folder / entry.name
             elif not is_folder(entry):
                 continue
