@@ -127,7 +127,7 @@ def given_recipe(context: click.Context, given: dict[str, Any], taxonomy: Taxono
         if chosen or settings:
             flag = f"--{next(iter(chosen), 'set').rstrip('_').replace('_', '-')}"
             raise UsageError(f"--recipe says everything: {flag} cannot be beside it.")
-        return _read(path)
+        return read_recipe(path)
     if "test_list" in chosen and "test_per_class" in chosen:
         raise UsageError("--test-list takes the place of --test-per-class: give one of the two.")
     formats = chosen.pop("format_", (DEFAULT_OUTPUT,))
@@ -157,18 +157,18 @@ def _shards(texts: tuple[str, ...]) -> dict[str, int]:
     return shards
 
 
-def _read(path: Path) -> Recipe:
-    """Read a ``build.json``, or a TOML file."""
+def read_recipe(path: Path) -> Recipe:
+    """Read a ``build.json``, or a TOML file. Raises UsageError for what is not a recipe."""
     import tomllib
 
     try:
         text = path.read_text(encoding="utf-8")
         document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as a recipe: {error}.") from error
-    if not isinstance(document, dict):
+    sections = [document.get(name, {}) for name in ("selection", "outputs")] if isinstance(document, dict) else [None]
+    if not all(isinstance(section, dict) for section in sections):
         raise UsageError(f"{path} is not a recipe: it has no sections selection and outputs.")
-    outputs = {
-        name: of.get("options", of) if isinstance(of, dict) else of for name, of in document.get("outputs", {}).items()
-    }
-    return Recipe.from_document({"selection": document.get("selection", {}), "outputs": outputs})
+    selection, outputs = sections
+    options = {name: of.get("options", of) if isinstance(of, dict) else of for name, of in outputs.items()}
+    return Recipe.from_document({"selection": selection, "outputs": options})
