@@ -259,8 +259,10 @@ def _classes(given: Any, taxonomy: Taxonomy) -> tuple[int, ...]:
     except FileNotFoundError as error:
         presets = ", ".join(PRESETS)
         raise UsageError(f"classes: {given} is neither a file nor a preset; the presets are {presets}.") from error
-    except (OSError, ValueError) as error:  # ValueError: what cannot be a path
-        raise UsageError(f"classes: {str(given)!r} cannot be read: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"classes: {given} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"classes: {str(given)!r} is not a path.") from error
     return chosen_classes(content, str(given), taxonomy)
 
 
@@ -269,8 +271,10 @@ def _names(given: Any, what: str, read: Any) -> tuple[str, ...]:
         return _several(given, what, str)
     try:
         content = Path(given).read_bytes()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{what}: {str(given)!r} cannot be read: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"{what}: {given} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"{what}: {str(given)!r} is not a path.") from error
     names: tuple[str, ...] = read(content, Path(given).name)
     return names
 

@@ -166,9 +166,10 @@ def read_recipe(path: Path) -> Recipe:
         document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as a recipe: {error}.") from error
-    sections = [document.get(name, {}) for name in ("selection", "outputs")] if isinstance(document, dict) else [None]
-    if not all(isinstance(section, dict) for section in sections):
+    if not isinstance(document, dict):
         raise UsageError(f"{path} is not a recipe: it has no sections selection and outputs.")
-    selection, outputs = sections
+    selection, outputs = document.get("selection", {}), document.get("outputs", {})
+    if not isinstance(selection, dict) or not isinstance(outputs, dict):
+        raise UsageError(f"{path} is not a recipe: selection and outputs are sections of it.")
     options = {name: of.get("options", of) if isinstance(of, dict) else of for name, of in outputs.items()}
     return Recipe.from_document({"selection": selection, "outputs": options})
