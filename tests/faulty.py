@@ -169,7 +169,7 @@ os.{function} = faulty
 
 
 def interrupted_at(name: str) -> str:
-    """Code that interrupts the process right behind the making of a file that has ``name`` in its own."""
+    """Code that interrupts the process just after the making of a file that has ``name`` in its own."""
     return f"""
 import os, signal
 make = os.open

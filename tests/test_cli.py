@@ -96,7 +96,7 @@ def test_json_is_for_programs(archives: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_printed_on_a_terminal_stays_there(archives: Path, tmp_path: Path) -> None:
-    # Result and bar on one terminal, as a user has them: behind the last escape code stands the whole result.
+    # Result and bar on one terminal, as a user has them: the whole result stands after the last escape code.
     shown = on_a_terminal("build", archives, tmp_path / "data", "--split", "validation")
     assert "Built 30 images" in shown.rpartition("\x1b")[2]
     assert "written once" in shown.rpartition("\x1b")[2]

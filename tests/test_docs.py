@@ -115,12 +115,13 @@ def folder(tmp_path: Path) -> Path:
 
 def run(words: list[str], folder: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    modules = [str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
     quiet = {"PYTHONWARNINGS": "", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / ".cache")}
     return subprocess.run(
         words,
         cwd=folder,
         input=text,
-        env={**os.environ, **quiet, "PATH": path, "PYTHONPATH": str(ROOT / "tests")},
+        env={**os.environ, **quiet, "PATH": path, "PYTHONPATH": os.pathsep.join(modules)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

@@ -243,6 +243,8 @@ def _classes(given: Any, taxonomy: Taxonomy) -> Any:
         raise UsageError(f"classes: {given} is neither a file nor a preset; the presets are {presets}.") from error
     except OSError as error:
         raise UsageError(f"classes: {given} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"classes: {str(given)!r} is not a path.") from error
     return chosen_classes(content, str(given), taxonomy)
 
 
@@ -254,6 +256,8 @@ def _names(given: Any, what: str, read: Callable[[bytes, str], tuple[str, ...]])
         content = local_path(given).read_bytes()
     except OSError as error:
         raise UsageError(f"{what}: {given} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"{what}: {str(given)!r} is not a path.") from error
     return read(content, Path(given).name)
 
 

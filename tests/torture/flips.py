@@ -35,9 +35,9 @@ MOVED = BuildOptions.of(format=("folders",), test_per_class=1, transfer="move", 
 # What begins with the left, or is that, is of the kind on the right; the first that fits counts.
 KINDS = {
     ".imagenet-prep/receipts/": "receipt",
-    ".imagenet-prep/plan.json": "plan.json",
+    ".imagenet-prep/state.json": "state",
     ".imagenet-prep/catalog.arrow": "catalog",
-    ".imagenet-prep/undo.jsonl": "undo log",
+    ".imagenet-prep/moved-from.json": "note of a move",
     "build.json": "build.json",
     "manifest.parquet": "manifest",
     "classes.csv": "class table",

@@ -128,7 +128,7 @@ def given_recipe(context: click.Context, given: dict[str, Any], taxonomy: Taxono
         if chosen or settings:
             flag = f"--{next(iter(chosen), 'set').rstrip('_').replace('_', '-')}"
             raise UsageError(f"--recipe says everything: {flag} cannot be beside it.")
-        return _read(path)
+        return read_recipe(path)
     if "test_list" in chosen and "test_per_class" in chosen:
         raise UsageError("--test-list takes the place of --test-per-class: give one of the two.")
     formats = chosen.pop("format_", (DEFAULT_OUTPUT,))
@@ -158,18 +158,19 @@ def _shards(texts: tuple[str, ...]) -> dict[str, int]:
     return shards
 
 
-def _read(path: Path) -> Recipe:
-    """Read a ``build.json``, or a TOML file."""
+def read_recipe(path: Path) -> Recipe:
+    """Read a ``build.json``, or a TOML file. Raises UsageError for what is not a recipe."""
     import tomllib
 
     try:
         text = path.read_text(encoding="utf-8")
         document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as a recipe: {error}.") from error
     if not isinstance(document, dict):
         raise UsageError(f"{path} is not a recipe: it has no sections selection and outputs.")
-    outputs = {
-        name: of.get("options", of) if isinstance(of, dict) else of for name, of in document.get("outputs", {}).items()
-    }
-    return Recipe.from_document({"selection": document.get("selection", {}), "outputs": outputs})
+    selection, outputs = document.get("selection", {}), document.get("outputs", {})
+    if not isinstance(selection, dict) or not isinstance(outputs, dict):
+        raise UsageError(f"{path} is not a recipe: selection and outputs are sections of it.")
+    options = {name: of.get("options", of) if isinstance(of, dict) else of for name, of in outputs.items()}
+    return Recipe.from_document({"selection": selection, "outputs": options})

@@ -30,7 +30,7 @@ from typing import (
 )
 
 from imagenet_prep.errors import UsageError, printable
-from imagenet_prep.platform import local_path
+from imagenet_prep.platform import at_home, local_path
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -44,6 +44,8 @@ class Between(NamedTuple):
     words: str
 
 
+_TO_READ = "a file that is read"
+FileToRead = Annotated[Path, _TO_READ]  # a URL is a file that is not there: what reads it says what it wants
 Jobs = Annotated[int, Between(0, 4_096, "a whole number of processes, from 0 to 4,096")]  # any machine has fewer
 Count = Annotated[int, Between(0, 10**15, "a whole number from 0 up")]
 Seed = Annotated[int, Between(-(2**63), 2**64 - 1, "a whole number of at most 64 bits")]
@@ -109,6 +111,8 @@ def _taken(value: Any, kind: Any) -> Any:
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # a number of NumPy's
         value = value.item()
     origin, of = get_origin(kind), get_args(kind)
+    if origin is Annotated and of[1] == _TO_READ:
+        return _path(value, Path, meant=at_home)
     if origin is Annotated:
         return _within(_taken(value, of[0]), of[1])
     if origin in (UnionType, Union):
@@ -164,10 +168,10 @@ def _number(value: Any, _kind: type) -> float:
     return _asserted(number, good=isinstance(number, int) or math.isfinite(number))  # type: ignore[no-any-return]
 
 
-def _path(value: Any, _kind: type) -> Path:
+def _path(value: Any, _kind: type, meant: Callable[[Any], Path] = local_path) -> Path:
     _asserted(value, good=value != "" and (isinstance(value, str) or hasattr(value, "__fspath__")))
     try:
-        path = local_path(value)
+        path = meant(value)
         str(path).encode("utf-8", "surrogateescape")
     except (TypeError, UnicodeEncodeError):  # one of bytes; what no file system has
         raise _OtherError from None
@@ -188,6 +192,8 @@ _PLAIN: dict[Any, Callable[[Any, Any], Any]] = {int: _whole, float: _number, Pat
 
 def _described(kind: Any) -> str:
     origin, of = get_origin(kind), get_args(kind)
+    if origin is Annotated and of[1] == _TO_READ:
+        return _WORDS[Path]
     if origin is Annotated:
         return str(of[1].words)
     if origin in (UnionType, Union):

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from imagenet_prep.codecs.sealed import unseal
 from imagenet_prep.dataset.catalog_file import load_catalog
-from imagenet_prep.dataset.layout import CATALOG, RECEIPTS, STATE, receipt_path
+from imagenet_prep.dataset.layout import CATALOG, FOLDERS_BEFORE_MOVE, RECEIPTS, STATE, receipt_path
 from imagenet_prep.dataset.receipts import load_receipt
 from imagenet_prep.dataset.state import State, load_state
 from imagenet_prep.errors import ForbiddenError, OtherBuildError, OutputError, Problem
@@ -43,8 +44,20 @@ def audit_state(store: Store, document: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(CATALOG, _DAMAGED)
     except ForbiddenError as error:
         yield from error.problems
+    if not _is_sealed(store, FOLDERS_BEFORE_MOVE):
+        yield Problem(FOLDERS_BEFORE_MOVE, "is damaged")
     if state is not None:
         yield from _receipts(store, state, document)
+
+
+def _is_sealed(store: Store, path: str) -> bool:
+    try:
+        unseal(store.read(path))
+    except FileNotFoundError:
+        return True  # nothing was moved
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _state(store: Store, document: dict[str, Any]) -> State | None:

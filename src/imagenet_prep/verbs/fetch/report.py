@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagenet_prep.errors import Problem, UsageError
-from imagenet_prep.model.given import Count, check_fields
+from imagenet_prep.model.given import Count, FileToRead, check_fields
 
 RETRIES = 10
 TIMEOUT = 60.0
@@ -24,9 +24,9 @@ class UrlOptions:
     """
 
     urls: tuple[str, ...] = ()
-    url_files: tuple[Path, ...] = ()
-    cookies: Path | None = None
-    headers: Path | None = None
+    url_files: tuple[FileToRead, ...] = ()
+    cookies: FileToRead | None = None
+    headers: FileToRead | None = None
     retries: Count = RETRIES
     timeout: float = TIMEOUT
     rate: Count = 0
