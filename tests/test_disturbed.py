@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from faulty import FINISH, WAIT, Build, Paused, assert_ended, at_event, contents
+from faulty import FINISH, WAIT, Build, Paused, assert_ended, at_event
 from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.build import contents
 from torture.kills import IN_A_SPACE, NO_LOCKS
 
 RECIPE = ("--format", "tfrecord", "--format", "folders", "--test-per-class", "2", "--shards", "train=3")

@@ -36,7 +36,7 @@ def two_classes(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
 @pytest.fixture(scope="module")
 def data(two_classes: Miniature, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data") / "data"
-    imagenet_prep.build(two_classes.root, out, BuildOptions(test_per_class=2, jobs=1))
+    imagenet_prep.build(two_classes.root, out, BuildOptions.of(test_per_class=2, jobs=1))
     return out
 
 
@@ -87,7 +87,7 @@ class TestNames:
 class TestEveryVerb:
     def test_takes_an_executor(self, two_classes: Miniature, data: Path, tmp_path: Path) -> None:
         with ThreadPoolExecutor(2) as executor:
-            options = BuildOptions(test_per_class=2)
+            options = BuildOptions.of(test_per_class=2)
             imagenet_prep.build(two_classes.root, tmp_path / "data", options, engine=executor)
             assert imagenet_prep.audit(tmp_path / "data", engine=executor).records == 16
             assert imagenet_prep.audit_foreign(data / "tfrecord", engine=executor).sets
@@ -111,7 +111,7 @@ class TestProgress:
         monkeypatch.setattr("imagenet_prep.engines.reports._SECONDS", 0.0)
 
     def test_moves_by_single_images(self, two_classes: Miniature, data: Path, tmp_path: Path) -> None:
-        out, recipe = tmp_path / "data", BuildOptions(test_per_class=2)
+        out, recipe = tmp_path / "data", BuildOptions.of(test_per_class=2)
         written = watched(
             lambda watch: imagenet_prep.build(two_classes.root, out, recipe, watch=watch, engine=Here()), Stage.WRITE
         )

@@ -26,8 +26,9 @@ from imagenet_prep.imagenet import archives as facts
 from imagenet_prep.model.events import Note, Progress
 from imagenet_prep.stores.draft import DisturbedError
 from imagenet_prep.testing import Miniature
+from imagenet_prep.verbs.fetch import compare_torrent as standing
 from imagenet_prep.verbs.fetch import peers as remote_swarm
-from imagenet_prep.verbs.fetch import standing, swarm, unfinished
+from imagenet_prep.verbs.fetch import swarm, unfinished
 from imagenet_prep.verbs.fetch import torrent_file as remote_torrent
 from imagenet_prep.verbs.fetch.peers import Swarm
 from imagenet_prep.verbs.fetch.report import Fetched, TorrentOptions

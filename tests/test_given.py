@@ -124,12 +124,12 @@ def test_a_value_that_makes_no_sense_is_refused(kind: type[Any], name: str, valu
 
 def test_a_number_that_python_makes_no_text_of_is_refused() -> None:
     with pytest.raises(prep.UsageError, match="seed"):
-        prep.BuildOptions(seed=10**5000)
+        prep.BuildOptions.of(seed=10**5000)
 
 
 def test_the_error_says_how_a_share_is_written() -> None:
     with pytest.raises(prep.UsageError, match=r"limit .* such as 0\.1, not '10%'"):
-        prep.BuildOptions(limit="10%")  # type: ignore[arg-type]
+        prep.BuildOptions.of(limit="10%")  # type: ignore[arg-type]
 
 
 def test_what_means_the_same_is_taken() -> None:
@@ -145,10 +145,10 @@ def test_what_means_the_same_is_taken() -> None:
         "fresh": np.bool_(True),
     }
 
-    options = prep.BuildOptions(**given)
+    options = prep.BuildOptions.of(**given)
 
-    assert options == prep.BuildOptions(
-        formats=("tfds", "tfrecord"),
+    assert options == prep.BuildOptions.of(
+        format=("tfds", "tfrecord"),
         splits=("train", "test"),
         seed=3,
         jobs=2,
@@ -167,7 +167,7 @@ def test_a_path_may_be_a_text() -> None:
     assert prep.UrlOptions(url_files=["list"]).url_files == (Path("list"),)  # type: ignore[arg-type]
 
 
-SMALL = prep.BuildOptions(test_per_class=1, jobs=1)
+SMALL = prep.BuildOptions.of(test_per_class=1, jobs=1)
 CALLS: list[tuple[str, Callable[[Any, Path, Path], object]]] = [
     ("source", lambda bad, _source, out: prep.build(bad, out, SMALL)),
     ("source", lambda bad, _source, _out: prep.check(bad)),
@@ -228,7 +228,7 @@ def test_options_of_another_verb_are_refused(what: str, source: Path, tmp_path: 
 
 ARGUMENTS: dict[str, Callable[[Path, Path], object]] = {
     "watch": lambda source, out: prep.build(source, out, SMALL, watch=None),  # type: ignore[arg-type]
-    "executor": lambda source, out: prep.build(source, out, SMALL, executor=4),  # type: ignore[arg-type]
+    "executor": lambda source, out: prep.build(source, out, SMALL, engine=4),  # type: ignore[arg-type]
     "engine": lambda source, _: prep.index(source, engine=4),  # type: ignore[arg-type]
     "full": lambda source, _: prep.archives(source, full="no"),  # type: ignore[arg-type]
     "jobs": lambda source, _: prep.archives(source, jobs=-1),
@@ -238,7 +238,7 @@ ARGUMENTS: dict[str, Callable[[Path, Path], object]] = {
 
 def test_a_build_without_a_format_and_a_fetch_without_a_torrent_make_no_sense() -> None:
     with pytest.raises(prep.UsageError, match="formats"):
-        prep.BuildOptions(formats=())
+        prep.BuildOptions.of(format=())
     with pytest.raises(prep.UsageError, match="torrent"):
         prep.TorrentOptions(torrents=())
 

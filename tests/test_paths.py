@@ -84,7 +84,7 @@ class TestAHome:
     def test_is_meant_in_every_call(self, source: Path, work: Path) -> None:
         home = work.parent / "home"
         (home / "SRC").symlink_to(source)
-        build("~/SRC", Path("~/OUT"), BuildOptions(test_per_class=2, jobs=1))
+        build("~/SRC", Path("~/OUT"), BuildOptions.of(test_per_class=2, jobs=1))
         audit("~/OUT")
         check(Path("~/SRC"))
         index(["~/SRC"], IndexOptions(cache=Path("~/cache/catalog"), jobs=1))

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from faulty import AS_ANYONE, contents
+from faulty import AS_ANYONE
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.build import contents
 
 FORMATS = ("--format", "tfrecord", "--format", "folders")
 RECIPE = (*FORMATS, "--test-per-class", "2", "--shards", "train=2", "--jobs", "2")

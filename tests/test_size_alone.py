@@ -152,7 +152,7 @@ def test_a_file_that_is_emptied_before_it_is_linked_is_refused(source: Path, tmp
         if isinstance(event, Progress) and event.stage == "write":
             bad.write_bytes(b"")
 
-    options = BuildOptions(formats=("folders",), test_per_class=0, transfer=transfer, jobs=1)
+    options = BuildOptions.of(format=("folders",), test_per_class=0, transfer=transfer, jobs=1)
     with pytest.raises(SourceError) as caught:
         imagenet_prep.build(source, tmp_path / "data", options, watch=empty_it)
 
@@ -176,7 +176,7 @@ def test_an_audit_finds_a_file_that_was_linked_empty(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images(source)[0].write_bytes(b"")
-    options = BuildOptions(formats=("folders",), test_per_class=0, transfer="hardlink", jobs=1)
+    options = BuildOptions.of(format=("folders",), test_per_class=0, transfer="hardlink", jobs=1)
     monkeypatch.setattr("imagenet_prep.verbs.build.moves._refuse_condemned", lambda *_: None)  # as 0.1 builds did
     imagenet_prep.build(source, tmp_path / "data", options)
 

@@ -19,7 +19,7 @@ import pytest
 
 import imagenet_prep
 from imagenet_prep import BuildOptions, OtherBuildError, OutputError, Progress, SourceError, UsageError
-from imagenet_prep.stores import sync, temporary, tree
+from imagenet_prep.stores import sync, temporary
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build import job
 from support.build import changed

@@ -44,7 +44,7 @@ def folders_named(every_class: Path, tmp_path_factory: pytest.TempPathFactory) -
     @cache
     def named(names: str) -> Path:
         out = tmp_path_factory.mktemp(names) / "data"
-        build(every_class, out, BuildOptions(formats=("folders",), names=names, test_per_class=0, splits=("train",)))
+        build(every_class, out, BuildOptions.of(format=("folders",), names=names, test_per_class=0, splits=("train",)))
         return out / "folders"
 
     return named

@@ -112,7 +112,7 @@ class TestSameBytes:
     def test_a_client_and_its_executor_are_engines(
         self, miniature: Miniature, expected: Path, two: Cluster, tmp_path: Path
     ) -> None:
-        recipe = BuildOptions(formats=("tfrecord", "tfds"), test_per_class=2, shards={"train": 8})
+        recipe = BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=2, shards={"train": 8})
         with Client(two.address, set_as_default=False) as client:
             for number, given in enumerate((client, client.get_executor())):
                 imagenet_prep.build(miniature.root, tmp_path / str(number), recipe, engine=given)
@@ -305,7 +305,7 @@ class TestRefusals:
 def test_progress_comes_image_by_image(miniature: Miniature, two: Cluster, tmp_path: Path) -> None:
     events: list[object] = []
     imagenet_prep.build(
-        miniature.root, tmp_path / "data", BuildOptions(test_per_class=2), watch=events.append, engine=two.engine
+        miniature.root, tmp_path / "data", BuildOptions.of(test_per_class=2), watch=events.append, engine=two.engine
     )
     written = [event for event in events if isinstance(event, Progress) and event.stage is Stage.WRITE]
     assert (written[-1].done, written[-1].bytes_done) == (written[-1].total, written[-1].bytes_total)

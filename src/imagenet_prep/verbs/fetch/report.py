@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from imagenet_prep.errors import Problem, UsageError
 from imagenet_prep.model.given import Count, FileToRead, check_fields
