@@ -27,7 +27,7 @@ from measure import machine, settle
 from imagenet_prep import BuildOptions, IndexOptions, LocalStore, Plan, index, plan
 from imagenet_prep.model.task import Part, ShardTask
 from imagenet_prep.planning.plan import Work, entries_of, work
-from imagenet_prep.sources.base import ArchiveReader
+from imagenet_prep.sources.reader import ArchiveReader
 from imagenet_prep.verbs.build.finish import finish
 from imagenet_prep.verbs.build.shard import make_shards
 

@@ -132,10 +132,10 @@ def test_a_build_that_can_tell_nobody_goes_on(source: Miniature, tmp_path: Path,
 
 def test_a_lack_of_memory_is_told(source: Miniature, tmp_path: Path) -> None:
     fault = """
-from imagenet_prep.sources import layout
+from imagenet_prep.sources import search
 def recognise(*arguments):
     raise MemoryError
-layout.recognise = recognise
+search.recognise = recognise
 """
     ended = command(tmp_path, "check", source.root, fault=fault)
     assert ended.returncode == 1

@@ -15,10 +15,10 @@ from imagenet_prep.errors import SourceError
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.model.events import Note
 from imagenet_prep.planning.catalog import Catalog
-from imagenet_prep.sources.folder import FolderTask, run_folder_task
+from imagenet_prep.sources.base import Part
+from imagenet_prep.sources.class_folders import FolderTask, run_folder_task
 from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import NO_CLASS, classes_by_name, role_of
-from imagenet_prep.sources.survey import Part
 from imagenet_prep.testing import LAYOUTS, Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import TRAIN, write_devkit
 from imagenet_prep.verbs.index import IndexOptions, index

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import imagenet_prep.sources.survey as survey_of_sources
 from imagenet_prep.errors import SourceError
 from imagenet_prep.imagenet.classes import Taxonomy, official
-from imagenet_prep.sources.layout import FoundArchive, recognise
+from imagenet_prep.sources.base import Input
+from imagenet_prep.sources.search import form_of, recognise
 from imagenet_prep.testing import LAYOUTS, MiniatureOptions, write_miniature
 from imagenet_prep.verbs.index import IndexOptions, index
 
@@ -39,10 +40,10 @@ def tree(root: Path, *files: str, below: str = "") -> Path:
 
 
 def found(*sources: Path, taxonomy: Taxonomy | None = None) -> dict[str, tuple[Path, str]]:
-    return {role: (each.path, each.form) for role, each in recognise(sources, taxonomy).items()}
+    return {role: (each.path, form_of(each)) for role, each in recognise(sources, taxonomy).items()}
 
 
-def parts(archive: FoundArchive) -> list[str]:
+def parts(archive: Input) -> list[str]:
     return [part.name for part in archive.parts]
 
 
@@ -222,7 +223,7 @@ def test_a_half_sorted_validation_folder_is_one_set(tmp_path: Path) -> None:
 
     validation = recognise([tmp_path])["validation"]
 
-    assert (validation.form, parts(validation)) == ("1 class folder, and files beside them", ["", "sea_snake"])
+    assert (form_of(validation), parts(validation)) == ("1 class folder, and files beside them", ["", "sea_snake"])
 
 
 def test_train_class_folders_and_flat_validation_images_may_share_a_folder(tmp_path: Path) -> None:

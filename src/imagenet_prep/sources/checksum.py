@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
-from imagenet_prep.sources.base import source_errors
+from imagenet_prep.sources.reader import source_errors
 
 _CHUNK_BYTES = 4 << 20
 

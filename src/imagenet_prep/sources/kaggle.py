@@ -18,8 +18,8 @@ from typing import Any
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.imagenet.archives import VALIDATION_IMAGES
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.labels import NO_CLASS
+from imagenet_prep.sources.reader import source_errors
 
 _LARGEST = 16 << 20  # bytes; 50,000 lines, most of them of 60 bytes, are 3 MB
 _IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})", re.ASCII)

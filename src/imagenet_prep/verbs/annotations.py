@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from imagenet_prep.errors import printable
 from imagenet_prep.imagenet.archives import TRAIN_BOXES, VALIDATION_BOXES
 from imagenet_prep.model.events import Progress, Stage, Watch
-from imagenet_prep.sources.layout import FoundArchive
+from imagenet_prep.sources.base import Input
 
 BOX_ROLES = (TRAIN_BOXES, VALIDATION_BOXES)
 _STEP = 10_000  # annotations between two words of progress
@@ -28,7 +28,7 @@ class Annotations:
     others: list[str] = field(default_factory=list)
 
 
-def read_annotations(found: Iterable[FoundArchive], watch: Watch) -> list[Annotations]:
+def read_annotations(found: Iterable[Input], watch: Watch) -> list[Annotations]:
     """Read all there are. Raises SourceError for a damaged archive or an annotation that cannot be understood."""
     from imagenet_prep.sources.boxes import read_box_folder, read_boxes  # and with it an XML parser, which few need
 

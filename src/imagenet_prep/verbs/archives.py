@@ -20,11 +20,12 @@ from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_BY_ROLE, OTHER, RIG
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.given import Jobs, given
 from imagenet_prep.platform import check_platform
-from imagenet_prep.sources.base import source_errors
+from imagenet_prep.sources.base import Input
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.disguise import disguise_at, is_gzip
 from imagenet_prep.sources.downloads import interrupted
-from imagenet_prep.sources.layout import FoundArchive, Source
+from imagenet_prep.sources.reader import source_errors
+from imagenet_prep.sources.search import SourcePath
 from imagenet_prep.verbs.checksums import comparer
 from imagenet_prep.verbs.fetch.damage import WALKED, damage_in
 from imagenet_prep.verbs.fetch.report import ArchiveState
@@ -35,7 +36,7 @@ _DIFFERS = "does not have the published checksum"
 
 
 def archives(
-    folder: Source,
+    folder: SourcePath,
     *,
     full: bool = False,
     jobs: int = 0,
@@ -127,15 +128,15 @@ def _in_full(
         return [_searched(each, found[each.role], at_work, watch) if each.role in damaged else each for each in judged]
 
 
-def _found(state: ArchiveState, folder: Path) -> FoundArchive | None:
+def _found(state: ArchiveState, folder: Path) -> Input | None:
     """Give what can be looked into: the archive, or a part that came whole and did not get its name; of a file that is
     too long, as much as the published one has.
     """
     final = folder / state.name
     if state.size is not None:
-        return FoundArchive(state.role, final, min(state.size, state.official_size or state.size))
+        return Input(state.role, final, min(state.size, state.official_size or state.size))
     if state.came_whole:
-        return FoundArchive(state.role, unfinished_path(final), state.official_size or 0)
+        return Input(state.role, unfinished_path(final), state.official_size or 0)
     return None
 
 
@@ -145,9 +146,7 @@ def _is_worth_reading(state: ArchiveState) -> bool:
     return not (state.disguised or state.unreadable or too_short)
 
 
-def _judged(
-    state: ArchiveState, found: FoundArchive, compare: Callable[[FoundArchive], str], watch: Watch
-) -> ArchiveState:
+def _judged(state: ArchiveState, found: Input, compare: Callable[[Input], str], watch: Watch) -> ArchiveState:
     if state.unreadable:
         return state
     if not _is_worth_reading(state):
@@ -164,7 +163,7 @@ def _judged(
     return replace(state, checksum=verdict, problems=state.problems or differs)
 
 
-def _too_long(state: ArchiveState, found: FoundArchive) -> ArchiveState:
+def _too_long(state: ArchiveState, found: Input) -> ArchiveState:
     reason = f"its first {found.size:,} bytes are the published file: something was written behind its end"
     return replace(state, checksum=OTHER, problems=(Problem(found.path.name, reason),))
 
@@ -180,7 +179,7 @@ def _other_devkit(state: ArchiveState, path: Path, watch: Watch) -> ArchiveState
     return replace(state, checksum=OTHER)
 
 
-def _searched(state: ArchiveState, found: FoundArchive, engine: Engine, watch: Watch) -> ArchiveState:
+def _searched(state: ArchiveState, found: Input, engine: Engine, watch: Watch) -> ArchiveState:
     damage = damage_in(found, engine, watch)
     problems = damage.problems
     if not problems and found.size == state.official_size:

@@ -26,7 +26,8 @@ from imagenet_prep.model.events import Note, Progress, Watch, unwatched
 from imagenet_prep.model.given import Jobs, check_fields, given, options_given
 from imagenet_prep.outputs.base import OUTPUTS, output_class
 from imagenet_prep.platform import check_platform
-from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
+from imagenet_prep.sources.base import Input
+from imagenet_prep.sources.search import SourcePath, form_of, recognise, source_paths
 from imagenet_prep.verbs.annotations import BOX_ROLES
 from imagenet_prep.verbs.checksums import comparer
 from imagenet_prep.verbs.decode import IMAGES_PER_TASK, DecodeTask, decode_all
@@ -70,7 +71,7 @@ class _Findings:
 
 
 def check(
-    source: Source | Iterable[Source],
+    source: SourcePath | Iterable[SourcePath],
     options: CheckOptions | None = None,
     *,
     watch: Watch = unwatched,
@@ -104,7 +105,7 @@ def check(
     return _holdings(pieces, findings)
 
 
-def _index(found: list[FoundArchive], how: IndexOptions, engine: Engine, findings: _Findings, watch: Watch) -> None:
+def _index(found: list[Input], how: IndexOptions, engine: Engine, findings: _Findings, watch: Watch) -> None:
     def keep_notes(event: Progress | Note) -> None:
         """Notes belong into the result; a watcher hears of progress."""
         if isinstance(event, Note):
@@ -119,7 +120,7 @@ def _index(found: list[FoundArchive], how: IndexOptions, engine: Engine, finding
         findings.notes += error.remedy.splitlines()
 
 
-def _condemn(catalog: Catalog, found: list[FoundArchive], findings: _Findings) -> None:
+def _condemn(catalog: Catalog, found: list[Input], findings: _Findings) -> None:
     """Name the images that cannot be any by their size; in full, a decoder has named them."""
     from imagenet_prep.codecs.condemned import condemned
 
@@ -144,7 +145,7 @@ def _decode_tasks(catalog: Catalog, paths: tuple[str, ...]) -> Iterator[DecodeTa
 
 
 @contextmanager
-def _checksums(pieces: list[FoundArchive], watch: Watch) -> Iterator[Future[dict[Path, str]]]:
+def _checksums(pieces: list[Input], watch: Watch) -> Iterator[Future[dict[Path, str]]]:
     """Compute checksums in a thread while the workers decode; it stops when the context ends, however that is."""
     stop = Event()
     with ThreadPoolExecutor(1) as beside:
@@ -154,7 +155,7 @@ def _checksums(pieces: list[FoundArchive], watch: Watch) -> Iterator[Future[dict
             stop.set()
 
 
-def _compare(pieces: list[FoundArchive], stop: Event, watch: Watch) -> dict[Path, str]:
+def _compare(pieces: list[Input], stop: Event, watch: Watch) -> dict[Path, str]:
     def watch_or_stop(event: Progress | Note) -> None:
         """Stop when the context has ended."""
         if stop.is_set():
@@ -166,7 +167,7 @@ def _compare(pieces: list[FoundArchive], stop: Event, watch: Watch) -> dict[Path
     return {each.path: compare(each) for each in files}
 
 
-def _judge(pieces: list[FoundArchive], findings: _Findings) -> None:
+def _judge(pieces: list[Input], findings: _Findings) -> None:
     """A wrong checksum is damage. A devkit was read to its own checksum, so it is another edition."""
     for piece in pieces:
         if findings.checksums.get(piece.path) != WRONG:
@@ -178,7 +179,7 @@ def _judge(pieces: list[FoundArchive], findings: _Findings) -> None:
             findings.problems.append(Problem(str(piece.path), reason))
 
 
-def _holdings(pieces: list[FoundArchive], findings: _Findings) -> Holdings:
+def _holdings(pieces: list[Input], findings: _Findings) -> Holdings:
     from imagenet_prep.planning.holdings import Holdings, origin_facts  # with NumPy, which the index has loaded
 
     origins = {} if findings.catalog is None else origin_facts(findings.catalog)
@@ -194,9 +195,9 @@ def _holdings(pieces: list[FoundArchive], findings: _Findings) -> Holdings:
     )
 
 
-def _piece(found: FoundArchive, checksum: str) -> Piece:
+def _piece(found: Input, checksum: str) -> Piece:
     from imagenet_prep.planning.holdings import Piece
 
     archive = OFFICIAL_BY_ROLE.get(found.role)
     official_size = archive.size if archive and not found.folder else None
-    return Piece(found.role, str(found.path), found.form, found.size, official_size, checksum)
+    return Piece(found.role, str(found.path), form_of(found), found.size, official_size, checksum)

@@ -11,7 +11,7 @@ from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.model.events import Note, Stage, Tally, Watch
 from imagenet_prep.model.task import Entries
-from imagenet_prep.sources.base import ArchiveReader
+from imagenet_prep.sources.reader import ArchiveReader
 
 IMAGES_PER_TASK = 256  # about a second of decoding
 

@@ -22,8 +22,6 @@ from imagenet_prep.engines.shared_files import path_for, seeing
 from imagenet_prep.errors import UsageError, printable
 from imagenet_prep.imagenet.archives import (
     DEVKIT,
-    HELD_OUT,
-    TRAIN,
     UNLABELLED,
     VALIDATION,
     VALIDATION_CLASSES,
@@ -35,13 +33,12 @@ from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.events import Note, Stage, Tally, Watch, unwatched
 from imagenet_prep.model.given import Jobs, check_fields, given, options_given
 from imagenet_prep.platform import check_platform
+from imagenet_prep.sources.base import Input, Pieces, Source, Walk
 from imagenet_prep.sources.devkit import read_ground_truth
-from imagenet_prep.sources.folder import FolderTask, run_folder_task
 from imagenet_prep.sources.found import Found
 from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import NO_CLASS
-from imagenet_prep.sources.layout import FoundArchive, Source, recognise, source_paths
-from imagenet_prep.sources.official import ClassTar, TarTask, class_tars, run_tar_task, separate_class_tars
+from imagenet_prep.sources.search import SourcePath, recognise, source_paths
 from imagenet_prep.stores import store_at
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.temporary import output_errors
@@ -51,10 +48,8 @@ if TYPE_CHECKING:
     from imagenet_prep.planning.catalog import Catalog
 
 _TASKS_PER_WORKER = 8  # enough that all finish together, few enough that handing them out costs nothing
-_IMAGES = (TRAIN, HELD_OUT, VALIDATION)
 _TRUTHS = {DEVKIT: read_ground_truth, VALIDATION_CLASSES: read_validation_classes}  # the first that is there counts
 
-IndexTask = TarTask | FolderTask
 Part = TypeVar("Part")
 
 
@@ -86,7 +81,7 @@ class IndexOptions:
 
 
 def index(
-    source: Source | Iterable[Source],
+    source: SourcePath | Iterable[SourcePath],
     options: IndexOptions | None = None,
     *,
     watch: Watch = unwatched,
@@ -119,19 +114,19 @@ def _refuse_other_file(cache: Path) -> None:
     )
 
 
-def found_in(source: Source | Iterable[Source], options: IndexOptions, watch: Watch = unwatched) -> list[FoundArchive]:
+def found_in(source: SourcePath | Iterable[SourcePath], options: IndexOptions, watch: Watch = unwatched) -> list[Input]:
     """Search ``source`` for what a catalog is made of, in the order of its archives."""
     found = recognise(source_paths(source), options.taxonomy, lambda remark: watch(Note(remark)))
     return [each for each in found.values() if is_indexed(each, options)]
 
 
-def is_indexed(found: FoundArchive, options: IndexOptions) -> bool:
+def is_indexed(found: Input, options: IndexOptions) -> bool:
     """Whether a catalog is made of it, too: of the official test images, which have no labels, it never is."""
     return found.role != UNLABELLED and (options.boxes or found.role not in BOX_ROLES)
 
 
 def catalog_of(
-    found: list[FoundArchive],
+    found: list[Input],
     options: IndexOptions,
     *,
     engine: Engine,
@@ -171,12 +166,12 @@ def _place(cache: Path) -> tuple[Store, str]:
     return store_at(cache.parent), cache.name
 
 
-def paths_of(found: list[FoundArchive]) -> tuple[str, ...]:
+def paths_of(found: list[Input]) -> tuple[str, ...]:
     """Give the paths of the archives in the order of ``Catalog.archives``."""
     return tuple(str(each.path.absolute()) for each in found)
 
 
-def _kept(place: tuple[Store, str] | None, found: list[FoundArchive]) -> Catalog | None:
+def _kept(place: tuple[Store, str] | None, found: list[Input]) -> Catalog | None:
     if place is None or any(each.folder for each in found):
         return None
     store, path = place
@@ -187,7 +182,7 @@ def _kept(place: tuple[Store, str] | None, found: list[FoundArchive]) -> Catalog
     return load_catalog(store, path, _archives(found))
 
 
-def _archives(found: list[FoundArchive]) -> tuple[Archive, ...]:
+def _archives(found: list[Input]) -> tuple[Archive, ...]:
     names = [printable(os.path.basename(os.path.abspath(each.path))) for each in found]
     return tuple(
         Archive(name, each.origin, each.size, each.modified, each.folder, str(each.path.absolute()))
@@ -195,15 +190,16 @@ def _archives(found: list[FoundArchive]) -> tuple[Archive, ...]:
     )
 
 
-def _walk(found: list[FoundArchive], options: IndexOptions, engine: Engine, watch: Watch) -> Catalog:
+def _walk(found: list[Input], options: IndexOptions, engine: Engine, watch: Watch) -> Catalog:
     truth = _truth(found, trust=options.trust_labels)
-    tars, outside = _class_tars(found)
-    work = seeing(engine, run_task, [str(each.path) for each in found])
-    results = engine.run(work, _tasks(found, tars, truth, engine))
+    images = [(place, each, each.source, each.source.pieces(each)) for place, each in enumerate(found) if each.source]
+    work = seeing(engine, run_walk, [str(each.path) for each in found])
+    results = engine.run(work, _walks(images, truth, engine))
     from imagenet_prep.verbs.assemble import assemble  # which loads NumPy and Arrow, while the workers walk
 
     walked = collect(results, watch)
-    parts = [walked[place] for place in _places(found, tars)]
+    parts = [walked[place, piece.container] for place, _, _, pieces in images for piece in pieces.pieces]
+    outside = [of for _, _, _, pieces in images for of in pieces.outside]
     paths = [str(each.path) for each in found]
     return assemble(outside, parts, _archives(found), read_annotations(found, watch), paths)
 
@@ -220,12 +216,12 @@ def collect(results: Iterator[list[Found]], watch: Watch) -> dict[tuple[int, str
     return walked
 
 
-def run_task(task: IndexTask) -> list[Found]:
-    """Walk the parts of one task, in whatever they lie."""
-    return run_folder_task(task) if isinstance(task, FolderTask) else run_tar_task(task)
+def run_walk(work: Walk) -> list[Found]:
+    """Walk some pieces, in whatever they lie."""
+    return work.source.walk(work)
 
 
-def _truth(found: list[FoundArchive], *, trust: bool) -> array[int]:
+def _truth(found: list[Input], *, trust: bool) -> array[int]:
     """What the user has is the user's word and counts first. A list that is wrong as a whole is refused before the
     images are walked: in class folders each of them would seem to lie in the wrong one.
     """
@@ -249,48 +245,15 @@ def _refuse_list(name: str, role: str, truth: array[int]) -> None:
     refuse_doubtful(compare_classes(name, role, numbers, given[numbers - 1].astype(np.int16)))
 
 
-def _class_tars(found: list[FoundArchive]) -> tuple[list[ClassTar], list[Found]]:
-    """Give the class tars of the train archive, or of the folder they lie in, and what else lay between them."""
-    train = next((each for each in found if each.role == TRAIN), None)
-    if train is None or (train.folder and not train.tars):
-        return [], []
-    if train.tars:
-        tars, outside = separate_class_tars(train.path, [part.name for part in train.parts])
-    else:
-        tars, outside = class_tars(train.path)
-    return tars, [outside]
-
-
-def _tasks(found: list[FoundArchive], tars: list[ClassTar], truth: array[int], engine: Engine) -> Iterator[IndexTask]:
-    width = engine.width
-    for position, each in sorted(enumerate(found), key=lambda pair: pair[1].role != VALIDATION):
-        # Validation first: it is the largest piece.
-        path = path_for(engine, each.path)
-        if each.role not in _IMAGES:
-            continue
+def _walks(images: Sequence[tuple[int, Input, Source, Pieces]], truth: array[int], engine: Engine) -> Iterator[Walk]:
+    """Yield the work. What is in one piece comes first: it takes longest."""
+    for place, each, source, pieces in sorted(images, key=lambda one: len(one[3].pieces) > 1):
         needed = truth if each.role == VALIDATION else array("H")  # 100 kB, which train images have no use for
-        if each.folder and not each.tars:
-            for parts in cut(each.parts, width):
-                yield FolderTask(position, path, each.origin, tuple(parts), needed)
-        elif each.role == VALIDATION:
-            yield TarTask(position, path, VALIDATION, needed)
-        else:
-            for some in cut(tars, width):
-                yield TarTask(position, path, TRAIN, needed, tuple(some), separate=each.tars)
+        for some in cut(pieces.pieces, engine.width):
+            yield Walk(source, place, path_for(engine, each.path), each.origin, tuple(some), needed)
 
 
 def cut(parts: Sequence[Part], width: int) -> Iterator[Sequence[Part]]:
     """Cut into pieces, in order, for an engine that runs ``width`` of them at once."""
     each = max(1, -(-len(parts) // (width * _TASKS_PER_WORKER)))
     return (parts[start : start + each] for start in range(0, len(parts), each))
-
-
-def _places(found: list[FoundArchive], tars: list[ClassTar]) -> Iterator[tuple[int, str]]:
-    """Yield archive and container of every part in the order of the catalog."""
-    for position, each in enumerate(found):
-        if each.role in _IMAGES:
-            if each.folder and not each.tars:
-                names = [part.name for part in each.parts]
-            else:
-                names = [tar.container for tar in tars] if each.role == TRAIN else [""]
-            yield from ((position, name) for name in names)

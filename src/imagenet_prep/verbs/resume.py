@@ -9,7 +9,7 @@ from imagenet_prep.errors import OtherBuildError, UsageError
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.report import Report
 from imagenet_prep.options import BuildOptions
-from imagenet_prep.sources.layout import Source, source_paths
+from imagenet_prep.sources.search import SourcePath, source_paths
 from imagenet_prep.stores import Place, store_at
 from imagenet_prep.stores.base import Store
 from imagenet_prep.verbs.build.run import build
@@ -19,7 +19,7 @@ _NAMED = 5  # damaged shards
 
 def resume(
     out: Place,
-    source: Source | Iterable[Source] = (),
+    source: SourcePath | Iterable[SourcePath] = (),
     *,
     jobs: int = 0,
     watch: Watch = unwatched,
@@ -38,7 +38,7 @@ def resume(
 
 def repair(
     out: Place,
-    source: Source | Iterable[Source] = (),
+    source: SourcePath | Iterable[SourcePath] = (),
     *,
     jobs: int = 0,
     watch: Watch = unwatched,

@@ -19,8 +19,8 @@ from imagenet_prep.options import BuildOptions, Recipe
 from imagenet_prep.outputs.base import Output, options_of
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard, entries_of
 from imagenet_prep.planning.splits import Rows
-from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.found import is_of_system
+from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.stores.base import Listing, Store
 
 _NAMED = 5  # of the files that are in the way

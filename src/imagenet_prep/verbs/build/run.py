@@ -23,7 +23,7 @@ from imagenet_prep.model.given import given, options_given
 from imagenet_prep.model.report import Report
 from imagenet_prep.options import BuildOptions
 from imagenet_prep.platform import check_platform
-from imagenet_prep.sources.layout import Source, source_paths
+from imagenet_prep.sources.search import SourcePath, source_paths
 from imagenet_prep.stores import Place, store_at
 from imagenet_prep.stores.base import Store
 from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in, judge_labels
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def build(
-    source: Source | Iterable[Source],
+    source: SourcePath | Iterable[SourcePath],
     out: Place,
     options: BuildOptions | None = None,
     *,
@@ -61,7 +61,7 @@ def build(
 
 
 def preview(
-    source: Source | Iterable[Source],
+    source: SourcePath | Iterable[SourcePath],
     out: Place,
     options: BuildOptions,
     *,
@@ -80,7 +80,7 @@ def preview(
 
 
 def _prepared(
-    source: Source | Iterable[Source], store: Store, options: BuildOptions, engine: Engine, watch: Watch
+    source: SourcePath | Iterable[SourcePath], store: Store, options: BuildOptions, engine: Engine, watch: Watch
 ) -> Job:
     """Decide everything before a byte is written."""
     check_platform()

@@ -19,11 +19,11 @@ from imagenet_prep.imagenet.archives import CLASS_COUNT, TRAIN, VALIDATION, VALI
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.model.events import Watch
 from imagenet_prep.model.task import Entries
+from imagenet_prep.sources.base import Input
 from imagenet_prep.sources.found import Found
-from imagenet_prep.sources.layout import FoundArchive
-from imagenet_prep.sources.official import ClassTar, TarTask, class_tars
+from imagenet_prep.sources.official import ClassTar, TarTask, class_tars, run_tar_task
 from imagenet_prep.verbs.decode import IMAGES_PER_TASK, DecodeTask, decode_all, tell_decoder
-from imagenet_prep.verbs.index import collect, cut, run_task
+from imagenet_prep.verbs.index import collect, cut
 
 _NAMED = 5  # class tars of which nothing was found; the rest is counted
 WALKED = (TRAIN, VALIDATION)
@@ -45,12 +45,12 @@ class Damage:
     parts: int = 0
 
 
-def damage_in(archive: FoundArchive, engine: Engine, watch: Watch) -> Damage:
+def damage_in(archive: Input, engine: Engine, watch: Watch) -> Damage:
     """Walk a train or validation archive and decode its images; no problems does not mean that there is no damage."""
     tell_decoder(watch)
     try:
         tars, outside = class_tars(archive.path, salvage=True) if archive.role == TRAIN else ([], Found(0, ""))
-        work = seeing(engine, run_task, [str(archive.path)])
+        work = seeing(engine, run_tar_task, [str(archive.path)])
         walked = collect(engine.run(work, _tasks(archive, tars, engine)), watch)
         parts = list(walked.values())
         images, size = sum(len(part.lengths) for part in parts), sum(sum(part.sizes) for part in parts)
@@ -67,7 +67,7 @@ def damage_in(archive: FoundArchive, engine: Engine, watch: Watch) -> Damage:
     return _damage(archive, {name for part in parts for name in _names(part)}, parts[0], problems, remarks)
 
 
-def _tasks(archive: FoundArchive, tars: list[ClassTar], engine: Engine) -> Iterator[TarTask]:
+def _tasks(archive: Input, tars: list[ClassTar], engine: Engine) -> Iterator[TarTask]:
     path = path_for(engine, archive.path)
     if archive.role == VALIDATION:
         yield TarTask(0, path, VALIDATION, validation_truth(), salvage=True)
@@ -101,9 +101,7 @@ def _of_walk(found: Found) -> list[Problem]:
     return [*found.problems, *([found.unended] if found.unended else [])]
 
 
-def _damage(
-    archive: FoundArchive, names: set[str], walk: Found, problems: list[Problem], remarks: list[Problem]
-) -> Damage:
+def _damage(archive: Input, names: set[str], walk: Found, problems: list[Problem], remarks: list[Problem]) -> Damage:
     """Bring together what the walk over the archive itself, and everything behind it, found of the parts ``names``."""
     published, what, name = _PARTS[archive.role]
     of_walk = _of_walk(walk)

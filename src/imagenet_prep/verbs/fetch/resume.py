@@ -10,9 +10,9 @@ from pathlib import Path
 
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, UNPUBLISHED, OfficialArchive
-from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.checksum import published_checksum
 from imagenet_prep.sources.disguise import disguise_at, is_tar_at
+from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.verbs.fetch.report import Fetched
 from imagenet_prep.verbs.fetch.unfinished import (
     TORRENT,

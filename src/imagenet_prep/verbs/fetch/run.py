@@ -12,14 +12,14 @@ from time import monotonic
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.given import given
 from imagenet_prep.platform import check_platform
-from imagenet_prep.sources.layout import Source
+from imagenet_prep.sources.search import SourcePath
 from imagenet_prep.stores.lock import held
 from imagenet_prep.stores.sync import refusal
 from imagenet_prep.stores.temporary import output_errors, sweep
 from imagenet_prep.verbs.fetch.report import Fetched, FetchReport, TorrentOptions, UrlOptions
 
 
-def fetch(folder: Source, options: UrlOptions | TorrentOptions, *, watch: Watch = unwatched) -> FetchReport:
+def fetch(folder: SourcePath, options: UrlOptions | TorrentOptions, *, watch: Watch = unwatched) -> FetchReport:
     """Get files into ``folder``, which is made. May be repeated, and then goes on where it stopped.
 
     Raises UsageError, before anything is asked of anybody, for what makes no sense; SourceError for what does not come,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from imagenet_prep.errors import printable
 from imagenet_prep.imagenet.archives import OfficialArchive
-from imagenet_prep.sources.base import source_errors
 from imagenet_prep.sources.disguise import is_archive_at
+from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.verbs.fetch.unfinished import unfinished_path
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.sources.survey import ImageSet, Part, is_folder, survey
+from imagenet_prep.sources.base import ImageSet, Part
+from imagenet_prep.sources.survey import is_folder, survey
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.look import FolderLook
 from imagenet_prep.verbs.audit.others.numbered import is_number

@@ -21,9 +21,9 @@ from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import AuditError, Problem, printable
 from imagenet_prep.imagenet.archives import TRAIN, UNLABELLED, VALIDATION, VALIDATION_IMAGES
 from imagenet_prep.imagenet.classes import official, validation_truth
-from imagenet_prep.sources.folder import FolderTask, run_folder_task
+from imagenet_prep.sources.base import Part
+from imagenet_prep.sources.class_folders import FolderTask, run_folder_task
 from imagenet_prep.sources.found import is_read_though_hidden
-from imagenet_prep.sources.survey import Part
 from imagenet_prep.verbs.audit.others.observed import NO_CLASS, NO_LABEL, ORIGINS, Seen
 
 # As ImageNet names them, with any ending, and with the WNID after the name, as in Hugging Face's archives.

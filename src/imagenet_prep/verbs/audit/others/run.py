@@ -21,7 +21,7 @@ from imagenet_prep.model.audit_report import AuditOptions
 from imagenet_prep.model.events import Stage, Tally, Watch, unwatched
 from imagenet_prep.model.given import given, options_given
 from imagenet_prep.platform import check_platform
-from imagenet_prep.sources.layout import Source
+from imagenet_prep.sources.search import SourcePath
 from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.folders import find_folder_set
@@ -33,7 +33,7 @@ from imagenet_prep.verbs.decode import tell_decoder
 
 
 def audit_foreign(
-    out: Source,
+    out: SourcePath,
     options: AuditOptions | None = None,
     *,
     watch: Watch = unwatched,

@@ -1,4 +1,4 @@
-"""What did the user give us? Finds archives and folders of images.
+"""What did the user give us? The one search, which asks every kind of source.
 
 An archive is recognised by its official name, a folder by the names of the files in it. What is inside an archive is
 looked at before anything is believed (``disguise``). Two sources of one thing are never chosen between: the user is
@@ -8,8 +8,8 @@ asked.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -27,61 +27,32 @@ from imagenet_prep.imagenet.archives import (
 )
 from imagenet_prep.imagenet.classes import Taxonomy, official
 from imagenet_prep.model.given import given
-from imagenet_prep.sources.disguise import disguise_at
+from imagenet_prep.sources.archive_file import archive_at
+from imagenet_prep.sources.base import ImageSet, Input, Seen, all_sources, form_of_folders
 from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, KAGGLE_CLASSES
-from imagenet_prep.sources.survey import ImageSet, Part, Survey, survey
+from imagenet_prep.sources.survey import survey
 
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
 _NAMED = 5  # of unfinished downloads
+_BESIDE = {name: archive.role for archive in OFFICIAL_ARCHIVES for name in archive.names} | {
+    KAGGLE_CLASSES: VALIDATION_CLASSES
+}
 _TEST_FOLDERS = ("test", "held-out", "held_out", "holdout", "hold-out")  # where people put what they take out of train
 
-Source = str | PathLike[str]
+SourcePath = str | PathLike[str]
 
 
-@dataclass(frozen=True, slots=True)
-class FoundArchive:
-    """A file that bears an official name, or a folder, which has ``parts``. ``modified`` is in nanoseconds; of a folder
-    it is 0, and so is ``size``.
-    """
-
-    role: str
-    path: Path
-    size: int = 0
-    modified: int = 0
-    parts: tuple[Part, ...] = ()
-    tars: bool = False  # the parts are class tars
-    example: str = ""  # one of the files that lie in the folder itself
-
-    @property
-    def folder(self) -> bool:
-        """Whether it is a folder and no file."""
-        return bool(self.parts)
-
-    @property
-    def origin(self) -> str:
-        """The split its images come from: what was held out of train comes from train."""
-        return TRAIN if self.role == HELD_OUT else self.role
-
-    @property
-    def form(self) -> str:
-        """Say in a few words what it is."""
-        if not self.folder:
-            return "archive" if self.role != VALIDATION_CLASSES else "Kaggle's CSV file"
-        if self.tars:
-            return f"folder of {_counted(self.parts, 'class tar')}"
-        folders = [part for part in self.parts if part.name]
-        flat = len(folders) < len(self.parts)
-        if not folders:
-            return "flat folder"
-        return _counted(folders, "class folder") + (", and files beside them" if flat else "")
+def form_of(found: Input) -> str:
+    """Say in a few words what an input is."""
+    if found.source:
+        return found.source.form(found)
+    if found.folder:
+        return form_of_folders(found.parts)
+    return "Kaggle's CSV file" if found.role == VALIDATION_CLASSES else "archive"
 
 
-def _counted(parts: Sequence[Part], what: str) -> str:
-    return f"{len(parts):,} {what}{'' if len(parts) == 1 else 's'}"
-
-
-def source_paths(source: Source | Iterable[Source]) -> list[Path]:
+def source_paths(source: SourcePath | Iterable[SourcePath]) -> list[Path]:
     """Give one source or several as a list of paths. Raises UsageError for what is no path, and for none at all."""
     paths = given("source", source, Path | tuple[Path, ...])
     if not paths:
@@ -91,7 +62,7 @@ def source_paths(source: Source | Iterable[Source]) -> list[Path]:
 
 def recognise(
     sources: Iterable[Path], taxonomy: Taxonomy | None = None, tell: Callable[[str], object] = str
-) -> dict[str, FoundArchive]:
+) -> dict[str, Input]:
     """Find archives and folders of images in ``sources``, which are folders or files, by role, in a fixed order.
 
     ``taxonomy`` is a class table whose names class folders may have, beside the built-in ones. ``tell`` gets remarks
@@ -110,8 +81,9 @@ def recognise(
         )
     if remark := _unfinished(found.unfinished):
         tell(remark)
-    by_role: dict[str, list[FoundArchive]] = {}
-    for each in [*_archives(found.files), *_sets(found)]:
+    by_role: dict[str, list[Input]] = {}
+    _refuse_unknown_classes(found.sets)
+    for each in _inputs(found):
         others = by_role.setdefault(each.role, [])
         if each.folder or not any(each.path.samefile(other.path) for other in others):  # found twice is still one
             others.append(each)
@@ -142,41 +114,24 @@ def _with_hole(path: Path, place: int, size: int) -> str:
     )
 
 
-def _archives(files: Iterable[Path]) -> list[FoundArchive]:
-    problems: list[Problem] = []
-    found = [archive for path in files if (archive := _look_at(path, problems))]
-    if problems:
-        raise SourceError(
-            "The source cannot be used:",
-            tuple(problems),
-            "Put each file right, or name the files to use one by one.",
-        )
-    return found
+def _inputs(found: Seen) -> list[Input]:
+    """Ask every kind of source for what it finds, and add what lies beside images. All problems are said at once."""
+    inputs = [each for source in all_sources() for each in source.find(found)] + list(_beside_images(found))
+    if found.problems:
+        remedy = "Put each file right, or name the files to use one by one."
+        raise SourceError("The source cannot be used:", tuple(found.problems), remedy)
+    return inputs
 
 
-def _look_at(path: Path, problems: list[Problem]) -> FoundArchive | None:
-    archive = next((archive for archive in OFFICIAL_ARCHIVES if path.name in archive.names), None)
-    role = VALIDATION_CLASSES if path.name == KAGGLE_CLASSES else archive.role if archive else None
-    if role is None:
-        return None
-    try:
-        status = path.stat()
-    except OSError as error:
-        problems.append(Problem(printable(str(path)), f"cannot be read: {error.strerror}"))
-        return None
-    # What is not used stands in nobody's way, whatever it is.
-    wrong = "" if role == UNLABELLED else disguise_at(path, plain_tar=role in (TRAIN, VALIDATION)) or interrupted(path)
-    if wrong:
-        problems.append(Problem(printable(str(path)), wrong))
-    return FoundArchive(role, path, status.st_size, status.st_mtime_ns)
-
-
-def _sets(found: Survey) -> list[FoundArchive]:
-    _refuse_unknown_classes(found.sets)
-    return [
-        FoundArchive(each.role, each.path, parts=each.parts, tars=each.tars, example=each.example)
-        for each in found.sets
-    ]
+def _beside_images(found: Seen) -> Iterator[Input]:
+    """Yield lists of classes, annotations, and what has no labels."""
+    for path in found.files:
+        role = _BESIDE.get(path.name)
+        if role not in (None, TRAIN, VALIDATION) and (each := archive_at(path, role, found.problems, None)):
+            yield each
+    for of in found.sets:
+        if of.role not in (TRAIN, VALIDATION):
+            yield Input(of.role, of.path, parts=of.parts, example=of.example)
 
 
 def _refuse_unknown_classes(sets: list[ImageSet]) -> None:
@@ -198,16 +153,16 @@ def _refuse_unknown_classes(sets: list[ImageSet]) -> None:
         )
 
 
-def _name_held_out(by_role: dict[str, list[FoundArchive]]) -> None:
+def _name_held_out(by_role: dict[str, list[Input]]) -> None:
     """Train images in a test folder beside a train folder were held out by somebody: both together are train."""
     train = by_role.get(TRAIN, [])
-    out = [each for each in train if each.folder and not each.tars and each.path.name in _TEST_FOLDERS]
+    out = [each for each in train if each.source and each.source.may_be_split and each.path.name in _TEST_FOLDERS]
     if len(train) == 2 and len(out) == 1:
         train.remove(out[0])
-        by_role[HELD_OUT] = [FoundArchive(HELD_OUT, out[0].path, parts=out[0].parts)]
+        by_role[HELD_OUT] = [replace(out[0], role=HELD_OUT)]
 
 
-def _refuse_two(by_role: dict[str, list[FoundArchive]]) -> None:
+def _refuse_two(by_role: dict[str, list[Input]]) -> None:
     doubled = [
         each for role in _ORDER if role != UNLABELLED and len(by_role.get(role, ())) > 1 for each in by_role[role]
     ]
@@ -219,7 +174,7 @@ def _refuse_two(by_role: dict[str, list[FoundArchive]]) -> None:
         tuple(
             Problem(
                 printable(str(each.path)),
-                f"{each.role}: {each.form}" + (f", such as {each.example}" if each.example else ""),
+                f"{each.role}: {form_of(each)}" + (f", such as {each.example}" if each.example else ""),
             )
             for each in doubled
         ),
@@ -229,7 +184,7 @@ def _refuse_two(by_role: dict[str, list[FoundArchive]]) -> None:
     )
 
 
-def _refuse_unused(sources: tuple[Path, ...], found: Survey) -> None:
+def _refuse_unused(sources: tuple[Path, ...], found: Seen) -> None:
     """A source that gives nothing may be a name that was mistyped: its absence must not pass unseen."""
     places = [*(each.path for each in found.sets), *(path for path in found.files if path.name in ARCHIVE_NAMES)]
     unused = [source for source in sources if not any(place.is_relative_to(source) for place in places)]
@@ -251,7 +206,7 @@ def _is_same(source: Path, place: Path) -> bool:
     return any(os.path.samefile(source, each) for each in (place, *place.parents) if each.exists())
 
 
-def _nothing(sources: tuple[Path, ...], found: Survey) -> SourceError:
+def _nothing(sources: tuple[Path, ...], found: Seen) -> SourceError:
     wanted = " and ".join(archive.names[0] for archive in OFFICIAL_ARCHIVES if archive.role in (TRAIN, VALIDATION))
     there = sorted(printable(path.name) for source in sources if source.is_dir() for path in source.iterdir())
     seen = f" Seen there: {', '.join(there[:10])}{' …' if len(there) > 10 else ''}." if there else ""

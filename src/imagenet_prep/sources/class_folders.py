@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import stat
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from imagenet_prep.errors import Problem, printable
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, form_of_folders
 from imagenet_prep.sources.found import LARGEST, Found, is_litter
 from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation, is_of_another_set
-from imagenet_prep.sources.survey import Part, is_folder
+from imagenet_prep.sources.survey import is_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,30 @@ class FolderTask:
     role: str
     parts: tuple[Part, ...]
     truth: array[int]
+
+
+class ClassFolders(Source):
+    """Class folders, and flat folders of images under their official names."""
+
+    name: ClassVar[str] = "class folders"
+    may_be_split: ClassVar[bool] = True
+
+    def find(self, seen: Seen) -> Iterator[Input]:
+        """Yield the folders of train and validation images."""
+        sets = (of for of in seen.sets if of.role in (TRAIN, VALIDATION) and not of.tars)
+        return (Input(of.role, of.path, parts=of.parts, example=of.example, source=self) for of in sets)
+
+    def form(self, found: Input) -> str:
+        """Count the folders."""
+        return form_of_folders(found.parts)
+
+    def pieces(self, found: Input) -> Pieces:
+        """Give the folders."""
+        return Pieces(found.parts)
+
+    def walk(self, work: Walk) -> list[Found]:
+        """List folders."""
+        return run_folder_task(FolderTask(work.archive, work.path, work.role, work.pieces, work.truth))
 
 
 def run_folder_task(task: FolderTask) -> list[Found]:
