@@ -19,6 +19,7 @@ import imagenet_prep
 from imagenet_prep import BuildOptions, OtherBuildError, OutputError, SourceError, UsageError
 from imagenet_prep.stores.tree import Tree
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from imagenet_prep.verbs.build import preflight
 from support.build import changed, contents
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
@@ -481,6 +482,26 @@ def test_a_folder_that_may_not_be_written_to_is_named_before_a_file_is_moved(
         build(source, tmp_path / "data", "move")
 
     assert list(map(str, caught.value.problems)) == [f"{closed}: may not be written to"]
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the switch is one of Linux")
+def test_a_file_of_somebody_else_is_named_before_a_file_is_moved(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where ``protected_hardlinks`` is on, nobody but its owner links a file that others may not write."""
+    locked = next((source / "train").rglob("*.JPEG"))
+    real = os.access
+    monkeypatch.setattr(preflight, "_may_link_all", lambda: False)
+    monkeypatch.setattr(os, "geteuid", lambda: source.stat().st_uid + 1)
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(locked) and real(path, mode))
+
+    with pytest.raises(OutputError) as caught:
+        build(source, tmp_path / "data", "move")
+
+    assert [(problem.archive, problem.member) for problem in caught.value.problems] == [
+        (str(locked.parent), locked.name)
+    ]
     assert not (tmp_path / "data").exists()
 
 

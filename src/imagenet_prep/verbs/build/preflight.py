@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from stat import S_ISLNK
 from typing import Any
 
 import numpy as np
@@ -232,22 +233,41 @@ def _check_moves(plan: Plan, entries: Entries) -> None:
     archives = paths_of(plan)
     folders: dict[str, None] = {}
     links: list[Problem] = []
+    others: list[Problem] = []
+    may_link_all = _may_link_all()
     for row in range(len(entries)):
         place = entries.place(row, archives)
-        folders[os.path.dirname(place)] = None
+        folder, _, name = place.rpartition("/")
+        folders[folder] = None
         with source_errors(place):
-            if os.path.islink(place):
-                links.append(Problem(os.path.dirname(place), "is a symbolic link", os.path.basename(place)))
+            status = os.lstat(place)
+        if S_ISLNK(status.st_mode):
+            links.append(Problem(folder, "is a symbolic link", name))
+        elif not may_link_all and status.st_uid != os.geteuid() and not os.access(place, os.R_OK | os.W_OK):
+            others.append(Problem(folder, "belongs to somebody else", name))
     if links:
         raise SourceError(
             "Symbolic links cannot be moved, because they may lead nowhere from their new place:",
             tuple(links),
             "Choose --transfer symlink, hardlink or copy.",
         )
-    closed = [folder for folder in folders if not os.access(folder, os.W_OK | os.X_OK)]
-    if closed:
+    closed = [Problem(folder, "may not be written to") for folder in sorted(folders) if not _is_open(folder)]
+    if closed or others:
         raise OutputError(
-            "There are folders that files cannot be moved out of:",
-            tuple(Problem(folder, "may not be written to") for folder in sorted(closed)),
-            "Change their permissions, or choose another --transfer: symlink, or copy.",
+            "There are files that cannot be moved:",
+            (*closed, *others),
+            "Change permissions or owners, or choose another --transfer: symlink, or copy.",
         )
+
+
+def _is_open(folder: str) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _may_link_all() -> bool:
+    """Whether this user may link files that belong to others: Linux has a switch for it (proc_sys_fs(5))."""
+    try:
+        with open("/proc/sys/fs/protected_hardlinks", encoding="ascii") as switch:
+            return switch.read().strip() == "0" or os.geteuid() == 0
+    except OSError:
+        return True
