@@ -153,8 +153,8 @@ class TestTheTree:
     def test_the_natural_order_counts_digits_as_numbers(self, miniature: Miniature, tmp_path: Path) -> None:
         names = {"n01440764": "fish_10", "n02917067": "fish_9"}
         lines = [f"{wnid} {of.devkit} {name}\n" for wnid, name in names.items() if (of := official().find(wnid))]
-        names = official().with_names("".join(lines))
-        options = BuildOptions.of(format="folders", test_per_class=1, jobs=1, taxonomy=names)
+        taxonomy = official().with_names("".join(lines))
+        options = BuildOptions.of(format="folders", test_per_class=1, jobs=1, taxonomy=taxonomy)
         imagenet_prep.build(miniature.root, tmp_path / "more", options)
         assert (tmp_path / "more/folders/classes.csv").read_text() == (
             "class_index,folder_index,wnid,folder,name,natural_index\n"
