@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +38,7 @@ from imagenet_prep import (
     official,
 )
 from imagenet_prep.codecs.sealed import seal, unseal
-from imagenet_prep.outputs.class_folders import NAMES, class_folders
+from imagenet_prep.outputs.class_folders import Names, class_folders
 from imagenet_prep.testing import LAYOUTS, Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import validation_name
 from imagenet_prep.testing.pictures import picture
@@ -270,7 +270,7 @@ class TestOneTree:
         assert len(one) > 300
         assert one == two
 
-    @pytest.mark.parametrize("names", NAMES)
+    @pytest.mark.parametrize("names", get_args(Names))
     def test_no_two_folders_are_one_where_capitals_and_accents_do_not_count(self, names: str) -> None:
         folders = class_folders("folders", CLASS_NAMES, names, "validation").classes
         assert len({unicodedata.normalize("NFC", folder).casefold() for folder in folders}) == 1000

@@ -31,7 +31,7 @@ from imagenet_prep import (
 from imagenet_prep.codecs.tfrecord import digest_of
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.outputs import base
-from imagenet_prep.outputs.base import Contents, StoredShard, Written, check_shards, shards_option
+from imagenet_prep.outputs.base import Contents, Shards, StoredShard, Written, shards_option
 from imagenet_prep.stores.base import Batch, Sink, Store
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.contracts import OutputContract
@@ -45,15 +45,12 @@ pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JsonLines(Output):
-    shards: Mapping[str, int] = shards_option()
+    shards: Shards = shards_option()
 
     name: ClassVar[str] = "jsonl"
     overhead: ClassVar[int] = 1 << 20
     columns: ClassVar[Mapping[str, str]] = {"line": "i"}
     document_paths: ClassVar[tuple[str, ...]] = ("jsonl/index.json",)
-
-    def __post_init__(self) -> None:
-        check_shards(self)
 
     def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> "JsonLinesWriter":  # noqa: ARG002
         return JsonLinesWriter(batch.create(f"jsonl/{shard}.jsonl"))

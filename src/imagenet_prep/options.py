@@ -8,6 +8,7 @@ a command can check its options, and start its workers, before it loads them.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -22,7 +23,7 @@ from imagenet_prep.imagenet.lists import chosen_classes, listed_names, listed_tr
 from imagenet_prep.imagenet.presets import PRESETS
 from imagenet_prep.model.given import Count, Jobs, Seed, Share, check_fields
 from imagenet_prep.model.receipt import DECODE, HEADER
-from imagenet_prep.model.task import FAIL, ON_BAD
+from imagenet_prep.model.task import FAIL, Check, OnBad
 from imagenet_prep.outputs.base import DEFAULT_OUTPUT, Output, options_of, output_class, output_from
 from imagenet_prep.platform import local_path
 
@@ -129,6 +130,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raise UsageError if an output stands there twice, or none."""
+        check_fields(self)
         outputs = tuple(sorted(self.outputs, key=lambda output: output.name))
         object.__setattr__(self, "outputs", outputs)
         if not outputs or len({output.name for output in outputs}) < len(outputs):
@@ -163,17 +165,13 @@ class BuildOptions:
 
     recipe: Recipe = field(default_factory=Recipe)
     jobs: Jobs = 0
-    on_bad: str = FAIL
-    check: str = HEADER
+    on_bad: OnBad = FAIL
+    check: Check = HEADER
     trust_labels: bool = False
 
     def __post_init__(self) -> None:
         """Raise UsageError for what cannot be done."""
         check_fields(self)
-        if self.on_bad not in ON_BAD:
-            raise UsageError(f"on_bad is {self.on_bad!r}; it is one of {', '.join(ON_BAD)}.")
-        if self.check not in (HEADER, DECODE):
-            raise UsageError(f"check is {self.check!r}; it is one of {HEADER}, {DECODE}.")
         if self.check == DECODE and not any(output.reads(own_file=True) for output in self.recipe.outputs):
             raise UsageError(
                 "No image is read where files are linked or moved.",
@@ -220,7 +218,7 @@ def _outputs(names: Iterable[str], given: Mapping[str, Any]) -> tuple[Output, ..
 def check_split(split: object) -> None:
     """Raise UsageError for a split that there is not."""
     if split not in SPLITS:
-        raise UsageError(f"There is no split {split!r}; the splits are {', '.join(SPLITS)}.")
+        raise UsageError(f"There is no split {_short(split)}; the splits are {', '.join(SPLITS)}.")
 
 
 def digest_of_names(names: Iterable[str]) -> str:
@@ -240,11 +238,13 @@ def _classes(given: Any, taxonomy: Taxonomy) -> Any:
         content = local_path(given).read_bytes()
     except FileNotFoundError as error:
         presets = ", ".join(PRESETS)
-        raise UsageError(f"classes: {given} is neither a file nor a preset; the presets are {presets}.") from error
+        raise UsageError(
+            f"classes: {_short(given)} is neither a file nor a preset; the presets are {presets}."
+        ) from error
     except OSError as error:
-        raise UsageError(f"classes: {given} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"classes: {_short(given)} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise UsageError(f"classes: {str(given)!r} is not a path.") from error
+        raise UsageError(f"classes: {_short(given)} is not a path.") from error
     return chosen_classes(content, str(given), taxonomy)
 
 
@@ -255,9 +255,9 @@ def _names(given: Any, what: str, read: Callable[[bytes, str], tuple[str, ...]])
     try:
         content = local_path(given).read_bytes()
     except OSError as error:
-        raise UsageError(f"{what}: {given} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"{what}: {_short(given)} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise UsageError(f"{what}: {str(given)!r} is not a path.") from error
+        raise UsageError(f"{what}: {_short(given)} is not a path.") from error
     return read(content, Path(given).name)
 
 
@@ -274,7 +274,12 @@ def _limit(given: Any) -> Any:
         return float(percent[1]) / 100 if float(percent[1]) < 100 else 0
     if re.fullmatch("0*[1-9][0-9]{0,8}", given):
         return int(given)
-    raise UsageError(f"limit is {given!r}: it is a number of images, such as 500, or a share, such as 10%.")
+    raise UsageError(f"limit is {_short(given)}: it is a number of images, such as 500, or a share, such as 10%.")
+
+
+def _short(given: object) -> str:
+    """Show what was given, of which there may be a million characters."""
+    return reprlib.repr(str(given) if isinstance(given, Path) else given)
 
 
 def _is_text(names: str) -> bool:

@@ -22,7 +22,7 @@ from imagenet_prep.cli.options import (
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.cli.recipe import given_recipe, recipe_options
 from imagenet_prep.model.receipt import DECODE, HEADER
-from imagenet_prep.model.task import FAIL, ON_BAD
+from imagenet_prep.model.task import FAIL, ON_BAD, Check, OnBad
 from imagenet_prep.options import BuildOptions
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def build(
     /,
     sources: tuple[Path, ...],
     out: Path,
-    on_bad: str,
-    check: str,
+    on_bad: OnBad,
+    check: Check,
     class_map: Path | None,
     trust_labels: bool,
     jobs: int,

@@ -17,6 +17,7 @@ from imagenet_prep.cli.options import LocalPath
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.archives import SPLITS
 from imagenet_prep.imagenet.classes import Taxonomy
+from imagenet_prep.model.given import choices_of
 from imagenet_prep.options import TEST_PER_CLASS, BuildOptions, Recipe
 from imagenet_prep.outputs.base import DEFAULT_OUTPUT, OUTPUTS, output_class
 
@@ -83,18 +84,14 @@ _SELECTION = (
 )
 
 
-def _output_fields() -> dict[str, Any]:
-    """Give every field that an output declares, by name."""
-    found: dict[str, Any] = {}
-    for name in OUTPUTS:
-        kind: Any = output_class(name)
-        found |= {each.name: each for each in fields(kind)}
-    return found
+def _output_fields() -> dict[str, tuple[Any, tuple[str, ...]]]:
+    """Give every field that an output declares, by name, with its choices."""
+    kinds: list[Any] = [output_class(name) for name in OUTPUTS]
+    return {each.name: (each, choices_of(kind, each.name)) for kind in kinds for each in fields(kind)}
 
 
 def _flags() -> Iterator[Callable[..., Any]]:
-    for name, each in _output_fields().items():
-        choices = each.metadata["choices"]
+    for name, (each, choices) in _output_fields().items():
         yield click.option(
             f"--{name.replace('_', '-')}",
             name,

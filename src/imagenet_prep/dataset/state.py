@@ -17,6 +17,7 @@ from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.layout import STATE
 from imagenet_prep.errors import OtherBuildError, OutputError
 from imagenet_prep.model.archive import Archive
+from imagenet_prep.model.task import Check, OnBad
 from imagenet_prep.options import Recipe
 from imagenet_prep.outputs.base import options_of
 from imagenet_prep.planning.plan import Arrangement, OutputPlan, Plan
@@ -46,8 +47,8 @@ class State:
     identity: str
     outputs: Mapping[str, OutputState]
     sources: tuple[Archive, ...]
-    check: str
-    on_bad: str
+    check: Check
+    on_bad: OnBad
     trust_labels: bool = False
 
     @property
@@ -62,7 +63,7 @@ class State:
         return {name: output.arrangement for name, output in self.outputs.items()}
 
 
-def state_of(plan: Plan, check: str, on_bad: str, *, trust_labels: bool = False) -> State:
+def state_of(plan: Plan, check: Check, on_bad: OnBad, *, trust_labels: bool = False) -> State:
     """Give the state of a data set that is planned so."""
     return State(
         selection=plan.recipe.selection.document(),

@@ -94,6 +94,12 @@ def check_fields(options: DataclassInstance, *, shown: bool = True) -> None:
         object.__setattr__(options, field.name, value)
 
 
+def choices_of(kind: type, name: str) -> tuple[str, ...]:
+    """Give the values that a field may have, if they are a few; else none."""
+    of = _kinds(kind)[name]
+    return get_args(of) if get_origin(of) is Literal else ()
+
+
 def _named(value: object, *, shown: bool) -> str:
     kind = type(value).__name__
     try:
@@ -103,7 +109,7 @@ def _named(value: object, *, shown: bool) -> str:
 
 
 @cache
-def _kinds(of: type[Any]) -> dict[str, Any]:
+def _kinds(of: type) -> dict[str, Any]:
     return get_type_hints(of, include_extras=True)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from imagenet_prep.model.shards import ShardName
 
-UNREAD, HEADER, DECODE = CHECKS = ("none", "header", "decode")  # how closely every image is looked at, ascending
+UNREAD: Final = "none"
+HEADER: Final = "header"
+DECODE: Final = "decode"
+CHECKS = (UNREAD, HEADER, DECODE)  # how closely every image is looked at, ascending
 UNREAD_KIND = -1  # in the column ``kind``: nothing was read of this image
 
 

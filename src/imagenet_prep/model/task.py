@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.model.receipt import HEADER, SetAside
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from imagenet_prep.outputs.base import Output
     from imagenet_prep.stores.base import Store
 
-FAIL, SET_ASIDE = ON_BAD = ("fail", "set-aside")  # what becomes of an image that cannot be used
+Check = Literal["header", "decode"]  # how closely every image is looked at
+OnBad = Literal["fail", "set-aside"]  # what becomes of an image that cannot be used
+FAIL, SET_ASIDE = ON_BAD = get_args(OnBad)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, cast
 
 from imagenet_prep.errors import UsageError
+from imagenet_prep.model.given import Between, check_fields
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.stores.base import Batch, Store
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # Every output: its name, and where it is. A module is loaded when its output is used.
 OUTPUTS: Mapping[str, str] = MappingProxyType(
@@ -30,6 +34,7 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
     }
 )
 DEFAULT_OUTPUT = "tfrecord"
+Shards = Mapping[str, Annotated[int, Between(1, 99_999, "a number of shards from 1 to 99,999")]]
 
 
 class Written(NamedTuple):
@@ -104,6 +109,10 @@ class Output(ABC):
 
     __slots__ = ()
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for an option that is not what its type says."""
+        check_fields(cast("DataclassInstance", self))
+
     name: ClassVar[str]
     folder: ClassVar[str]  # everything it writes lies below it, or in others that only it has
     ordered: ClassVar[bool] = True  # whether its bytes depend on the order of the samples; if not, any order will do
@@ -114,7 +123,7 @@ class Output(ABC):
     columns: ClassVar[Mapping[str, str]] = MappingProxyType({})  # of the manifest, too: name → code of ``array``
     document_paths: ClassVar[tuple[str, ...]] = ()  # all that ``documents`` may give
     links: ClassVar[bool] = False  # whether it can link files of the source instead of reading them
-    shards: Mapping[str, int]  # numbers of shards that were asked for, by split
+    shards: Shards  # numbers of shards that were asked for, by split
 
     @property
     def moves(self) -> bool:
@@ -164,11 +173,11 @@ class Output(ABC):
         """
 
 
-def option(default: Any, text: str, *, choices: Mapping[str, str] | Sequence[str] = (), form: str = "") -> Any:
-    """Declare an option of an output: its flag, its help and the values there are come from here. ``form`` shows how a
-    value is written.
+def option(default: Any, text: str, *, form: str = "") -> Any:
+    """Declare an option of an output: its flag and its help come from here, and from its type the values it may have.
+    ``form`` shows how a value is written.
     """
-    metadata = {"help": text, "choices": tuple(choices), "form": form}
+    metadata = {"help": text, "form": form}
     if isinstance(default, dict):
         return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -206,21 +215,3 @@ def options_of(output: Output) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
-
-
-def check_choices(output: Output) -> None:
-    """Raise UsageError if an option has a value that is none of its choices."""
-    values: Any = output
-    for each in fields(values):
-        choices, given = each.metadata.get("choices"), getattr(values, each.name)
-        if choices and given not in choices:
-            raise UsageError(f"{output.name}.{each.name} is {given!r}; it is one of {', '.join(choices)}.")
-
-
-def check_shards(output: Output) -> None:
-    """Raise UsageError for a number of shards that no shard name can hold."""
-    if not isinstance(output.shards, Mapping):
-        raise UsageError(f"{output.name}.shards is {output.shards!r}: it has a number for a split, as {{'train': 64}}.")
-    for split, count in output.shards.items():
-        if type(count) is not int or not 1 <= count <= 99_999:
-            raise UsageError(f"{output.name}.shards: a split has between 1 and 99,999 shards, not {split}={count!r}.")

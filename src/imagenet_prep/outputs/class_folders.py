@@ -14,16 +14,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from imagenet_prep.imagenet.archives import VALIDATION
 from imagenet_prep.imagenet.classes import ClassFacts, official
 
-VALIDATION_FOLDERS = ("validation", "val")
-NAMES = {
-    "name": "readable, unique on every file system: tench",
-    "wnid": "n01440764",
-    "indexed": "the class index in front, so that sorted folders keep its order: 000_tench",
-}
+ValidationFolder = Literal["validation", "val"]
+Names = Literal[
+    "name",  # readable, unique on every file system: tench
+    "wnid",  # n01440764
+    "indexed",  # the class index in front, so that sorted folders keep its order: 000_tench
+]
 
 _BETWEEN = "-._ 0-9"
 _SPLIT_WORD = re.compile(
@@ -69,7 +70,7 @@ def _natural(name: str) -> list[int | str]:
 
 @cache
 def class_folders(top: str, class_names: tuple[str, ...], names: str, validation: str) -> ClassFolders:
-    """Name the folders of all 1,000 classes, whose names are ``class_names``, in one of the three ways of NAMES."""
+    """Name the folders of all 1,000 classes, whose names are ``class_names``, in one of the three ways of Names."""
     classes = zip(official().classes, class_names, strict=True)
     return ClassFolders(top, tuple(_folder(facts, name, names) for facts, name in classes), validation)
 

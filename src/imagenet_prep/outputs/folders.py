@@ -17,19 +17,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 from imagenet_prep.imagenet.archives import CLASS_COUNT
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, Output, ShardWriter, StoredShard, Written, check_choices, option
-from imagenet_prep.outputs.class_folders import NAMES, VALIDATION_FOLDERS, ClassFolders, class_folders
+from imagenet_prep.outputs.base import Contents, Output, ShardWriter, StoredShard, Written, option
+from imagenet_prep.outputs.class_folders import ClassFolders, Names, ValidationFolder, class_folders
 from imagenet_prep.stores.base import Batch, Store
 
 FOLDER = "folders"
-COPY, HARDLINK, SYMLINK, MOVE = TRANSFERS = ("copy", "hardlink", "symlink", "move")
+Transfer = Literal["copy", "hardlink", "symlink", "move"]
+COPY: Final = "copy"
+HARDLINK: Final = "hardlink"
+SYMLINK: Final = "symlink"
+MOVE: Final = "move"
 CLASSES = f"{FOLDER}/classes.csv"
 META = f"{FOLDER}/meta.bin"
 _PICKLE_PROTOCOL = 2  # what torch.load accepts without being told to trust the file
@@ -41,16 +45,14 @@ _UNKNOWN = -1
 class Folders(Output):
     """``OUT/folders/{train,validation,test}/CLASS/FILE``."""
 
-    names: str = option("name", "How class folders are called: tench, n01440764, or 000_tench.", choices=NAMES)
-    validation_folder: str = option(
+    names: Names = option("name", "How class folders are called: tench, n01440764, or 000_tench.")
+    validation_folder: ValidationFolder = option(
         "validation",
         "What validation's folder is called; with val and --names wnid, torchvision's ImageNet reads the folders.",
-        choices=VALIDATION_FOLDERS,
     )
-    transfer: str = option(
+    transfer: Transfer = option(
         COPY,
         "How images that are files get into class folders. A move takes the names in the source away at the very end.",
-        choices=TRANSFERS,
     )
 
     name: ClassVar[str] = FOLDER
@@ -61,10 +63,6 @@ class Folders(Output):
     document_paths: ClassVar[tuple[str, ...]] = (CLASSES, META)
     links: ClassVar[bool] = True
     shards = MappingProxyType({})
-
-    def __post_init__(self) -> None:
-        """Raise UsageError for what is none of the choices."""
-        check_choices(self)
 
     @property
     def moves(self) -> bool:

@@ -20,7 +20,7 @@ from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, Output, ShardWriter, StoredShard, Written, check_shards, shards_option
+from imagenet_prep.outputs.base import Contents, Output, Shards, ShardWriter, StoredShard, Written, shards_option
 from imagenet_prep.outputs.records import RECORD_COLUMNS, read_shard, record_shards, written_records
 from imagenet_prep.stores.base import Batch, Store
 
@@ -34,7 +34,7 @@ _UNLABELLED = -1
 class Tfds(Output):
     """``OUT/tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00000-of-01024`` and so on."""
 
-    shards: Mapping[str, int] = shards_option()
+    shards: Shards = shards_option()
 
     name: ClassVar[str] = "tfds"
     folder: ClassVar[str] = "tfds"
@@ -44,10 +44,6 @@ class Tfds(Output):
     document_paths: ClassVar[tuple[str, ...]] = tuple(
         f"{FOLDER}/{name}" for name in ("features.json", "dataset_info.json", "label.labels.txt")
     )
-
-    def __post_init__(self) -> None:
-        """Raise UsageError for numbers of shards that cannot be."""
-        check_shards(self)
 
     def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
         """Open a shard."""

@@ -33,7 +33,7 @@ from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Box, Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, Output, ShardWriter, StoredShard, Written, check_shards, shards_option
+from imagenet_prep.outputs.base import Contents, Output, Shards, ShardWriter, StoredShard, Written, shards_option
 from imagenet_prep.outputs.records import RECORD_COLUMNS, read_shard, record_shards, written_records
 from imagenet_prep.stores.base import Batch, Store
 
@@ -53,7 +53,7 @@ _BOX_KEYS = ("image/object/bbox/label", *(f"image/object/bbox/{side}" for side i
 class TFRecord(Output):
     """``OUT/tfrecord/train-00000-of-01024`` and so on."""
 
-    shards: Mapping[str, int] = shards_option()
+    shards: Shards = shards_option()
 
     name: ClassVar[str] = "tfrecord"
     folder: ClassVar[str] = FOLDER
@@ -62,10 +62,6 @@ class TFRecord(Output):
     overhead: ClassVar[int] = 1024  # 460 bytes for a long class name, and 20 for each box
     columns: ClassVar[Mapping[str, str]] = RECORD_COLUMNS
     document_paths: ClassVar[tuple[str, ...]] = (f"{FOLDER}/features.json", f"{FOLDER}/dataset_info.json")
-
-    def __post_init__(self) -> None:
-        """Raise UsageError for numbers of shards that cannot be."""
-        check_shards(self)
 
     def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
         """Open a shard, which will have a DALI index."""
