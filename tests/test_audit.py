@@ -34,7 +34,7 @@ from imagenet_prep.codecs.example import int64_entry
 from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.codecs.tfrecord import masked
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.planning.validation_classes import ValidationClasses
+from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.testing import Miniature
 from imagenet_prep.verbs.audit import compare as audit_step
 

@@ -13,8 +13,8 @@ import pytest
 
 import imagenet_prep
 from imagenet_prep import BuildOptions, Note, Progress, SourceError
-from imagenet_prep.codecs.condemned import SMALLEST
 from imagenet_prep.codecs.jpeg import NotAnImageError, inspect
+from imagenet_prep.codecs.smallest import SMALLEST
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 WNID = "n01440764"

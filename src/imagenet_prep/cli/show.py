@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from imagenet_prep.errors import SHOWN_PROBLEMS, Problem
 from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.model.validation_classes import ValidationClasses
 
 if TYPE_CHECKING:
     from imagenet_prep.imagenet.class_map import ClassNames
     from imagenet_prep.model.audit_report import AuditReport
     from imagenet_prep.model.report import Report
     from imagenet_prep.planning.plan import Plan
-    from imagenet_prep.planning.validation_classes import ValidationClasses
     from imagenet_prep.verbs.undo import UndoReport
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from imagenet_prep.codecs.condemned import wrong_size
+from imagenet_prep.codecs.smallest import wrong_size
 
 if TYPE_CHECKING:
     from PIL import Image

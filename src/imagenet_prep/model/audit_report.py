@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.class_map import ClassNames
 from imagenet_prep.model.given import Jobs, check_fields
-
-if TYPE_CHECKING:  # it needs Arrow, which is loaded late
-    from imagenet_prep.planning.validation_classes import ValidationClasses
+from imagenet_prep.model.validation_classes import ValidationClasses
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

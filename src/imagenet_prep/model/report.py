@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from imagenet_prep.errors import Problem
 from imagenet_prep.imagenet.class_map import ClassNames
-
-if TYPE_CHECKING:  # it needs Arrow, which is loaded late
-    from imagenet_prep.planning.validation_classes import ValidationClasses
+from imagenet_prep.model.validation_classes import ValidationClasses
 
 
 @dataclass(frozen=True, slots=True)

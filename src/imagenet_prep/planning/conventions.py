@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from imagenet_prep.imagenet.archives import CLASS_COUNT
 from imagenet_prep.imagenet.classes import ClassFacts, official
+from imagenet_prep.model.validation_classes import NO_CONVENTION
 
 CLASS_INDEX = "class index, 0…999"
 FROM_ONE = "class index + 1, 1…1000 (0 is background)"
@@ -26,7 +27,6 @@ DEVKIT_FROM_ZERO = "devkit integer - 1, 0…999"
 NAME_ORDER = "place of the name among all names sorted, 0…999"
 TEXT_ORDER = "place of the class index among 0…999 sorted as text"
 DEVKIT_TEXT_ORDER = "place of the devkit integer among 1…1000 sorted as text"
-NO_CONVENTION = "none of the known conventions"
 
 
 @cache

@@ -31,12 +31,13 @@ from imagenet_prep.imagenet.archives import (
 from imagenet_prep.model.given import given
 from imagenet_prep.model.shards import COMPLETE_SHARDS, ShardName, bounds, shard_count
 from imagenet_prep.model.task import Entries
+from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.options import Recipe, Selection, digest_of_names
 from imagenet_prep.outputs.base import Contents, Output, SplitFacts, StoredShard, options_of
 from imagenet_prep.planning.catalog import Catalog, hash_array
 from imagenet_prep.planning.keys import order_keys
 from imagenet_prep.planning.splits import Rows, assign, excluded, names_of
-from imagenet_prep.planning.validation_classes import ValidationClasses, validation_classes
+from imagenet_prep.planning.validation_classes import validation_classes
 
 PLAN_VERSION = 2  # goes up when equal selections and options give other bytes; the changelog says why
 

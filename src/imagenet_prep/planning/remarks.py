@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from imagenet_prep.codecs.condemned import condemned_rows
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, VALIDATION
 from imagenet_prep.options import Selection
+from imagenet_prep.planning.condemned import condemned_rows
 from imagenet_prep.planning.plan import Plan, reads
 
 _NAMED = 5  # classes of a choice: a number in a list may have been meant as another number

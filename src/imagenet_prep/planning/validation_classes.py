@@ -7,7 +7,7 @@ differs for more than a tenth of the images is refused unless it is trusted, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,49 +17,23 @@ import pyarrow.compute as pc
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.imagenet.archives import DEVKIT, VALIDATION, VALIDATION_CLASSES
 from imagenet_prep.imagenet.classes import validation_truth
+from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.planning.catalog import Catalog
 from imagenet_prep.planning.conventions import (
     CLASS_INDEX,
     DEVKIT_FROM_ZERO,
     DEVKIT_INTEGER,
     FROM_ONE,
-    NO_CONVENTION,
     mixed_up,
 )
 
 BUILT_IN = "built-in"
-FEW = 10  # one image in so many may differ before a list is refused
 # How the numbers of a list were read: the devkit's by the program, those behind a list of WNIDs by whoever made it.
 _READ_AS = {DEVKIT: (DEVKIT_INTEGER,), VALIDATION_CLASSES: (CLASS_INDEX, FROM_ONE, DEVKIT_INTEGER, DEVKIT_FROM_ZERO)}
 _REMEDY = (
     "Take it away: the program knows the validation classes without it. --trust-labels follows it all the same. (A "
     "class index is the place of a class among the sorted WNIDs, from 0; a devkit integer is another number.)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ValidationClasses:
-    """``source`` is the name of the list that gave ``images`` their classes, of which ``different`` are not the
-    published ones; ``seems`` says which numbers are in it, if those are many.
-    """
-
-    source: str
-    images: int
-    different: int = 0
-    seems: str = ""
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether so many differ that something must be wrong."""
-        return self.different * FEW > self.images
-
-    @property
-    def difference(self) -> str:
-        """Say how many differ, and which numbers that looks like."""
-        known = self.seems != NO_CONVENTION
-        seems = f"; the numbers in it seem to be: {self.seems}" if known else f"; its numbers follow {NO_CONVENTION}"
-        differ = f"gives {self.different:,} of {self.images:,} validation images another class than the published truth"
-        return f"{differ}{seems if self.seems else ''}"
 
 
 def compare_classes(

@@ -24,10 +24,10 @@ from imagenet_prep.sources.found import Found
 # Every kind of source, in the order in which they are asked. A module is loaded when a source is searched for.
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
-        "official train archive": "imagenet_prep.sources.official.TrainArchive",
-        "official validation archive": "imagenet_prep.sources.official.ValidationArchive",
-        "class tars": "imagenet_prep.sources.official.ClassTarFolder",
-        "class folders": "imagenet_prep.sources.class_folders.ClassFolders",
+        "train-archive": "imagenet_prep.sources.official.TrainArchive",
+        "validation-archive": "imagenet_prep.sources.official.ValidationArchive",
+        "class-tars": "imagenet_prep.sources.official.ClassTarFolder",
+        "class-folders": "imagenet_prep.sources.class_folders.ClassFolders",
     }
 )
 

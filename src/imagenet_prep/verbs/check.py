@@ -122,7 +122,7 @@ def _index(found: list[Input], how: IndexOptions, engine: Engine, findings: _Fin
 
 def _condemn(catalog: Catalog, found: list[Input], findings: _Findings) -> None:
     """Name the images that cannot be any by their size; in full, a decoder has named them."""
-    from imagenet_prep.codecs.condemned import condemned
+    from imagenet_prep.planning.condemned import condemned
 
     findings.problems += condemned(catalog, [str(each.path) for each in found])
 

@@ -34,7 +34,8 @@ from imagenet_prep.imagenet.archives import SPLITS, VALIDATION
 from imagenet_prep.imagenet.class_map import ClassNames
 from imagenet_prep.model.audit_report import AuditOptions, AuditReport, SplitAudit
 from imagenet_prep.model.events import Note, Stage, Tally, Watch
-from imagenet_prep.planning.validation_classes import ValidationClasses, compare_classes, numbers_in
+from imagenet_prep.model.validation_classes import ValidationClasses
+from imagenet_prep.planning.validation_classes import compare_classes, numbers_in
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
 from imagenet_prep.stores.temporary import MAY_READ

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import xxhash
 
-from imagenet_prep.codecs.condemned import wrong_size
 from imagenet_prep.codecs.jpeg import NotAnImageError, decode, inspect
+from imagenet_prep.codecs.smallest import wrong_size
 from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import AuditError, ForbiddenError, Problem, printable
 from imagenet_prep.model.receipt import FileFact

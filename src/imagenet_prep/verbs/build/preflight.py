@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from imagenet_prep.codecs.condemned import condemned
 from imagenet_prep.dataset.layout import UNDONE, is_of_the_first_edition
 from imagenet_prep.dataset.state import State, state_of
 from imagenet_prep.errors import OtherBuildError, OutputError, Problem, SourceError, UsageError, printable
@@ -18,6 +17,7 @@ from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.task import FAIL, Entries
 from imagenet_prep.options import BuildOptions, Recipe
 from imagenet_prep.outputs.base import Output, options_of
+from imagenet_prep.planning.condemned import condemned
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard, entries_of
 from imagenet_prep.planning.splits import Rows
 from imagenet_prep.sources.found import is_of_system

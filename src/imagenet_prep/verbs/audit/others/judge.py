@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from imagenet_prep.errors import Problem, printable
-from imagenet_prep.planning.conventions import CLASS_INDEX, FROM_ONE, NO_CONVENTION
+from imagenet_prep.model.validation_classes import NO_CONVENTION
+from imagenet_prep.planning.conventions import CLASS_INDEX, FROM_ONE
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.documents import compare_lengths
 from imagenet_prep.verbs.audit.others.folders import described, judge_numbering, numbering

@@ -25,7 +25,8 @@ from imagenet_prep.imagenet.archives import (
     VALIDATION_PER_CLASS,
 )
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.planning.conventions import NO_CONVENTION, class_of, convention_of, labels_of, wrong_labels
+from imagenet_prep.model.validation_classes import NO_CONVENTION
+from imagenet_prep.planning.conventions import class_of, convention_of, labels_of, wrong_labels
 from imagenet_prep.verbs.audit.others.observed import NO_CLASS, NO_LABEL, ORIGINS, Seen
 from imagenet_prep.verbs.audit.others.report import ranges
 
