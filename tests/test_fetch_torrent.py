@@ -24,7 +24,7 @@ import pytest
 from imagenet_prep.errors import OutputError, PrepError, SourceError, UsageError
 from imagenet_prep.imagenet import archives as facts
 from imagenet_prep.model.events import Note, Progress
-from imagenet_prep.stores.draft import DisturbedError
+from imagenet_prep.stores.errors import DisturbedError
 from imagenet_prep.testing import Miniature
 from imagenet_prep.verbs.fetch import compare_torrent as standing
 from imagenet_prep.verbs.fetch import peers as remote_swarm

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fetch_url.asking import DATA, PUBLISHED, VAL, Fetching, url
-from imagenet_prep.stores.draft import DisturbedError
+from imagenet_prep.stores.errors import DisturbedError
 from imagenet_prep.verbs.fetch import download
 from imagenet_prep.verbs.fetch.partial import Partial
 from web import Answer, Web

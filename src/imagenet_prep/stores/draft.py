@@ -11,40 +11,14 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self, TypeVar
 
-from imagenet_prep.errors import OutputError
+from imagenet_prep.stores.errors import disturbed
 from imagenet_prep.stores.temporary import forget_name, lock, temporary_name
 
 Result = TypeVar("Result")
 
 _TRIES = 5
-_FIND_IT = (
-    "Find that program: it cleans up, synchronises or moves files. Then run the same command again: what is finished "
-    "is kept."
-)
-
-
-class DisturbedError(OutputError):
-    """Another program removed, replaced or changed a file while it was written: writing it again may help."""
-
-
-def disturbed(path: str | Path) -> DisturbedError:
-    """Give the error about ``path``."""
-    return DisturbedError(
-        f"Cannot write {path}: another program removed, replaced or changed it while it was written.", remedy=_FIND_IT
-    )
-
-
-def undisturbed(write: Callable[[], Result]) -> Result:
-    """Write until nobody disturbs it, but not for ever: then raises DisturbedError."""
-    for _ in range(_TRIES - 1):
-        try:
-            return write()
-        except DisturbedError:
-            continue
-    return write()
 
 
 class Draft:

@@ -20,11 +20,11 @@ from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
 from imagenet_prep.platform import lacking
 from imagenet_prep.stores.base import Listing, Sink, Stat
-from imagenet_prep.stores.draft import undisturbed
+from imagenet_prep.stores.errors import MAY_READ, output_errors, undisturbed
 from imagenet_prep.stores.lock import held, turn
 from imagenet_prep.stores.publish import Publication, claim_bytes
 from imagenet_prep.stores.sync import refusal
-from imagenet_prep.stores.temporary import MAY_READ, output_errors, sweep
+from imagenet_prep.stores.temporary import sweep
 from imagenet_prep.stores.tree import Tree, try_link
 
 _BUFFERS_AT_ONCE = 1020  # below IOV_MAX, which is 1024 on Linux and macOS

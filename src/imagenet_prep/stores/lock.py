@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imagenet_prep.errors import OtherBuildError
-from imagenet_prep.stores.temporary import output_errors
+from imagenet_prep.stores.errors import output_errors
 
 
 @contextmanager

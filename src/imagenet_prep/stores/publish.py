@@ -12,9 +12,10 @@ import xxhash
 
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.stores.digests import fact_of
-from imagenet_prep.stores.draft import Draft, undisturbed
+from imagenet_prep.stores.draft import Draft
+from imagenet_prep.stores.errors import output_errors, undisturbed
 from imagenet_prep.stores.sync import sync_file, sync_folder
-from imagenet_prep.stores.temporary import output_errors, top_of
+from imagenet_prep.stores.temporary import top_of
 from imagenet_prep.stores.tree import Tree
 
 if TYPE_CHECKING:

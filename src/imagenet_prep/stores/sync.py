@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from imagenet_prep.errors import printable
-from imagenet_prep.stores.temporary import output_errors
+from imagenet_prep.stores.errors import output_errors
 
 _REFUSED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # there is no such thing here
 # Of a folder, what Windows' disks under WSL and old network disks say, too. It has no bytes that could be lost.

@@ -1,5 +1,4 @@
-"""Temporary names, by which a file is known until it is complete; what killed runs left under them; and what goes wrong
-while writing, in words.
+"""Temporary names, by which a file is known until it is complete, and what killed runs left under them.
 
 A name is unique by chance, so no two writers ever have the same. Whether its writer is alive is known by a lock on the
 file, never by a process number, which means something else in another container.
@@ -8,7 +7,6 @@ file, never by a process number, which means something else in another container
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import re
@@ -16,32 +14,13 @@ import secrets
 import socket
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-from imagenet_prep.errors import OutputError
-from imagenet_prep.platform import lacking
 
 _HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
 _NAME = re.compile(r"\..+\.([\w-]+)\.prep-[0-9a-f]{12}\.part")
 _EARLIER_NAME = re.compile(rf"\..+\.({_HOST})\.\d+\.part")  # of version 0.1: with the number of the process
 _LONG = 86_400  # seconds without a change, after which nobody is taken to be writing: a laptop sleeps over night
-_AGAIN = "Then run the same command again: what is finished is kept."
-_REMEDIES = {
-    errno.ENOSPC: f"Free some space. {_AGAIN}",
-    errno.EDQUOT: f"Your quota is used up: free some space. {_AGAIN}",
-    errno.EFBIG: "A file may not grow that large here (see ulimit -f). More shards (--shards) make smaller files.",
-    errno.ENOENT: "A folder above it has been removed, perhaps the one you are in.",
-    errno.EROFS: "The file system is read-only; choose another folder.",
-    errno.EACCES: "Choose a folder you may write to.",
-    errno.EPERM: "Choose a folder you may write to.",
-    errno.EISDIR: "A folder has the name of this file: move it away.",
-    errno.ENOTDIR: "A file has the name of a folder: move it away.",
-    errno.EMFILE: "Too many files are open (see ulimit -n). Fewer --jobs need fewer.",
-}
-
 _begun: set[str] = set()  # names that this process has given and not taken back
-MAY_READ = "Its owner can change that (chmod -R u+rX, or a+rX for all users); nothing is known to be damaged."
 
 
 def temporary_name(name: str) -> str:
@@ -122,17 +101,3 @@ def _removed(path: str, host: str, *, done: bool) -> bool:
         return False
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def output_errors(path: Path, doing: str = "write") -> Iterator[None]:
-    """Turn an OSError about the output into an OutputError that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        remedy = _REMEDIES.get(error.errno or 0, "Nothing of the source was changed; run the same command again.")
-        if doing == "read" and isinstance(error, PermissionError):
-            there = Path(error.filename) if isinstance(error.filename, str) else path  # a file in it, perhaps
-            remedy = f"{' '.join(map(str, lacking(there)))}. {MAY_READ}"
-        raise OutputError(f"Cannot {doing} {path}: {reason}.", remedy=remedy) from error

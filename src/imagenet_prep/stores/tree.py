@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from imagenet_prep.errors import OutputError, Problem, SourceError
-from imagenet_prep.stores.draft import DisturbedError, Draft, disturbed, undisturbed
+from imagenet_prep.stores.draft import Draft
+from imagenet_prep.stores.errors import DisturbedError, disturbed, output_errors, undisturbed
 from imagenet_prep.stores.sync import sync_file_system
-from imagenet_prep.stores.temporary import forget_name, output_errors, temporary_name, top_of
+from imagenet_prep.stores.temporary import forget_name, temporary_name, top_of
 
 _FICLONE = 0x40049409  # linux/fs.h: let one file share the blocks of another
 _ONE_FILE_SYSTEM = "Choose a folder on the file system of the source, or another --transfer: symlink, or copy."

@@ -41,7 +41,7 @@ from imagenet_prep.sources.labels import NO_CLASS
 from imagenet_prep.sources.search import SourcePath, recognise, source_paths
 from imagenet_prep.stores import store_at
 from imagenet_prep.stores.base import Store
-from imagenet_prep.stores.temporary import output_errors
+from imagenet_prep.stores.errors import output_errors
 from imagenet_prep.verbs.annotations import BOX_ROLES, read_annotations
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.planning.validation_classes import compare_classes, numbers_in
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
-from imagenet_prep.stores.temporary import MAY_READ
+from imagenet_prep.stores.errors import MAY_READ
 from imagenet_prep.verbs.audit.documents import audit_documents
 from imagenet_prep.verbs.audit.expected import Expected, ShardWork, fact_of, shard_work
 from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, read_back

@@ -20,7 +20,7 @@ from imagenet_prep.model.events import Stage, Tally, Watch
 from imagenet_prep.model.receipt import UNREAD_KIND, FileFact, Receipt
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard, plan
 from imagenet_prep.stores.base import Store
-from imagenet_prep.stores.temporary import MAY_READ
+from imagenet_prep.stores.errors import MAY_READ
 from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, compare_file, read_back
 
 

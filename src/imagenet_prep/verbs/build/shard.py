@@ -29,7 +29,7 @@ from imagenet_prep.model.sample import Box, Sample
 from imagenet_prep.model.task import SET_ASIDE, Entries, Part, ShardOutcome, ShardTask
 from imagenet_prep.outputs.base import Written
 from imagenet_prep.sources.reader import ArchiveReader, source_errors
-from imagenet_prep.stores.draft import undisturbed
+from imagenet_prep.stores.errors import undisturbed
 
 
 def make_shards(task: ShardTask) -> ShardOutcome:

@@ -18,8 +18,8 @@ from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED, OfficialArchive
 from imagenet_prep.model.events import Note, Progress, Stage, Watch
 from imagenet_prep.sources.checksum import compare_checksum, is_comparable
 from imagenet_prep.sources.reader import source_errors
+from imagenet_prep.stores.errors import output_errors
 from imagenet_prep.stores.sync import sync_folder
-from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.fetch.report import Fetched
 from imagenet_prep.verbs.fetch.resume import in_the_way
 from imagenet_prep.verbs.fetch.select_files import Wanted

@@ -10,8 +10,7 @@ from pathlib import Path
 from threading import Condition, Lock, Thread
 
 from imagenet_prep.errors import PrepError
-from imagenet_prep.stores.draft import disturbed
-from imagenet_prep.stores.temporary import output_errors
+from imagenet_prep.stores.errors import disturbed, output_errors
 from imagenet_prep.verbs.fetch.running_digest import RunningDigest
 
 _CHUNK_BYTES = 1 << 20

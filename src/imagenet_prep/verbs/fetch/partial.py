@@ -14,10 +14,9 @@ from time import monotonic
 from typing import Self
 
 from imagenet_prep.errors import PrepError
-from imagenet_prep.stores.draft import disturbed
+from imagenet_prep.stores.errors import disturbed, output_errors
 from imagenet_prep.stores.lock import lock_file
 from imagenet_prep.stores.sync import sync_file
-from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.fetch.follower import Follower
 from imagenet_prep.verbs.fetch.running_digest import running_digest
 from imagenet_prep.verbs.fetch.unfinished import (

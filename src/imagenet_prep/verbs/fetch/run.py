@@ -13,9 +13,10 @@ from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.given import given
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.search import SourcePath
+from imagenet_prep.stores.errors import output_errors
 from imagenet_prep.stores.lock import held
 from imagenet_prep.stores.sync import refusal
-from imagenet_prep.stores.temporary import output_errors, sweep
+from imagenet_prep.stores.temporary import sweep
 from imagenet_prep.verbs.fetch.report import Fetched, FetchReport, TorrentOptions, UrlOptions
 
 

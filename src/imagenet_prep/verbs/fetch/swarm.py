@@ -10,10 +10,9 @@ from pathlib import Path
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
 from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, RIGHT, WRONG
 from imagenet_prep.model.events import Note, Progress, Stage, Watch
-from imagenet_prep.stores.draft import undisturbed
+from imagenet_prep.stores.errors import output_errors, undisturbed
 from imagenet_prep.stores.space import check_space
 from imagenet_prep.stores.sync import sync_file
-from imagenet_prep.stores.temporary import output_errors
 from imagenet_prep.verbs.fetch.compare_torrent import (
     Standing,
     check,

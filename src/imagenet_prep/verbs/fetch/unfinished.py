@@ -17,10 +17,9 @@ import xxhash
 
 from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.errors import OutputError
-from imagenet_prep.stores.draft import disturbed
+from imagenet_prep.stores.errors import disturbed, output_errors
 from imagenet_prep.stores.publish import publish_bytes
 from imagenet_prep.stores.sync import sync_folder
-from imagenet_prep.stores.temporary import output_errors
 
 URL = "url"
 TORRENT = "torrent"

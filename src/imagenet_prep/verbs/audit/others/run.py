@@ -22,7 +22,7 @@ from imagenet_prep.model.events import Stage, Tally, Watch, unwatched
 from imagenet_prep.model.given import given, options_given
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.search import SourcePath
-from imagenet_prep.stores.temporary import output_errors
+from imagenet_prep.stores.errors import output_errors
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.folders import find_folder_set
 from imagenet_prep.verbs.audit.others.look import FolderLook, Look, ShardLook, look, look_in_vain
