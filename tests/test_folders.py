@@ -354,8 +354,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("choice", "message"),
         [
-            ({"names": "latin"}, r"names is one of name, wnid, indexed, not 'latin'"),
-            ({"validation_folder": "dev"}, r"validation_folder is one of validation, val, not 'dev'"),
+            ({"names": "latin"}, r"folders\.names is one of name, wnid, indexed, not 'latin'"),
+            ({"validation_folder": "dev"}, r"folders\.validation_folder is one of validation, val, not 'dev'"),
             ({"format": "tfrecord", "names": "wnid"}, r"names is no option of the format tfrecord"),
         ],
     )
