@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imagenet_prep.model.given import given
 from imagenet_prep.stores.base import Store
+from imagenet_prep.stores.errors import output_errors
 from imagenet_prep.stores.local import LocalStore
 
 Place = str | os.PathLike[str] | Store
@@ -14,9 +15,11 @@ Place = str | os.PathLike[str] | Store
 
 def store_at(place: Place) -> Store:
     """Give the store that is meant: a path is a local folder, which need not exist. Raises UsageError for what is
-    neither.
+    neither, and OutputError if it lies in a folder that is gone.
     """
     if not isinstance(place, str | os.PathLike) and hasattr(place, "batch"):
         return place
     path = given("out", place, Path)
-    return LocalStore(os.path.abspath(path), str(path))
+    with output_errors(path, "find"):
+        folder = os.path.abspath(path)  # below the folder one is in, which may have been removed
+    return LocalStore(folder, str(path))

@@ -151,7 +151,7 @@ class Store(Protocol):
         """Remove what writers that are dead left half-written; ``own``: this process has written all that it wanted."""
 
     def free(self) -> int | None:
-        """Give the bytes that are free; None where nobody knows."""
+        """Give the bytes that are free; None where nobody knows. Raises OutputError if nothing can lie here."""
 
 
 def files_below(store: Store, folder: str) -> Iterator[str]:

@@ -89,6 +89,7 @@ def _prepared(
     from imagenet_prep.verbs.build.preflight import grown, refuse_foreign
     from imagenet_prep.verbs.build.relocate import has_begun
 
+    store.free()  # raises where nothing can lie, before the archives are read
     state = load_state(store)
     refuse_foreign(store, state)
     recipe = grown(store, options.recipe, state)
