@@ -256,7 +256,7 @@ class TestWriteErrors:
             (
                 "fsync",
                 "'/.imagenet-prep/.train-' in os.readlink(f'/proc/self/fd/{arguments[0]}')",
-                ".imagenet-prep/receipts/tfrecord/train-00000-of-00006",
+                ".imagenet-prep/receipts/folders/train-00000-of-00006",  # which is finished first
             ),
             ("replace", "'.JPEG' in str(arguments)", "folders/…"),
         ],
@@ -424,23 +424,27 @@ class TestNoPermission:
     @pytest.mark.parametrize(
         ("closed", "mode", "said"),
         [
-            ("..", 0o555, "write {out}"),
-            ("..", 0o000, "read {out}/.imagenet-prep/state.json"),
-            (".", 0o555, "write {out}/manifest.parquet"),
-            (".", 0o000, "read {out}/.imagenet-prep/state.json"),
-            (".imagenet-prep", 0o000, "read {out}/.imagenet-prep/state.json"),
-            (".imagenet-prep/state.json", 0o000, "read {out}/.imagenet-prep/state.json"),
+            ("..", 0o555, "{out}"),
+            (".", 0o555, "{out}/manifest.parquet"),
             (
                 ".imagenet-prep/receipts/tfrecord",
                 0o555,
-                "write {out}/.imagenet-prep/receipts/tfrecord/train-00000-of-00006",
+                "{out}/.imagenet-prep/receipts/tfrecord/train-00000-of-00006",
             ),
-            ("tfrecord", 0o555, "write {out}/tfrecord/train-00000-of-00006"),
-            ("folders/train/tench", 0o000, "read {out}/folders/train/tench"),
-            ("splits", 0o555, "write {out}/splits/…"),
+            ("tfrecord", 0o555, "{out}/tfrecord/train-00000-of-00006"),
+            ("splits", 0o555, "{out}/splits/…"),
+            ("..", 0o000, "{parent}: may not be entered: you lack the permission x"),
+            (".", 0o000, "{out}: may not be entered: you lack the permission x"),
+            (".imagenet-prep", 0o000, ".imagenet-prep: may not be entered: you lack the permission x"),
+            (
+                ".imagenet-prep/state.json",
+                0o000,
+                ".imagenet-prep/state.json: may not be read: you lack the permission r",
+            ),
+            ("folders/train/tench", 0o000, "folders/train/tench: may not be entered: you lack the permission x"),
         ],
     )
-    def test_an_output_folder_that_may_not_be_written_to(
+    def test_an_output_folder_that_may_not_be_written_to_or_read(
         self, make: Callable[..., Build], closed: str, mode: int, said: str
     ) -> None:
         build = make()
@@ -448,11 +452,14 @@ class TestNoPermission:
             build.take()
             for lost in "build.json", ".imagenet-prep/receipts/tfrecord/train-00000-of-00006":
                 (build.out / lost).unlink()
+        said = said.format(out=build.out, parent=build.out.parent)
+        if mode:
+            lines = [f"Error: Cannot write {said}: Permission denied.", "Choose a folder you may write to."]
+        else:
+            remedy = "Its owner can change that (chmod …); nothing is known to be damaged."
+            lines = [f"Error: {build.out} may not be read as a whole:", f"  {said}", remedy]
         with without_permission(build, build.out / closed if closed != ".." else build.out.parent, mode):
-            line = f"Error: Cannot {said.format(out=build.out)}: Permission denied."
-            may_not_read = "… may not be …: you lack the permission …. Its owner can change that …"
-            remedy = "Choose a folder you may write to." if said.startswith("write") else may_not_read
-            assert_ended(build.run(), 6, line, remedy)
+            assert_ended(build.run(), 6, *lines)
         build.assert_goes_on()
 
 
