@@ -128,7 +128,7 @@ class Walk:
 
 class Source(ABC):
     """One kind of source. Has no state: a new kind is one module, a row in SOURCES, and a test class that inherits
-    ``imagenet_prep.testing.SourceContract``.
+    ``imagenet_prep.testing.contracts.SourceContract``.
     """
 
     name: ClassVar[str]
