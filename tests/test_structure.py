@@ -352,14 +352,13 @@ def test_every_exported_name_is_there_and_no_other() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert set(imagenet_prep.__all__) == {
-        "Accounts", "Archive", "ArchiveState", "AuditError", "AuditOptions", "AuditReport", "Box",
-        "BuildOptions", "Catalog", "CheckOptions", "ClassFacts", "Engine", "FetchReport", "Fetched", "Folders",
-        "ForeignReport", "Holdings", "IndexOptions", "LocalStore", "MemoryStore", "Note", "OUTPUTS", "OriginFacts",
-        "OtherBuildError", "Output", "OutputError", "Piece", "Plan", "PrepError", "Problem", "Progress", "Recipe",
-        "Report", "Sample", "Selection", "Shard", "ShardName", "SourceError", "SplitAudit", "Stage", "TFRecord",
-        "Taxonomy", "Tfds", "TorrentOptions", "UndoReport", "UrlOptions", "UsageError", "__version__", "archives", "audit",
-        "audit_foreign", "build", "check", "fetch", "index", "official", "plan", "repair", "resume", "undo",
-        "validation_truth",
+        "Accounts", "Archive", "ArchiveState", "AuditError", "AuditOptions", "AuditReport", "Box", "BuildOptions",
+        "Catalog", "CheckOptions", "ClassFacts", "Engine", "FetchReport", "Fetched", "Folders", "ForeignReport",
+        "Holdings", "IndexOptions", "LocalStore", "MemoryStore", "Note", "OUTPUTS", "OriginFacts", "OtherBuildError",
+        "Output", "OutputError", "Piece", "Plan", "PrepError", "Problem", "Progress", "Recipe", "Report", "Sample",
+        "Selection", "Shard", "ShardName", "SourceError", "SplitAudit", "Stage", "TFRecord", "Taxonomy", "Tfds",
+        "TorrentOptions", "UndoReport", "UrlOptions", "UsageError", "__version__", "archives", "audit", "audit_foreign",
+        "build", "check", "fetch", "index", "official", "plan", "repair", "resume", "undo", "validation_truth",
     }  # fmt: skip
 
 

@@ -8,7 +8,6 @@ a command can check its options, and start its workers, before it loads them.
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import xxhash
 
-from imagenet_prep.errors import UsageError
+from imagenet_prep.errors import UsageError, printable
 from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST
 from imagenet_prep.imagenet.classes import Taxonomy, official, to_map
 from imagenet_prep.imagenet.lists import chosen_classes, listed_names, listed_train_names, preset_classes
@@ -27,6 +26,7 @@ from imagenet_prep.model.task import FAIL, Check, OnBad
 from imagenet_prep.outputs.base import DEFAULT_OUTPUT, Output, options_of, output_class, output_from
 from imagenet_prep.platform import local_path
 
+_LONGEST = 4_200  # characters of a text in a message: a path has at most 4,096 bytes
 TEST_PER_CLASS = 50  # unless the user says otherwise: as many as validation has
 
 
@@ -239,12 +239,12 @@ def _classes(given: Any, taxonomy: Taxonomy) -> Any:
     except FileNotFoundError as error:
         presets = ", ".join(PRESETS)
         raise UsageError(
-            f"classes: {_short(given)} is neither a file nor a preset; the presets are {presets}."
+            f"classes: {_short(Path(given))} is neither a file nor a preset; the presets are {presets}."
         ) from error
     except OSError as error:
-        raise UsageError(f"classes: {_short(given)} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"classes: {_short(Path(given))} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise UsageError(f"classes: {_short(given)} is not a path.") from error
+        raise UsageError(f"classes: {_short(Path(given))} is not a path.") from error
     return chosen_classes(content, str(given), taxonomy)
 
 
@@ -255,9 +255,9 @@ def _names(given: Any, what: str, read: Callable[[bytes, str], tuple[str, ...]])
     try:
         content = local_path(given).read_bytes()
     except OSError as error:
-        raise UsageError(f"{what}: {_short(given)} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"{what}: {_short(Path(given))} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise UsageError(f"{what}: {_short(given)} is not a path.") from error
+        raise UsageError(f"{what}: {_short(Path(given))} is not a path.") from error
     return read(content, Path(given).name)
 
 
@@ -278,8 +278,9 @@ def _limit(given: Any) -> Any:
 
 
 def _short(given: object) -> str:
-    """Show what was given, of which there may be a million characters."""
-    return reprlib.repr(str(given) if isinstance(given, Path) else given)
+    """Show what was given: a whole path, but not a million characters."""
+    text = str(given) if isinstance(given, Path) else repr(given)
+    return printable(text if len(text) <= _LONGEST else f"{text[:100]}…")
 
 
 def _is_text(names: str) -> bool:

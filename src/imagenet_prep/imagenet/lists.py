@@ -14,15 +14,16 @@ from typing import TypeVar
 from imagenet_prep.errors import Problem, UsageError, printable
 from imagenet_prep.imagenet.archives import CLASS_COUNT, VALIDATION_IMAGES
 from imagenet_prep.imagenet.classes import Taxonomy, official
+from imagenet_prep.imagenet.names import VALIDATION_STEM, WNID, validation_image
 from imagenet_prep.imagenet.presets import PRESETS
 
 _COMMENT = re.compile(r"(?:^|\s)#.*")
-_WNID = re.compile(r"n\d{8}\b", re.ASCII | re.IGNORECASE)
-_TRAIN_IMAGE = re.compile(r"(?:^|[/\\])(n\d{8})_(\d+)(?:\.jpe?g)?(?=[\s,]|$)", re.ASCII | re.IGNORECASE)
+_WNID = re.compile(rf"{WNID}\b", re.ASCII | re.IGNORECASE)
+_TRAIN_IMAGE = re.compile(rf"(?:^|[/\\])({WNID})_(\d+)(?:\.jpe?g)?(?=[\s,]|$)", re.ASCII | re.IGNORECASE)
 _CLASS_REMEDY = "A line is a WNID, a class index or a name; `imagenet-prep classes` lists all. Presets: " + ", ".join(
     PRESETS
 )
-_VALIDATION_IMAGE = re.compile(r"(?:^|[/\\])ILSVRC2012_val_(\d{8})(?:\.jpe?g)?(?=[\s,]|$)", re.ASCII | re.IGNORECASE)
+_VALIDATION_IMAGE = re.compile(rf"(?:^|[/\\])({VALIDATION_STEM})(?:\.jpe?g)?(?=[\s,]|$)", re.ASCII | re.IGNORECASE)
 _TRAIN_REMEDY = "A line is the file name of a train image, such as n01440764_10026.JPEG; what follows it is ignored."
 _IMAGE_REMEDY = (
     "A line is a file name, such as n01440764_10026.JPEG or ILSVRC2012_val_00000001.JPEG; what follows it is ignored."
@@ -117,8 +118,9 @@ def _index(digits: str) -> int:
 
 def _image_of(line: str) -> str:
     match = _VALIDATION_IMAGE.search(line)
-    if match and 1 <= int(match[1]) <= VALIDATION_IMAGES:
-        return f"ILSVRC2012_val_{match[1]}.JPEG"
+    number = int(match[1][-8:]) if match else 0
+    if 1 <= number <= VALIDATION_IMAGES:
+        return validation_image(number)
     if not _TRAIN_IMAGE.search(line):
         raise _BadLineError(f"{line} is not the file name of a train or validation image")
     return _train_image_of(line)

@@ -21,6 +21,7 @@ from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.names import WNID
 from imagenet_prep.sources.archive_file import archive_at
 from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, counted
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
@@ -28,7 +29,7 @@ from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
 
-_CLASS_TAR = re.compile(r"(?:\./)?(n\d{8})\.tar", re.ASCII)
+_CLASS_TAR = re.compile(rf"(?:\./)?({WNID})\.tar", re.ASCII)
 _FOLDERS = {True: re.compile(r"(?:\./)?"), False: re.compile(r"(?:\./)?(?:val/)?")}  # in front of a name; True: train
 
 

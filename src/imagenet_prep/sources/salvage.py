@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from imagenet_prep.codecs.tar import BLOCK, Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.imagenet.names import CLASS_TAR_NAME, LABELLED_IMAGE
 
-CLASS_TARS = re.compile(rb"n\d{8}\.tar")
-IMAGES = re.compile(rb"(?:n\d{8}_\d+|ILSVRC2012_val_\d{8})\.JPEG")
+CLASS_TARS = re.compile(CLASS_TAR_NAME.encode())
+IMAGES = re.compile(LABELLED_IMAGE.encode())
 _LONGEST_TAIL = 20_480  # bytes: GNU tar fills up the last 10,240; more zeros are members that never came
 _NAME_BYTES = 100  # of a header, from its start
 _CHUNK_BYTES = 4 << 20  # whole blocks

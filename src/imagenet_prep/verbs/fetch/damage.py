@@ -17,6 +17,7 @@ from imagenet_prep.engines.shared_files import path_for, seeing
 from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TRAIN, VALIDATION, VALIDATION_IMAGES
 from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.imagenet.names import CLASS_TAR_NAME, VALIDATION_STEM
 from imagenet_prep.model.events import Watch
 from imagenet_prep.model.task import Entries
 from imagenet_prep.sources.base import Input
@@ -28,8 +29,8 @@ from imagenet_prep.verbs.index import collect, cut
 _NAMED = 5  # class tars of which nothing was found; the rest is counted
 WALKED = (TRAIN, VALIDATION)
 _PARTS = {
-    TRAIN: (CLASS_COUNT, "class tars", re.compile(r"n\d{8}\.tar")),
-    VALIDATION: (VALIDATION_IMAGES, "images", re.compile(r"ILSVRC2012_val_\d{8}\.JPEG")),
+    TRAIN: (CLASS_COUNT, "class tars", re.compile(CLASS_TAR_NAME)),
+    VALIDATION: (VALIDATION_IMAGES, "images", re.compile(rf"{VALIDATION_STEM}\.JPEG")),
 }
 
 

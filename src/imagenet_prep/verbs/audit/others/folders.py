@@ -16,6 +16,7 @@ from pathlib import Path
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.names import WNID
 from imagenet_prep.sources.base import ImageSet, Part
 from imagenet_prep.sources.survey import is_folder, survey
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
@@ -23,7 +24,7 @@ from imagenet_prep.verbs.audit.others.look import FolderLook
 from imagenet_prep.verbs.audit.others.numbered import is_number
 from imagenet_prep.verbs.audit.others.observed import NO_CLASS, Seen
 
-_WNID = re.compile(r"n\d{8}", re.ASCII)
+_WNID = re.compile(WNID, re.ASCII)
 _INDEXED = re.compile(r"\d{3}[-_ ].*", re.ASCII)
 _BESIDE = "readers such as torchvision take it for a class, and number all classes behind it otherwise"
 _FLAT = "holds images without class folders: readers take it for one class"

@@ -6,6 +6,7 @@ a name is looked up only where something is to be said, and what is to be said i
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -25,12 +26,14 @@ from imagenet_prep.imagenet.archives import (
     VALIDATION_PER_CLASS,
 )
 from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.names import VALIDATION_STEM
 from imagenet_prep.model.validation_classes import NO_CONVENTION
 from imagenet_prep.planning.conventions import class_of, convention_of, labels_of, wrong_labels
 from imagenet_prep.verbs.audit.others.observed import NO_CLASS, NO_LABEL, ORIGINS, Seen
 from imagenet_prep.verbs.audit.others.report import ranges
 
 MOST_NAMED = 300  # problems of one kind; the rest is counted
+_VALIDATION = re.compile(VALIDATION_STEM, re.ASCII)
 _MOST_CLASSES = 5
 _COMPLETE = {TRAIN: TRAIN_IMAGES, VALIDATION: VALIDATION_IMAGES}
 _LEAST = {TRAIN: SMALLEST_CLASS, VALIDATION: VALIDATION_PER_CLASS}
@@ -247,9 +250,9 @@ def _missing_numbers(splits: Sequence[SplitColumns], place: str) -> Iterator[Pro
 
 def validation_number(name: str) -> int:
     """Give the number in the name of a validation image; 0 for any other name, and for numbers that are not given."""
-    number = name[15:23]
-    good = name.startswith("ILSVRC2012_val_") and number.isascii() and number.isdecimal() and len(number) == 8
-    return int(number) if good and int(number) <= VALIDATION_IMAGES else 0
+    match = _VALIDATION.match(name)
+    number = int(match[0][-8:]) if match else 0
+    return number if number <= VALIDATION_IMAGES else 0
 
 
 def _class(class_index: int) -> str:

@@ -21,6 +21,7 @@ from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import AuditError, Problem, printable
 from imagenet_prep.imagenet.archives import TRAIN, UNLABELLED, VALIDATION, VALIDATION_IMAGES
 from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.imagenet.names import STEM, WNID
 from imagenet_prep.sources.base import Part
 from imagenet_prep.sources.class_folders import FolderTask, run_folder_task
 from imagenet_prep.sources.found import is_read_though_hidden
@@ -28,7 +29,7 @@ from imagenet_prep.verbs.audit.others.observed import NO_CLASS, NO_LABEL, ORIGIN
 
 # As ImageNet names them, with any ending, and with the WNID after the name, as in Hugging Face's archives.
 _UNKNOWN_CLASS = -2  # a name of ImageNet's form with a class or a number that ImageNet does not have
-_NAME = re.compile(r"(?:(n\d{8})_\d+|ILSVRC2012_(val|test)_(\d{8}))(?:_n\d{8})?(?:\.[A-Za-z]+)?", re.ASCII)
+_NAME = re.compile(rf"{STEM}(?:_{WNID})?(?:\.[A-Za-z]+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
