@@ -354,8 +354,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("choice", "message"),
         [
-            ({"names": "latin"}, r"folders\.names is 'latin'; it is one of name, wnid, indexed"),
-            ({"validation_folder": "dev"}, r"folders\.validation_folder is 'dev'; it is one of validation, val"),
+            ({"names": "latin"}, r"folders\.names is one of name, wnid, indexed, not 'latin'"),
+            ({"validation_folder": "dev"}, r"folders\.validation_folder is one of validation, val, not 'dev'"),
             ({"format": "tfrecord", "names": "wnid"}, r"names is no option of the format tfrecord"),
         ],
     )

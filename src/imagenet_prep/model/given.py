@@ -85,12 +85,12 @@ def options_given(value: object, kind: type[Kind]) -> Kind:
     return kind() if value is None else given("options", value, kind)
 
 
-def check_fields(options: DataclassInstance, *, shown: bool = True) -> None:
+def check_fields(options: DataclassInstance, *, shown: bool = True, of: str = "") -> None:
     """Put every field of a frozen dataclass into the form that its annotation says. Raises UsageError; without
-    ``shown``, no value is in it, because it may be a credential.
+    ``shown``, no value is in it, because it may be a credential. A field is called by its name, after ``of`` and a dot.
     """
     for field in fields(options):
-        value = given(field.name, getattr(options, field.name), _kinds(type(options))[field.name], shown=shown)
+        value = given(f"{of}{field.name}", getattr(options, field.name), _kinds(type(options))[field.name], shown=shown)
         object.__setattr__(options, field.name, value)
 
 

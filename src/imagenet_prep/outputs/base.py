@@ -111,7 +111,7 @@ class Output(ABC):
 
     def __post_init__(self) -> None:
         """Raise UsageError for an option that is not what its type says."""
-        check_fields(cast("DataclassInstance", self))
+        check_fields(cast("DataclassInstance", self), of=f"{self.name}.")
 
     name: ClassVar[str]
     folder: ClassVar[str]  # everything it writes lies below it, or in others that only it has
