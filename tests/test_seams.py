@@ -1,7 +1,10 @@
-"""Each seam carries something else: an output of at most 60 lines, made here, and a store that is not a folder."""
+"""Each seam carries something else: an output and a source of at most 60 lines, made here, and a store that is not a
+folder.
+"""
 
 import base64
 import inspect
+import io
 import json
 import os
 import subprocess
@@ -26,19 +29,29 @@ from imagenet_prep import (
     Progress,
     Sample,
     ShardName,
+    SourceError,
     UsageError,
 )
 from imagenet_prep.codecs.tfrecord import digest_of
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.outputs import base
 from imagenet_prep.outputs.base import Contents, Shards, StoredShard, Written, shards_option
+from imagenet_prep.sources import base as sources
+from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, all_sources
+from imagenet_prep.sources.found import Found
+from imagenet_prep.sources.labels import classes_by_name, role_of
+from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.stores.base import Batch, Sink, Store
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
-from imagenet_prep.testing.contracts import OutputContract
+from imagenet_prep.testing.contracts import Known, OutputContract, SourceContract
 from support.build import contents
 
 MOST_LINES = 60
 SOUND = AuditOptions(jobs=1)
+INDEXED = imagenet_prep.IndexOptions(jobs=1)
+WHERE_FROM = ["source", "source_container", "source_offset"]
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
@@ -197,11 +210,12 @@ class TestADataSetOfJsonLines:
         assert not out.exists()
 
 
-def with_it(*arguments: object) -> int:
-    """Run the command with one more row in the table; give its exit code."""
+def with_it(*arguments: object, row: tuple[str, ...] = ("outputs", "OUTPUTS", "jsonl", "JsonLines")) -> int:
+    """Run the command with one more row in the table of a room; give its exit code."""
+    room, table, name, kind = row
     code = (
-        "from imagenet_prep.outputs import base\n"
-        "base.OUTPUTS = {**base.OUTPUTS, 'jsonl': 'test_seams.JsonLines'}\n"
+        f"from imagenet_prep.{room} import base\n"
+        f"base.{table} = {{**base.{table}, '{name}': 'test_seams.{kind}'}}\n"
         "from imagenet_prep.__main__ import main\nmain()"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
@@ -291,3 +305,203 @@ def write_files(folder: Path) -> Path:
 
 def public(store: MemoryStore) -> dict[str, bytes]:
     return {path: data for path, data in store.files.items() if not path.startswith(".imagenet-prep/")}
+
+
+class OneFile(Source):
+    """Images one after the other in images.bin, and in images.jsonl the name, WNID, offset and size of each."""
+
+    name: ClassVar[str] = "one-file"
+
+    def claims(self, name: str) -> bool:
+        return name in ("images.bin", "images.jsonl")
+
+    def find(self, seen: Seen) -> Iterator[Input]:
+        for path in (path for path in seen.files if path.name == "images.bin"):
+            try:
+                status, roles = path.stat(), {role_of(row["name"]) for row in rows_of(path)}
+            except (OSError, SourceError) as error:
+                seen.problems.append(Problem(str(path), str(error)))
+                continue
+            for role in (TRAIN, VALIDATION):
+                if role in roles:
+                    yield Input(role, path, status.st_size, status.st_mtime_ns, source=self)
+
+    def form(self, found: Input) -> str:  # noqa: ARG002
+        return "images in one file"
+
+    def pieces(self, found: Input) -> Pieces:
+        wnids = {row["wnid"]: row for row in rows_of(found.path) if role_of(row["name"]) == found.role}
+        return Pieces([Part(wnid, (official().index_of(wnid),)) for wnid in sorted(wnids)])
+
+    def walk(self, work: Walk) -> list[Found]:
+        rows = [row for row in rows_of(Path(work.path)) if role_of(row["name"]) == work.role]
+        with source_errors(work.path):
+            end = Path(work.path).stat().st_size
+        return [self._found(work, part, [row for row in rows if row["wnid"] == part.name], end) for part in work.pieces]
+
+    def _found(self, work: Walk, part: Part, rows: list[dict[str, Any]], end: int) -> Found:
+        found = Found(work.archive, part.name)
+        class_of = classes_by_name(work.role, work.truth, part.classes, f"the list of {part.name}")
+        for row in rows:
+            of = class_of(row["name"]) if row["offset"] + row["size"] <= end else "ends after the end of the file"
+            if isinstance(of, int):
+                found.add(row["name"], of, row["offset"], row["size"])
+            else:
+                found.problems.append(Problem(Path(work.path).name, of, row["name"], row["offset"]))
+        return found
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    beside = path.with_name("images.jsonl")
+    with source_errors(beside):
+        try:
+            return [json.loads(line) for line in beside.read_bytes().splitlines()]
+        except ValueError as error:
+            raise SourceError("The list cannot be read:", (Problem(beside.name, str(error)),), "Write it.") from error
+
+
+SOURCE_ROW = f"{__name__}.OneFile"
+
+
+@pytest.fixture
+def one_file(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The new kind of source as one row in the table; the kinds that were made of the table are forgotten."""
+    monkeypatch.setattr(sources, "SOURCES", {**sources.SOURCES, "one-file": SOURCE_ROW})
+    all_sources.cache_clear()
+    yield
+    all_sources.cache_clear()
+
+
+def write_one_file(folder: Path, images: Sequence[Known]) -> Path:
+    """Write the images, the last name first."""
+    folder.mkdir(exist_ok=True)
+    offset, lines, data = 0, [], []
+    for image in sorted(images, reverse=True):
+        row = {"name": image.name, "wnid": image.wnid, "offset": offset, "size": len(image.data)}
+        lines.append(json.dumps(row) + "\n")
+        data.append(image.data)
+        offset += len(image.data)
+    (folder / "images.bin").write_bytes(b"".join(data))
+    (folder / "images.jsonl").write_text("".join(lines))
+    return folder
+
+
+def images_of(miniature: Miniature) -> list[Known]:
+    """The images of archives, from where their catalog has them."""
+    catalog, found = imagenet_prep.index(miniature.root, imagenet_prep.IndexOptions(jobs=1)), []
+    for row in catalog.table.to_pylist():
+        archive = catalog.archives[row["archive"]]
+        data = Path(archive.path).read_bytes()[row["offset"] : row["offset"] + row["size"]]
+        found.append(Known(row["name"], official().classes[row["class_index"]].wnid, archive.role, data))
+    return found
+
+
+@pytest.mark.usefixtures("one_file")
+class TestOneFile(SourceContract):
+    source = OneFile()
+
+    def write(self, folder: Path) -> list[Known]:
+        names = ("n01440764_3.JPEG", "n01440764_20.JPEG", "n02012849_1.JPEG", "n02012849_2.JPEG")
+        images = [Known(name, name[:9], "train", name.encode() * 9) for name in names]
+        images.append(Known("ILSVRC2012_val_00000001.JPEG", "n01751748", "validation", b"of a sea snake"))
+        write_one_file(folder, images)
+        return images
+
+    def test_it_takes_at_most_sixty_lines(self) -> None:
+        source = "".join(inspect.getsource(part) for part in (OneFile, rows_of))
+        assert len([line for line in source.splitlines() if line.strip()]) <= MOST_LINES
+
+
+@pytest.mark.usefixtures("one_file")
+class TestADataSetFromOneFile:
+    """The same images from another kind of source are the same data set."""
+
+    @pytest.fixture
+    def source(self, two_classes: Miniature, tmp_path: Path) -> Path:
+        return write_one_file(tmp_path / "one", images_of(two_classes))
+
+    def test_its_index_has_the_images_that_the_archives_have(self, source: Path, two_classes: Miniature) -> None:
+        found, usual = (imagenet_prep.index(place, INDEXED) for place in (source, two_classes.root))
+        columns = ["name", "class_index", "size"]
+        assert sorted(map(str, found.table.select(columns).to_pylist())) == sorted(
+            map(str, usual.table.select(columns).to_pylist())
+        )
+        assert [(archive.name, archive.role) for archive in found.archives] == [
+            ("images.bin", "train"), ("images.bin", "validation"),
+        ]  # fmt: skip
+        assert imagenet_prep.index(source, imagenet_prep.IndexOptions(jobs=2)).table == found.table
+
+    def test_a_check_says_what_it_is_and_decodes_its_images(self, source: Path, two_classes: Miniature) -> None:
+        found, usual = (
+            imagenet_prep.check(place, imagenet_prep.CheckOptions(jobs=1, full=True))
+            for place in (source, two_classes.root)
+        )
+        assert {(piece.role, piece.form) for piece in found.pieces} == {
+            ("train", "images in one file"), ("validation", "images in one file"),
+        }  # fmt: skip
+        assert (found.origins, found.decoded) == (usual.origins, usual.decoded)
+        assert {(each.archive, each.reason, Path(each.member).name) for each in found.problems} == {
+            ("images.bin", each.reason, Path(each.member).name) for each in usual.problems
+        }
+
+    def test_all_bytes_are_those_that_the_archives_give(
+        self, source: Path, two_classes: Miniature, tmp_path: Path
+    ) -> None:
+        for place, out in ((source, "one file"), (two_classes.root, "archives")):
+            imagenet_prep.build(place, tmp_path / out, SET_ASIDE)
+        found, usual = contents(tmp_path / "one file"), contents(tmp_path / "archives")
+        tables = [pq.read_table(io.BytesIO(of.pop("manifest.parquet"))) for of in (found, usual)]
+        for of in (found, usual):
+            del of["build.json"]
+        assert found == usual
+        assert [table.drop(WHERE_FROM).to_pylist() for table in tables[:1]] == [tables[1].drop(WHERE_FROM).to_pylist()]
+        assert {row["source"] for row in tables[0].to_pylist()} == {"images.bin"}
+
+    def test_it_is_audited_resumed_and_repaired(self, source: Path, tmp_path: Path) -> None:
+        for stop in range(3):
+            out, written = tmp_path / str(stop), list[object]()
+
+            def stopping(event: object, written: list[object] = written, stop: int = stop) -> None:
+                written += [event] if isinstance(event, Progress) and event.stage == "write" else []
+                if len(written) > stop:
+                    raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                imagenet_prep.build(source, out, BOTH, watch=stopping)
+            assert not (out / "build.json").exists()
+            imagenet_prep.resume(out, jobs=1)
+            assert contents(out) == contents(tmp_path / "0")
+        assert imagenet_prep.audit(out, SOUND).records == 30
+        for shard in ("tfrecord/train-00001-of-00002", "manifest.parquet"):
+            (out / shard).write_bytes((out / shard).read_bytes()[:-1])
+            with pytest.raises(AuditError):
+                imagenet_prep.audit(out, SOUND)
+        imagenet_prep.repair(out, jobs=1)
+        assert contents(out) == contents(tmp_path / "0")
+
+    def test_a_data_set_from_it_grows_from_the_archives(
+        self, source: Path, two_classes: Miniature, tmp_path: Path
+    ) -> None:
+        imagenet_prep.build(source, tmp_path / "data", BuildOptions.of(format="tfrecord", **FLAT))
+        usual = BuildOptions.of(format="folders", test_per_class=1, on_bad="set-aside", jobs=1)
+        imagenet_prep.build(two_classes.root, tmp_path / "data", usual)
+        assert imagenet_prep.audit(tmp_path / "data", SOUND).records == 30
+
+    def test_its_images_and_flat_ones_of_the_other_split_may_lie_in_one_folder(
+        self, two_classes: Miniature, tmp_path: Path
+    ) -> None:
+        images = images_of(two_classes)
+        place = write_one_file(tmp_path / "both", [image for image in images if image.split == "train"])
+        for image in images:
+            if image.split == "validation":
+                (place / image.name).write_bytes(image.data)
+        catalog = imagenet_prep.index(place, INDEXED)
+        assert [(archive.name, archive.role) for archive in catalog.archives] == [
+            ("images.bin", "train"), ("both", "validation"),
+        ]  # fmt: skip
+        assert len(catalog) == len(images)
+
+    def test_the_command_line_takes_it(self, source: Path, tmp_path: Path) -> None:
+        out, row = tmp_path / "data", ("sources", "SOURCES", "one-file", "OneFile")
+        assert with_it("build", source, out, "--test-per-class", 1, "--on-bad", "set-aside", "--jobs", 2, row=row) == 3
+        assert [with_it(verb, out, row=row) for verb in ("audit", "undo")] == [0, 0]

@@ -2,7 +2,7 @@
 
 The order of the results carries no meaning anywhere, so an engine may be as parallel as it likes. Here stand the
 protocol and a table of all engines that is read without loading any of them: a new one is a module of its own, a row in
-the table, and a test class that inherits ``imagenet_prep.testing.EngineContract``.
+the table, and a test class that inherits ``imagenet_prep.testing.contracts.EngineContract``.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from imagenet_prep.errors import Problem
 from imagenet_prep.imagenet.archives import HELD_OUT, TRAIN
 from imagenet_prep.sources.found import Found
+from imagenet_prep.sources.labels import ARCHIVE_NAMES
 
 # Every kind of source, in the order in which they are asked. A module is loaded when a source is searched for.
 SOURCES: Mapping[str, str] = MappingProxyType(
@@ -128,14 +129,16 @@ class Walk:
 
 class Source(ABC):
     """One kind of source. Has no state: a new kind is one module, a row in SOURCES, and a test class that inherits
-    ``imagenet_prep.testing.SourceContract``.
+    ``imagenet_prep.testing.contracts.SourceContract``.
     """
 
     name: ClassVar[str]
     may_be_split: ClassVar[bool] = False  # whether people take images out of it into a folder called test
 
     def claims(self, name: str) -> bool:  # noqa: ARG002
-        """Whether a file of this name, which is nothing else that is known, belongs to ``Seen.files``."""
+        """Whether a file of this name, which is nothing else that is known, belongs to ``Seen.files``. A source claims
+        every file that it reads.
+        """
         return False
 
     @abstractmethod
@@ -154,8 +157,11 @@ class Source(ABC):
 
     @abstractmethod
     def walk(self, work: Walk) -> list[Found]:
-        """Walk some pieces; one ``Found`` for each, with what is wrong there. Runs in a worker. Raises SourceError if
-        the input cannot be opened or read.
+        """Walk some pieces; one ``Found`` for each, in their order, with what is wrong there. Runs in a worker. Raises
+        SourceError if the input cannot be opened or read.
+
+        Offsets are those in the input, if it is a file. If it is a folder, an image at offset 0 is the file
+        CONTAINER/NAME in it, and one at any other offset lies in the file CONTAINER.
         """
 
 
@@ -176,6 +182,11 @@ def form_of_folders(parts: Sequence[Part]) -> str:
 def all_sources() -> tuple[Source, ...]:
     """Give one of each kind."""
     return tuple(_made(place) for place in SOURCES.values())
+
+
+def is_claimed(name: str) -> bool:
+    """Whether a file of this name, which is no image, is one that the program knows: it belongs to ``Seen.files``."""
+    return name in ARCHIVE_NAMES or any(source.claims(name) for source in all_sources())
 
 
 def _made(place: str) -> Source:

@@ -16,7 +16,7 @@ from typing import ClassVar
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.model.archive import PRIVATE
-from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, form_of_folders
+from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, form_of_folders, is_claimed
 from imagenet_prep.sources.found import LARGEST, Found, is_litter
 from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation, is_of_another_set
 from imagenet_prep.sources.survey import is_folder
@@ -90,6 +90,8 @@ def _problem(task: FolderTask, reason: str, *place: str) -> Problem:
 
 def _note(found: Found, task: FolderTask, entry: os.DirEntry[str], class_of: ClassOf) -> None:
     class_index = class_of(entry.name)
+    if isinstance(class_index, str) and not found.container and is_claimed(entry.name):
+        return  # another kind of source, which lies beside flat images
     try:
         status = entry.stat()
         if not stat.S_ISREG(status.st_mode):

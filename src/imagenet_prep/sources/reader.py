@@ -88,10 +88,10 @@ class ArchiveReader:
 
     def own_file(self, entries: Entries, row: int) -> str:
         """Give the path of the file that an entry is; "" if it lies inside an archive."""
-        return "" if entries.in_tar(row) else entries.place(row, self._paths)
+        return entries.place(row, self._paths) if self._is_own(entries, row) else ""
 
     def _read(self, entries: Entries, row: int, place: memoryview) -> None:
-        own = not entries.in_tar(row)
+        own = self._is_own(entries, row)
         try:
             descriptor = self._descriptor(entries, row)
             got = os.preadv(descriptor, [place], entries.offsets[row])
@@ -103,6 +103,10 @@ class ArchiveReader:
         if got < len(place):
             what = "the file is shorter than when it was listed" if own else _ENDS_EARLY
             raise self._failed(entries, row, what)
+
+    def _is_own(self, entries: Entries, row: int) -> bool:
+        """Whether an entry is a file; one that begins at the first byte of an archive is none."""
+        return self._folders[entries.archives[row]] and not entries.in_tar(row)
 
     def _descriptor(self, entries: Entries, row: int) -> int:
         archive = entries.archives[row]

@@ -28,9 +28,9 @@ from imagenet_prep.imagenet.archives import (
 from imagenet_prep.imagenet.classes import Taxonomy, official
 from imagenet_prep.model.given import given
 from imagenet_prep.sources.archive_file import archive_at
-from imagenet_prep.sources.base import ImageSet, Input, Seen, all_sources, form_of_folders
+from imagenet_prep.sources.base import ImageSet, Input, Seen, all_sources, form_of_folders, is_claimed
 from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
-from imagenet_prep.sources.labels import ARCHIVE_NAMES, KAGGLE_CLASSES
+from imagenet_prep.sources.labels import KAGGLE_CLASSES
 from imagenet_prep.sources.survey import survey
 
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
@@ -186,7 +186,7 @@ def _refuse_two(by_role: dict[str, list[Input]]) -> None:
 
 def _refuse_unused(sources: tuple[Path, ...], found: Seen) -> None:
     """A source that gives nothing may be a name that was mistyped: its absence must not pass unseen."""
-    places = [*(each.path for each in found.sets), *(path for path in found.files if path.name in ARCHIVE_NAMES)]
+    places = [*(each.path for each in found.sets), *(path for path in found.files if is_claimed(path.name))]
     unused = [source for source in sources if not any(place.is_relative_to(source) for place in places)]
     unused = [source for source in unused if not any(_is_same(source, place) for place in places)]
     if unused:

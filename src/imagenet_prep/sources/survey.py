@@ -17,10 +17,10 @@ from typing import NamedTuple
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.model.archive import PRIVATE
-from imagenet_prep.sources.base import ImageSet, Part, Seen, all_sources
+from imagenet_prep.sources.base import ImageSet, Part, Seen, is_claimed
 from imagenet_prep.sources.downloads import interrupted, tool_of
 from imagenet_prep.sources.found import is_litter, is_of_system
-from imagenet_prep.sources.labels import ARCHIVE_NAMES, CLASS_TAR, role_of
+from imagenet_prep.sources.labels import CLASS_TAR, role_of
 from imagenet_prep.sources.reader import source_errors
 
 _DEEPEST = 5  # folders below the one that was given: Kaggle's train lies four deep
@@ -110,7 +110,7 @@ def _list(folder: Path) -> _Listing:
                 listing.roles[role] = min(entry.name, listing.roles.get(role, entry.name))
             elif CLASS_TAR.fullmatch(entry.name):
                 listing.tars.append(entry.name)
-            elif entry.name in ARCHIVE_NAMES or any(source.claims(entry.name) for source in all_sources()):
+            elif is_claimed(entry.name):
                 listing.archives.append(entry.name)
             elif tool_of(entry.name):
                 listing.unfinished.append(entry.name)
