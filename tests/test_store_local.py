@@ -3,17 +3,19 @@
 import os
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from imagenet_prep.errors import OutputError
+from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.stores.publish import Publication, publish_bytes
 from imagenet_prep.stores.space import check_space
 from imagenet_prep.stores.temporary import sweep
 from imagenet_prep.stores.tree import Tree
+
+HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
 
 
 class TestPublication:
@@ -21,7 +23,7 @@ class TestPublication:
         with Publication(tmp_path) as files:
             os.write(files.create("folder/shard"), b"whole")
             assert not (tmp_path / "folder/shard").exists()
-            files.finish()
+            files.finish([FileFact("folder/shard", 5, xxhash.xxh3_128_hexdigest(b"whole"))])
             assert (tmp_path / "folder/shard").read_bytes() == b"whole"
 
     def test_what_is_not_finished_leaves_no_trace(self, tmp_path: Path) -> None:
@@ -33,18 +35,18 @@ class TestPublication:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         order: list[str] = []
-        sync, replace = os.fsync, Path.replace
+        sync, replace = os.fsync, os.replace
 
         def noted_sync(descriptor: int) -> None:
             order.append("sync")
             sync(descriptor)
 
-        def noted_replace(path: Path, to: Path) -> Path:
+        def noted_replace(path: str, to: str) -> None:
             order.append("name")
-            return replace(path, to)
+            replace(path, to)
 
         monkeypatch.setattr(os, "fsync", noted_sync)
-        monkeypatch.setattr(Path, "replace", noted_replace)
+        monkeypatch.setattr(os, "replace", noted_replace)
         publish_bytes(tmp_path / "file", b"x")
         assert order == ["sync", "name", "sync"]  # contents, name, folder
 
@@ -58,16 +60,26 @@ class TestPublication:
         with pytest.raises(OutputError, match=r"Cannot write .*tfds/shard: (Not a directory|File exists)"):
             publish_bytes(tmp_path / "tfds" / "shard", b"x")
 
-    def test_leftovers_of_dead_processes_are_swept_and_those_of_living_ones_are_not(self, tmp_path: Path) -> None:
-        dead = subprocess.Popen([sys.executable, "-c", ""])
-        dead.wait()
-        host = re.sub(r"[^\w-]", "_", socket.gethostname())
-        swept = f".a.{host}.{dead.pid}.part"
-        others = (f".b.{host}.{os.getpid()}.part", f".c.elsewhere.{dead.pid}.part", ".d.part", f".e.{host}.1x.part")
-        for name in (swept, *others):
+    def test_leftovers_of_dead_writers_are_swept_and_those_of_living_ones_are_not(self, tmp_path: Path) -> None:
+        swept = {f".a.{HOST}.prep-0123456789ab.part", f".a.{HOST}.1.part", f".b.{HOST}.{os.getpid()}.part"}
+        others = {".c.elsewhere.prep-0123456789ab.part", ".c.elsewhere.1.part", ".d.part", f".e.{HOST}.1x.part"}
+        for name in swept | others:
             (tmp_path / name).write_text("")
-        assert sweep(tmp_path, depth=0) == 1
-        assert {path.name for path in tmp_path.iterdir()} == set(others)
+        with Publication(tmp_path) as files:
+            files.create("f")
+            living = {path.name for path in tmp_path.iterdir()} - swept - others
+            assert len(living) == 1
+            assert sweep(tmp_path, depth=0) == len(swept)
+            assert {path.name for path in tmp_path.iterdir()} == others | living
+
+    def test_links_that_a_killed_run_left_are_swept_and_what_they_lead_to_stays(self, tmp_path: Path) -> None:
+        theirs = tmp_path / "theirs"
+        theirs.write_text("x")
+        theirs.chmod(0o444)
+        (tmp_path / f".a.{HOST}.prep-0123456789ab.part").symlink_to(theirs)
+        (tmp_path / f".b.{HOST}.prep-0123456789ab.part").hardlink_to(theirs)
+        assert sweep(tmp_path, depth=0) == 2
+        assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
 
     def test_what_is_half_written_lies_at_the_top_whatever_the_depth_of_its_place(self, tmp_path: Path) -> None:
         with Publication(tmp_path) as files:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_prep import LocalStore, MemoryStore, OutputError
+from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.stores import store_at
 from imagenet_prep.stores.base import Store, files_below
 from imagenet_prep.testing.contracts import StoreContract
@@ -97,6 +98,9 @@ class TestAFileOnDisk:
         store = LocalStore(str(tmp_path))
         [left] = files_below(store, "")
         assert left.startswith("a/.b.")
+        store.sweep()
+        assert list(files_below(store, "")) == [left]  # of a folder that is no data set, nothing is taken away
+        (tmp_path / PRIVATE).mkdir()
         with store.batch() as batch:
             batch.create("a/c")  # this one is being written
             store.sweep()
