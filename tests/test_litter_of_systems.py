@@ -73,8 +73,8 @@ def test_litter_is_left_alone_by_every_command(source: Path, tmp_path: Path) -> 
         ended = run(*command)
         assert ended.returncode == 0, ended.stderr
     assert sorted(path for path in out.rglob("*")) == there
-    for command in (("build", source, out, "--test-per-class", 2), ("resume", out), ("repair", out), ("undo", out)):
-        ended = run(*command)
+    for again in (("build", source, out, "--test-per-class", 2), ("resume", out), ("repair", out), ("undo", out)):
+        ended = run(*again)
         assert ended.returncode == 0, ended.stderr
     assert set(there) <= set(out.rglob("*"))
 

@@ -310,8 +310,6 @@ def public(store: MemoryStore) -> dict[str, bytes]:
 class OneFile(Source):
     """Images one after the other in images.bin, and in images.jsonl the name, WNID, offset and size of each."""
 
-    name: ClassVar[str] = "one-file"
-
     def claims(self, name: str) -> bool:
         return name in ("images.bin", "images.jsonl")
 
@@ -500,6 +498,11 @@ class TestADataSetFromOneFile:
             ("images.bin", "train"), ("both", "validation"),
         ]  # fmt: skip
         assert len(catalog) == len(images)
+
+    def test_it_has_no_files_to_link(self, source: Path, tmp_path: Path) -> None:
+        options = BuildOptions.of(format="folders", transfer="hardlink", test_per_class=0, jobs=1)
+        with pytest.raises(UsageError, match="no files to link"):
+            imagenet_prep.build(source, tmp_path / "data", options)
 
     def test_the_command_line_takes_it(self, source: Path, tmp_path: Path) -> None:
         out, row = tmp_path / "data", ("sources", "SOURCES", "one-file", "OneFile")

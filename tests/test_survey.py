@@ -404,8 +404,8 @@ def test_class_tars_beside_what_was_unpacked_from_them_cannot_be_named_apart(tmp
     error = refused(tmp_path)
 
     assert [str(problem) for problem in error.problems] == [
-        f"{tmp_path}/train: train: 2 class folders",
         f"{tmp_path}/train: train: folder of 1 class tar",
+        f"{tmp_path}/train: train: 2 class folders",
     ]
     assert error.remedy.endswith("\nOf two in one folder, move one to a folder of its own.")
 

@@ -29,7 +29,7 @@ class Entries:
     """Entries in writing order, column by column; the columns are those of the catalog.
 
     ``archives`` are positions in ``ShardTask.archives``; ``offsets`` and ``sizes`` are bytes; ``boxes`` holds
-    four floats a box.
+    four floats a box. ``files`` are the archives that are files, and not folders.
     """
 
     names: list[str]
@@ -39,13 +39,16 @@ class Entries:
     offsets: array[int]
     sizes: array[int]
     boxes: list[array[float] | None]
+    files: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.names)
 
     def in_tar(self, row: int) -> bool:
-        """Whether the entry lies inside a tar, where a header always precedes it, or is a file of its own."""
-        return self.offsets[row] > 0
+        """Whether the entry lies inside an archive, or a tar in a folder, where a header always precedes it; or else is
+        a file of its own.
+        """
+        return self.offsets[row] > 0 or self.archives[row] in self.files
 
     def file(self, row: int) -> str:
         """Give the path, below an archive that is a folder, of the file that the entry lies in."""
@@ -64,7 +67,8 @@ class Entries:
     def at(self, row: int) -> Entries:
         """Give one entry alone."""
         one = slice(row, row + 1)
-        return Entries(**{field.name: getattr(self, field.name)[one] for field in fields(self)})
+        columns = {field.name: getattr(self, field.name)[one] for field in fields(self) if field.name != "files"}
+        return Entries(**columns, files=self.files)
 
     def member(self, row: int) -> str:
         """Name the entry for a message: the path inside its archive."""

@@ -61,6 +61,12 @@ class Catalog:
         values: npt.NDArray[Any] = self.table.column(column).to_numpy()
         return values
 
+    def own_files(self) -> npt.NDArray[np.bool_]:
+        """Say of each entry whether it is a file of its own: in a folder, at the start of its file."""
+        in_folder = np.array([archive.folder for archive in self.archives], bool)[self.numbers("archive")]
+        own: npt.NDArray[np.bool_] = in_folder & (self.numbers("offset") == 0)
+        return own
+
     def rows_of(self, origin: str) -> npt.NDArray[np.int64]:
         """Give the row numbers of the entries that come from the split ``origin``, ascending."""
         archives = [position for position, archive in enumerate(self.archives) if archive.role == origin]

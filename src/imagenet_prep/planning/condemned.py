@@ -22,5 +22,5 @@ def condemned_rows(catalog: Catalog, rows: Rows | None = None) -> Rows:
 
 def condemned(catalog: Catalog, paths: Sequence[str], rows: Rows | None = None) -> tuple[Problem, ...]:
     """Name every image of ``condemned_rows``; ``paths`` are those of the archives."""
-    entries = entries_of(catalog.table.take(pa.array(condemned_rows(catalog, rows))))
+    entries = entries_of(catalog.table.take(pa.array(condemned_rows(catalog, rows))), catalog.archives)
     return tuple(entries.problem(row, paths, wrong_size(size)) for row, size in enumerate(entries.sizes))

@@ -28,6 +28,7 @@ from imagenet_prep.imagenet.archives import (
     VALIDATION,
     VALIDATION_IMAGES,
 )
+from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.given import given
 from imagenet_prep.model.shards import COMPLETE_SHARDS, ShardName, bounds, shard_count
 from imagenet_prep.model.task import Entries
@@ -345,8 +346,8 @@ def _work(run: list[tuple[int, OutputPlan, Shard]]) -> Work:
     return Work(longest.rows, tuple((each, shard, start - first) for start, each, shard in run))
 
 
-def entries_of(rows: pa.Table) -> Entries:
-    """Give rows of a catalog as plain data."""
+def entries_of(rows: pa.Table, archives: Sequence[Archive]) -> Entries:
+    """Give rows of a catalog as plain data; ``archives`` are those of the catalog."""
     return Entries(
         names=rows.column("name").to_pylist(),
         class_indexes=array("h", rows.column("class_index").to_numpy().tobytes()),
@@ -355,4 +356,5 @@ def entries_of(rows: pa.Table) -> Entries:
         offsets=array("q", rows.column("offset").to_numpy().tobytes()),
         sizes=array("i", rows.column("size").to_numpy().tobytes()),
         boxes=[None if not boxes else array("f", boxes) for boxes in rows.column("boxes").to_pylist()],
+        files=frozenset(place for place, archive in enumerate(archives) if not archive.folder),
     )

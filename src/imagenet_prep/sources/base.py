@@ -132,7 +132,6 @@ class Source(ABC):
     ``imagenet_prep.testing.contracts.SourceContract``.
     """
 
-    name: ClassVar[str]
     may_be_split: ClassVar[bool] = False  # whether people take images out of it into a folder called test
 
     def claims(self, name: str) -> bool:  # noqa: ARG002

@@ -36,7 +36,6 @@ class FolderTask:
 class ClassFolders(Source):
     """Class folders, and flat folders of images under their official names."""
 
-    name: ClassVar[str] = "class folders"
     may_be_split: ClassVar[bool] = True
 
     def find(self, seen: Seen) -> Iterator[Input]:

@@ -15,7 +15,6 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError, printable
@@ -67,8 +66,6 @@ class TarTask:
 class TrainArchive(Source):
     """The official train archive: a tar of class tars."""
 
-    name: ClassVar[str] = "official train archive"
-
     def find(self, seen: Seen) -> Iterator[Input]:
         """Yield the files of that name."""
         return _archives(seen, TRAIN, self)
@@ -90,8 +87,6 @@ class TrainArchive(Source):
 class ClassTarFolder(Source):
     """A folder of class tars, as unpacking the train archive leaves it."""
 
-    name: ClassVar[str] = "class tars"
-
     def find(self, seen: Seen) -> Iterator[Input]:
         """Yield the folders that hold any."""
         return (Input(of.role, of.path, parts=of.parts, example=of.example, source=self) for of in seen.sets if of.tars)
@@ -112,8 +107,6 @@ class ClassTarFolder(Source):
 
 class ValidationArchive(Source):
     """The official validation archive: a flat tar, in one piece."""
-
-    name: ClassVar[str] = "official validation archive"
 
     def find(self, seen: Seen) -> Iterator[Input]:
         """Yield the files of that name."""

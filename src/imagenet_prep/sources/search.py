@@ -119,7 +119,9 @@ def _inputs(found: Seen) -> list[Input]:
     inputs = [each for source in all_sources() for each in source.find(found)] + list(_beside_images(found))
     if found.problems:
         remedy = "Put each file right, or name the files to use one by one."
-        raise SourceError("The source cannot be used:", tuple(sorted(found.problems, key=lambda problem: problem.archive)), remedy)
+        raise SourceError(
+            "The source cannot be used:", tuple(sorted(found.problems, key=lambda problem: problem.archive)), remedy
+        )
     return inputs
 
 

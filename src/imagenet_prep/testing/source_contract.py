@@ -63,7 +63,6 @@ class SourceContract:
         assert {type(each.source) for each in found.values()} == {type(self.source)}
         assert sorted(each.origin for each in found.values()) == sorted({image.split for image in known})
         assert recognise(sorted({each.path for each in found.values()})) == found
-        assert self.source.name
 
     def test_it_finds_nothing_where_nothing_is(self) -> None:
         """And claims no file that everybody has."""

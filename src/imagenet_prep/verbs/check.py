@@ -141,7 +141,7 @@ def _decode_tasks(catalog: Catalog, paths: tuple[str, ...]) -> Iterator[DecodeTa
     from imagenet_prep.planning.plan import entries_of
 
     for start in range(0, len(catalog), IMAGES_PER_TASK):
-        yield DecodeTask(paths, entries_of(catalog.table.slice(start, IMAGES_PER_TASK)))
+        yield DecodeTask(paths, entries_of(catalog.table.slice(start, IMAGES_PER_TASK), catalog.archives))
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def repair(
         resume(store, source, jobs=jobs, watch=watch, engine=engine)
     with engine_for(engine, jobs) as at_work:
         found, read = damaged_receipts(store, at_work, watch)
-    names = [path.rpartition("/")[2] for path in found]
+    names = [" ".join(path.split("/")[-2:]) for path in found]
     named = f": {', '.join(sorted(names)[:_NAMED])}{' …' if len(names) > _NAMED else ''}" if names else ""
     watch(Note(f"Read {read:,} finished shards back: {len(found):,} damaged{named}."))
     if found:

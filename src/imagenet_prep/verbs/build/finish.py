@@ -114,7 +114,9 @@ class _Ledger:
         shard = of.shards[place]
         receipt = load_receipt(store, of.output.name, shard.name)
         if receipt is None or receipt.identity != of.identity:
-            raise OutputError(f"The receipt of {shard.name} is gone.", remedy="Run the same command again.")
+            raise OutputError(
+                f"The receipt of {of.output.name} {shard.name} is gone.", remedy="Run the same command again."
+            )
         self.images.add(of, place, receipt)
         return receipt.without_columns()
 

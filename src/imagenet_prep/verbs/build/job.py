@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from imagenet_prep.dataset.catalog_file import load_catalog, save_catalog
 from imagenet_prep.dataset.inventory import DESCRIPTIONS
@@ -73,33 +73,50 @@ class Job:
 
     def run(self, engine: Engine, watch: Watch) -> Report:
         """Do everything that is missing. Nothing is written before space and links were found good."""
-        store, the_plan, todo = self.store, self.plan, self.remaining.shards()
-        for remark in remarks(the_plan):
+        for remark in remarks(self.plan):
             watch(Note(remark))
+        return self._add_to(_Done(), engine, watch)
+
+    def _add_to(self, done: _Done, engine: Engine, watch: Watch) -> Report:
+        accounts = self._run(done, engine, watch)
+        there = load_state(self.store)
+        added = set(there.outputs) - {each.output.name for each in self.plan.outputs} if there else set()
+        if not added:
+            return self._report(done, accounts)
+        # Two runs that each write a part of the documents would leave out the other's outputs.
+        watch(Note(f"Another run has added {', '.join(sorted(added))}: going on with all outputs."))
+        options = replace(self.options, recipe=grown(self.store, self.options.recipe, there))
+        return job(self.store, self.plan.catalog, options, there, watch)._add_to(done, engine, watch)
+
+    def _run(self, done: _Done, engine: Engine, watch: Watch) -> Accounts:
+        store, the_plan, todo = self.store, self.plan, self.remaining.shards()
         check_space(store, space_needed(the_plan, todo))
         for output in {of.output.name: of.output for of, _ in todo}.values():
             if not has_begun(store):  # else there may be no file left to try with
                 try_links(store, the_plan, output)
-        self._claim()
+        if self.state is None:
+            self._claim()  # which makes the folder that is held
         moves = any(each.output.moves for each in the_plan.outputs)
         with store.hold(alone=moves or self.options.on_bad == SET_ASIDE):  # which leaves out what others may write
-            refuse_other(store, the_plan, load_state(store))  # before it was held, another run may have claimed it
+            self._claim(held=True)  # before it was held, another run may have claimed it
             self._keep_catalog()
             self.remaining.remember()
             if finished_outputs(store) & {of.output.name for of, _ in todo}:
                 unfinish(store, [])
-            done = self._write(engine, watch)
+            self._write(done, engine, watch)
             accounts = None if todo else finished(store, the_plan)
             if accounts is None:
                 watch(Progress(Stage.FINISH, 0, 0))
-                self._claim()  # what resuming needs may have gone in the meantime
+                self._claim(held=True)  # what resuming needs may have gone in the meantime
                 self._keep_catalog()
                 accounts = finish(store, the_plan)
             relocate(store, the_plan, watch)
-        return self._report(done, accounts)
+        return accounts
 
-    def _claim(self) -> None:
-        """Note what the place is for, unless that is something else."""
+    def _claim(self, *, held: bool = False) -> None:
+        """Note what the place is for, unless that is something else. Until it is ``held`` no note of another run is
+        changed: this one may still be refused.
+        """
         with self.store.turn():  # or two runs would each find no other's note, and write theirs
             there = load_state(self.store)
             grown(self.store, self.options.recipe, there)
@@ -108,7 +125,9 @@ class Job:
             if there and (self.grows or not self.remaining):  # what is there was made as it says
                 check, on_bad = there.check, there.on_bad
             wanted = state_of(self.plan, check, on_bad, trust_labels=self.options.trust_labels)
-            if there is None or asdict(there) != asdict(wanted):  # with the paths of the sources, unlike ==
+            if there:  # what another run has added meanwhile stays
+                wanted = replace(wanted, outputs={**there.outputs, **wanted.outputs})
+            if there is None or (held and asdict(there) != asdict(wanted)):  # with the paths of the sources, unlike ==
                 save_state(self.store, wanted)
         self.store.sweep()
 
@@ -117,7 +136,7 @@ class Job:
         if load_catalog(self.store, CATALOG, self.plan.catalog.archives) is None:
             save_catalog(self.store, CATALOG, self.plan.catalog)
 
-    def _write(self, engine: Engine, watch: Watch) -> _Done:
+    def _write(self, done: _Done, engine: Engine, watch: Watch) -> None:
         """Write the shards. Raises SourceError or PrepError once, with everything that kept some from being written."""
         if self.remaining.proved and self.remaining:
             shards = sum(len(each.shards) for each in self.plan.outputs)
@@ -127,7 +146,7 @@ class Job:
         sizes = self.plan.catalog.numbers("size")
         size = sum(int(sizes[run.rows].astype("int64").sum()) for run in runs)
         tally = Tally(watch, Stage.WRITE, images, size)
-        done, failures = _Done(), Failures(grows=self.grows)
+        failures = Failures(grows=self.grows)
         if runs:
             if unsynced := self.store.refusal():
                 watch(Note(unsynced))
@@ -140,7 +159,6 @@ class Job:
             failures.note(outcome)
             tally.finished(outcome.images, outcome.bytes_read)
         failures.raise_any(self.plan.images)
-        return done
 
     def _tasks(self, runs: list[Work]) -> Iterator[ShardTask]:
         catalog, names = self.plan.catalog, self.plan.recipe.selection.class_names
@@ -154,7 +172,7 @@ class Job:
                     for of, shard, start in run.shards
                 ),
                 archives=paths_of(self.plan),
-                entries=entries_of(catalog.table.take(run.rows)),
+                entries=entries_of(catalog.table.take(run.rows), catalog.archives),
                 class_names=names,
                 on_bad=self.options.on_bad,
                 check=self.options.check,

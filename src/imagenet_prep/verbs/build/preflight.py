@@ -82,6 +82,8 @@ def refuse_other(store: Store, plan: Plan, state: State | None) -> None:
         _refuse(store, [*_selection(state, plan), *_sources(state, plan)])
     now = state_of(plan, state.check, state.on_bad)
     for name, output in state.outputs.items():
+        if name not in now.outputs:  # another run has just added it
+            continue
         if output.identity != now.outputs[name].identity:
             _refuse(store, [Problem(name, "was built with other bounding boxes")])
         for library, version in output.libraries.items():
@@ -146,9 +148,9 @@ _ROW_BYTES = 256  # of each image in catalog, receipt and manifest together: gen
 def space_needed(plan: Plan, missing: Iterable[tuple[OutputPlan, Shard]]) -> int:
     """Give the bytes that the missing shards will take: generous, not exact."""
     needed = 0
-    offsets = plan.catalog.numbers("offset")
+    own = plan.catalog.own_files()
     for of, shard in missing:
-        read = [of.output.reads(own_file=not offset) for offset in offsets[shard.rows[:1]].tolist()]
+        read = [of.output.reads(own_file=is_own) for is_own in own[shard.rows[:1]].tolist()]
         size = shard.size if all(read) else 0
         needed += size + len(shard.rows) * (of.output.overhead + _ROW_BYTES)
     return needed
@@ -221,12 +223,12 @@ def paths_of(plan: Plan) -> tuple[str, ...]:
 
 def _rows_of_own_files(plan: Plan) -> Rows:
     rows = np.concatenate(list(plan.members.values()))
-    own: Rows = rows[plan.catalog.numbers("offset")[rows] == 0]
+    own: Rows = rows[plan.catalog.own_files()[rows]]
     return own
 
 
 def _own_files(plan: Plan) -> Entries:
-    return entries_of(plan.catalog.table.take(_rows_of_own_files(plan)))
+    return entries_of(plan.catalog.table.take(_rows_of_own_files(plan)), plan.catalog.archives)
 
 
 def _check_moves(plan: Plan, entries: Entries) -> None:

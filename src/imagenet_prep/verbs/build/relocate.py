@@ -33,7 +33,7 @@ def moved_files(plan: Plan) -> Iterator[tuple[str, str]]:
     for each in plan.outputs:
         if each.output.moves:
             for shard in each.shards:
-                entries = entries_of(plan.catalog.table.take(shard.rows))
+                entries = entries_of(plan.catalog.table.take(shard.rows), plan.catalog.archives)
                 for row, path in enumerate(each.output.files(plan.stored(shard))):
                     if not entries.in_tar(row):
                         yield path, entries.place(row, archives)

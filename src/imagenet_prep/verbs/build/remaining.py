@@ -46,7 +46,7 @@ class Remaining:
             held = dict(self._receipts(each, check))
             receipts = {name: receipt for name, receipt in held.items() if self._has_files(receipt)}
             finished = set(receipts) - self._incomplete(each, receipts)
-            lost += map(str, set(held) - finished)
+            lost += (f"{each.output.name} {name}" for name in set(held) - finished)
             self.proved += len(finished)
             self.missing[each.output.name] = {shard.name for shard in each.shards} - finished
             for name in finished:
