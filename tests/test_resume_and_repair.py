@@ -310,8 +310,18 @@ class TestRepair:
 
     def test_the_plain_command_takes_a_flipped_shard_for_finished(self, miniature: Miniature, out: Path) -> None:
         # which is why there is a repair: a start must not read 150 GB
-        flip(out / "tfrecord/train-00002-of-00004")
+        shard = out / "tfrecord/train-00002-of-00004"
+        written = shard.stat().st_mtime_ns
+        flip(shard)
+        os.utime(shard, ns=(written, written))  # as by a disk: what another program changes has a later time
         assert imagenet_prep.build(miniature.root, out, RECIPE).reused == SHARDS
+
+    def test_the_plain_command_writes_a_shard_again_that_another_program_changed(
+        self, miniature: Miniature, out: Path, built: Path
+    ) -> None:
+        flip(out / "tfrecord/train-00002-of-00004")
+        assert imagenet_prep.build(miniature.root, out, RECIPE).reused == SHARDS - 1
+        assert everything(out) == everything(built)
 
     def test_the_plain_command_writes_damaged_documents_again(
         self, miniature: Miniature, out: Path, built: Path
