@@ -405,7 +405,7 @@ class TestRecipe:
 class TestWhatTheUserIsTold:
     HELD_OUT = "are held out of train as the split test (--test-per-class N; 0 keeps the standard train set)"
     LISTED = "The 2 images of the test list are held out of train as the split test"
-    CHOSEN = "1 of the 1,000 classes, at most 5 images of each class of a split, at most 4 images of a split"
+    CHOSEN = "1 of the 1,000 classes (cock), at most 5 images of each class of a split, at most 4 images of a split"
     INDEXES = "class indexes stay those of all 1,000"
     NOTHING = (
         "Nothing is held out of train for a split test (--test-per-class N holds out N labelled images of each class)."
@@ -438,7 +438,7 @@ class TestWhatTheUserIsTold:
             ),
             (
                 {"test_list": ("n01440764_3.JPEG", "n01514668_3.JPEG"), "classes": (COCK,)},
-                f"{LISTED}; the subset has 1 of them. This subset keeps 1 of the 1,000 classes; {INDEXES}.",
+                f"{LISTED}; the subset has 1 of them. This subset keeps 1 of the 1,000 classes (cock); {INDEXES}.",
             ),
             (
                 {"test_list": ("n01440764_3.JPEG", "n01440764_4.JPEG"), "splits": (TRAIN,)},
