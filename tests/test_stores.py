@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,17 @@ class TestAFileOnDisk:
             store.sweep()
             [half] = files_below(store, "")
             assert half.startswith("a/.c.")
+
+    def test_a_file_system_that_says_0_of_everything_says_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = LocalStore(str(tmp_path / "data"))
+        assert store.free()
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, 0))
+            assert store.free() is None
+        monkeypatch.setattr(os, "statvfs", refuse)
+        assert store.free() is None
 
     def test_a_lock_is_gone_with_its_process(self, tmp_path: Path) -> None:
         code = "import os, sys\nfrom imagenet_prep import LocalStore\n"

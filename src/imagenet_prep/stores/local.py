@@ -286,7 +286,7 @@ class LocalStore:
         if os.path.isdir(self._root / PRIVATE):  # false where one may not look
             sweep(self._root, depth=1, own=own)
 
-    def free(self) -> int:
+    def free(self) -> int | None:
         """Ask the file system."""
         nearest = next(path for path in (self._root, *self._root.parents) if os.path.lexists(path))
         if not nearest.exists():
@@ -296,4 +296,8 @@ class LocalStore:
             remedy = "Choose a folder that is empty or does not exist yet."
             name = self.place if nearest == self._root and self.place else nearest
             raise OutputError(f"{name} is not a folder.", remedy=remedy)
-        return shutil.disk_usage(nearest).free
+        try:
+            disk = shutil.disk_usage(nearest)
+        except OSError:  # a file system that does not say
+            return None
+        return disk.free if disk.total else None  # some in user space say 0 of everything
