@@ -22,7 +22,7 @@ def held(folder: Path, out: Path, *, alone: bool) -> Iterator[None]:
     """Hold ``folder``, a part of ``out`` that exists. Raises OtherBuildError if another process holds it and one of the
     two wants to be alone.
     """
-    with output_errors(folder):
+    with output_errors(folder, "read"):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:

@@ -44,8 +44,11 @@ def audit_state(store: Store, document: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(CATALOG, _DAMAGED)
     except ForbiddenError as error:
         yield from error.problems
-    if not _is_sealed(store, FOLDERS_BEFORE_MOVE):
-        yield Problem(FOLDERS_BEFORE_MOVE, "is damaged")
+    try:
+        if not _is_sealed(store, FOLDERS_BEFORE_MOVE):
+            yield Problem(FOLDERS_BEFORE_MOVE, "is damaged")
+    except ForbiddenError as error:
+        yield from error.problems
     if state is not None:
         yield from _receipts(store, state, document)
 
@@ -63,6 +66,8 @@ def _is_sealed(store: Store, path: str) -> bool:
 def _state(store: Store, document: dict[str, Any]) -> State | None:
     try:
         state = load_state(store)
+    except ForbiddenError:  # which is no damage
+        raise
     except (OtherBuildError, OutputError):
         return None
     return state if state and state.identity == document["identity"] else None
