@@ -352,6 +352,17 @@ class TestWhatIsFinishedIsDisturbedBeforeTheEnd:
         assert not (build.out / "build.json").exists()
         build.assert_goes_on()
 
+    def test_so_is_what_was_there_before_an_output_is_added(self, make: Callable[..., Build]) -> None:
+        build = make(recipe=(*ONE, "--format", "tfds"))
+        assert changed(build, recipe=ONE).run() == (0, [])
+        paused = Paused(build, fault=in_the_middle("tfds/.imagenet2012-train.tfrecord-00002"))
+        within(FIRST)(build)
+        ended = paused.go()
+        assert ended.code == 6
+        assert "tfrecord train-00000-of-00003" in "\n".join(ended.error)
+        assert not (build.out / "build.json").exists()
+        build.assert_goes_on()
+
     @pytest.mark.parametrize(
         ("moment", "act"),
         [

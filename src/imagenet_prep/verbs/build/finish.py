@@ -61,6 +61,7 @@ def _refuse_lost(store: Store, plan: Plan, documents: list[FileFact]) -> None:
     lost = [f"{of.output.name} {shard.name}" for of, shard in remaining.shards()]
     lost += [file.path for file in documents if (found := store.stat(file.path)) is None or found.size != file.size]
     if lost:
+        store.remove(BUILD)  # of before an output was added
         raise OutputError(
             "What was finished is gone, or was changed, before the data set was complete:",
             tuple(Problem(name, "another program removed or changed it") for name in lost),
