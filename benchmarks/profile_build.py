@@ -94,7 +94,8 @@ def _task(store: LocalStore, the_plan: Plan, run: Work) -> ShardTask:
         Part(of.output, of.identity, shard.name, start, start + len(shard.rows)) for of, shard, start in run.shards
     )
     archives = tuple(archive.path for archive in the_plan.catalog.archives)
-    return ShardTask(store, tuple(parts), archives, entries_of(the_plan.catalog.table.take(run.rows)))
+    entries = entries_of(the_plan.catalog.table.take(run.rows), the_plan.catalog.archives)
+    return ShardTask(store, tuple(parts), archives, entries)
 
 
 def _floor(tasks: list[ShardTask], scratch: Path) -> None:
