@@ -6,7 +6,7 @@ BIN := .venv/bin
 READERS := .venv-readers/bin
 FUZZ := .venv-fuzz/bin
 
-.PHONY: demo test lint test-readers fuzz torture lock bench clean
+.PHONY: demo test lint test-services test-readers fuzz torture lock bench clean
 
 demo: .venv/made
 	rm -rf demo-output
@@ -20,8 +20,12 @@ lint: .venv/made
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# Engines that are services: a dask scheduler and its workers, as processes of their own on this machine.
+test-services: .venv/made
+	$(BIN)/pytest -c tests/services/pytest.ini tests/services
+
 # What other people's programs make of our files: TensorFlow, TensorFlow Datasets, DALI, Keras, torchvision, timm, Hugging
-# Face;# 3.4 GB to install, more where PyTorch comes with CUDA.
+# Face; 3.4 GB to install, more where PyTorch comes with CUDA.
 # ARCHIVES=DIR tries them on archives of your own instead of the miniature.
 test-readers: .venv-readers/made
 	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/readers $(if $(ARCHIVES),--archives $(ARCHIVES))

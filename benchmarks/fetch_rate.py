@@ -26,7 +26,7 @@ from pathlib import Path
 from measure import Cost, machine, run
 
 from imagenet_prep.cli import main as command_line
-from imagenet_prep.core import facts
+from imagenet_prep.imagenet import archives as facts
 
 _NAME = "ILSVRC2012_img_val.tar"
 _AS_PUBLISHED = "--as-published"

@@ -22,7 +22,7 @@ from measure import PREP, machine, run
 from PIL import Image
 
 from imagenet_prep import IndexOptions, Plan, index, official, plan
-from imagenet_prep.core.facts import TRAIN_IMAGES, VALIDATION_IMAGES
+from imagenet_prep.imagenet.archives import TRAIN_IMAGES, VALIDATION_IMAGES
 from imagenet_prep.testing.archives import (
     TRAIN,
     VALIDATION,

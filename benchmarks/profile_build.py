@@ -24,12 +24,12 @@ import xxhash
 from fastcrc.crc32 import iscsi as crc32c
 from measure import machine, settle
 
-from imagenet_prep import IndexOptions, Plan, PlanOptions, index, plan
-from imagenet_prep.core.task import ShardTask
-from imagenet_prep.sources.base import ArchiveReader
-from imagenet_prep.steps.building.finish import finish
-from imagenet_prep.steps.building.write import write_shard
-from imagenet_prep.steps.index import found_in, paths_of
+from imagenet_prep import BuildOptions, IndexOptions, LocalStore, Plan, index, plan
+from imagenet_prep.model.task import Part, ShardTask
+from imagenet_prep.planning.plan import Work, entries_of, work
+from imagenet_prep.sources.reader import ArchiveReader
+from imagenet_prep.verbs.build.finish import finish
+from imagenet_prep.verbs.build.shard import make_shards
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
         settle(sorted(options.archives.glob("*.tar")), options.scratch)
         _floor(tasks[: options.shards], Path(folder) / "floor")
         settle(sorted(options.archives.glob("*.tar")), options.scratch)
-        _profile(tasks[: options.shards], options.top)
+        _profile(tasks[: options.shards], Path(folder) / "out", options.top)
     print(f"{the_plan.images:,} images, {the_plan.size / the_plan.images:,.0f} bytes each on average")
 
 
@@ -70,22 +70,32 @@ def _stage(name: str, images: Callable[[], int]) -> Iterator[None]:
 
 def _stages(options: argparse.Namespace, out: Path) -> tuple[Plan, list[ShardTask]]:
     """Do what a build does, in this process alone."""
-    recipe = PlanOptions(formats=tuple(options.formats or ("tfrecord",)), test_per_class=2, splits=("train", "test"))
+    formats = tuple(options.formats or ("tfrecord",))
+    recipe = BuildOptions.of(format=formats, test_per_class=2, splits=("train", "test")).recipe
+    store = LocalStore(str(out.absolute()))
     with _stage("index", lambda: len(catalog.table)):
         catalog = index(options.archives, IndexOptions(jobs=1))
     with _stage("plan", lambda: len(catalog.table)):
         the_plan = plan(catalog, recipe)
     with _stage("tasks", lambda: the_plan.images):
-        paths = paths_of(found_in(options.archives, IndexOptions()))
-        tasks = [the_plan.task(shard, str(out), paths) for shard in the_plan.shards]
+        tasks = [_task(store, the_plan, run) for run in work(the_plan, lambda _output, _shard: True)]
     settle(sorted(options.archives.glob("*.tar")), options.scratch)
     with _stage("shards, one worker", lambda: the_plan.images):
         for task in tasks:
-            write_shard(task)
+            make_shards(task)
     with _stage("manifest and documents", lambda: the_plan.images):
-        finish(out, the_plan)
+        finish(store, the_plan)
     shutil.rmtree(out)
     return the_plan, tasks
+
+
+def _task(store: LocalStore, the_plan: Plan, run: Work) -> ShardTask:
+    parts = (
+        Part(of.output, of.identity, shard.name, start, start + len(shard.rows)) for of, shard, start in run.shards
+    )
+    archives = tuple(archive.path for archive in the_plan.catalog.archives)
+    entries = entries_of(the_plan.catalog.table.take(run.rows), the_plan.catalog.archives)
+    return ShardTask(store, tuple(parts), archives, entries)
 
 
 def _floor(tasks: list[ShardTask], scratch: Path) -> None:
@@ -109,22 +119,22 @@ def _floor(tasks: list[ShardTask], scratch: Path) -> None:
     scratch.unlink()
     with _stage("shards, one worker", lambda: images):
         for task in tasks:
-            write_shard(task)
+            make_shards(task)
 
 
 def _each(task: ShardTask, act: Callable[[memoryview], object]) -> None:
     with ArchiveReader(task.archives) as reader:
-        for _, buffer, start, end in reader.images(task.entries, before_reuse=lambda: None):
+        for _, buffer, start, end in reader.images(task.entries, [True] * len(task.entries), before_reuse=lambda: None):
             act(memoryview(buffer)[start:end])
 
 
-def _profile(tasks: list[ShardTask], top: int) -> None:
+def _profile(tasks: list[ShardTask], out: Path, top: int) -> None:
     images = sum(len(task.entries) for task in tasks)
-    shutil.rmtree(tasks[0].out)  # a file that is replaced is freed in the same call, which would count
+    shutil.rmtree(out)  # a file that is replaced is freed in the same call, which would count
     profiler = cProfile.Profile()
     with profiler:
         for task in tasks:
-            write_shard(task)
+            make_shards(task)
     found = sorted(profiler.getstats(), key=lambda entry: -entry.inlinetime)
     total = sum(entry.inlinetime for entry in found)
     print(f"\nProfile: {total * 1e6 / images:.1f} us an image, of which in the function itself:")

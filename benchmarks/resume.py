@@ -16,7 +16,7 @@ from pathlib import Path
 from measure import PREP, Cost, machine, run
 from memory import make
 
-from imagenet_prep.core.facts import TRAIN_IMAGES, VALIDATION_IMAGES
+from imagenet_prep.imagenet.archives import TRAIN_IMAGES, VALIDATION_IMAGES
 
 _ALL = TRAIN_IMAGES + VALIDATION_IMAGES
 _LEFT = {"nothing": "", "one shard": "tfrecord/train-00007-*", "the documents": "build.json"}

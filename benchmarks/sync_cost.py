@@ -19,7 +19,7 @@ from against_cp import recipe, timed_build
 from measure import PREP, Cost, machine
 
 WITHOUT = (
-    "import os; from imagenet_prep.storage import tree; os.fsync = lambda _: None; "
+    "import os; from imagenet_prep.stores import tree; os.fsync = lambda _: None; "
     "tree._sync_file_system = lambda _: None; from imagenet_prep.__main__ import main; main()"
 )
 SYNCED_ONCE = '"$@" && sync --file-system -- "${@: -1}"'

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile
 
-from imagenet_prep.core.names import unique_names
+from imagenet_prep.imagenet.class_names import unique_names
 
 DATA = Path(__file__).parents[1] / "src/imagenet_prep/core/data"
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from imagenet_prep.storage import sync
+from imagenet_prep.stores import sync
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
 

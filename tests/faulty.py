@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import pytest
 
+from support.build import everything
+
 RECIPE = ("--format", "tfrecord", "--format", "folders", "--test-per-class", "2", "--shards", "train=6")
 NOTE, WRITE, FINISH = "note", "write", "finish"  # what is said before the claim, the first shard, the documents
 
@@ -48,7 +50,7 @@ class Build:
 
     @property
     def want(self) -> Contents:
-        return contents(self.undisturbed)
+        return everything(self.undisturbed)
 
     def take(self) -> Build:
         """Have the finished build in the folder."""
@@ -92,11 +94,11 @@ class Build:
     def assert_goes_on(self, jobs: int = 2) -> None:
         """The cause is gone, and the same command runs again."""
         assert self.run(jobs=jobs) == (0, [])
-        assert contents(self.seen) == self.want
+        assert everything(self.seen) == self.want
 
 
 class Paused:
-    """A build that waits in the middle: behind the first receipt of each process, or where ``fault`` lets it wait."""
+    """A build that waits in the middle: after the first receipt of each process, or where ``fault`` lets it wait."""
 
     def __init__(self, build: Build, *more: str, jobs: int = 1, fault: str = "") -> None:
         self.build = build
@@ -124,20 +126,20 @@ def wait():
         os.read(0, 1)
 """
 AT_A_RECEIPT = f"""{WAIT}
-from imagenet_prep.steps.building import write
-save = write.save_receipt
+from imagenet_prep.verbs.build import shard
+save = shard.save_receipt
 def save_and_wait(*arguments):
     save(*arguments)
     wait()
-write.save_receipt = save_and_wait
+shard.save_receipt = save_and_wait
 """
 BEFORE_THE_CLAIM = f"""{WAIT}
-from imagenet_prep.storage import documents
-seal = documents.seal
-def wait_and_seal(document):
+from imagenet_prep.stores.local import LocalStore
+turn = LocalStore.turn
+def wait_for_a_turn(self):
     wait()
-    return seal(document)
-documents.seal = wait_and_seal
+    return turn(self)
+LocalStore.turn = wait_for_a_turn
 """
 
 
@@ -167,7 +169,7 @@ os.{function} = faulty
 
 
 def interrupted_at(name: str) -> str:
-    """Code that interrupts the process right behind the making of a file that has ``name`` in its own."""
+    """Code that interrupts the process just after the making of a file that has ``name`` in its own."""
     return f"""
 import os, signal
 make = os.open
@@ -184,13 +186,13 @@ def dying(sha256: str) -> str:
     """Code that lets the decoder die of one image."""
     return f"""
 import hashlib, os, signal
-from imagenet_prep.steps.building import write
-inspect = write.inspect
+from imagenet_prep.verbs.build import shard
+inspect = shard.inspect
 def die(buffer, start, end):
     if hashlib.sha256(buffer[start:end]).hexdigest() == {sha256!r}:
         os.kill(os.getpid(), signal.SIGSEGV)
     return inspect(buffer, start, end)
-write.inspect = die
+shard.inspect = die
 """
 
 
@@ -216,12 +218,6 @@ def children(process: int) -> list[int]:
     said = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     pairs = [line.split() for line in said.splitlines()]
     return [int(child) for child, parent in pairs if int(parent) == process]
-
-
-def contents(folder: Path) -> Contents:
-    """Every file of a build but the catalog, which holds the times of the archives."""
-    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in files.items() if not name.endswith("catalog.arrow")}
 
 
 def assert_ended(ended: Ended, code: int, *lines: str) -> None:

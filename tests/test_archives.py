@@ -17,15 +17,15 @@ from typing import BinaryIO, NamedTuple
 import pytest
 from PIL import Image
 
-from imagenet_prep.core import facts
-from imagenet_prep.core.fetched import ArchiveState
-from imagenet_prep.core.progress import Note, Progress
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.steps.archives import archives
-from imagenet_prep.storage.unfinished import TORRENT, URL, Bookmark, save_bookmark
+from imagenet_prep.imagenet import archives as facts
+from imagenet_prep.model.events import Note, Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import write_flat_archive, write_train_archive
 from imagenet_prep.testing.faults import cut_on_boundary, flip_byte, gunzip, html_instead
+from imagenet_prep.verbs.archives import archives
+from imagenet_prep.verbs.fetch.report import ArchiveState
+from imagenet_prep.verbs.fetch.unfinished import TORRENT, URL, Bookmark, save_bookmark
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
@@ -398,7 +398,7 @@ class TestWhatWasBegun:
 
         assert (first.size, first.came_whole, first.checksum, first.problems) == (None, True, "right", ())
         sizes = [(folder / name).stat().st_size for name in (f"{TRAIN}.part", VALIDATION, DEVKIT)]
-        assert seen[-1] == Progress("checksums", 0, 0, sum(sizes), sum(sizes))
+        assert seen[-1] == Progress(Stage.CHECKSUMS, 0, 0, sum(sizes), sum(sizes))
 
 
 class TestInFull:
@@ -426,7 +426,7 @@ class TestInFull:
         archives(folder, full=True, jobs=1, watch=seen.append)
 
         total = sum((folder / name).stat().st_size for name in (TRAIN, VALIDATION, DEVKIT))
-        assert seen[-1] == Progress("checksums", 0, 0, total, total)
+        assert seen[-1] == Progress(Stage.CHECKSUMS, 0, 0, total, total)
         assert {event.stage for event in seen if isinstance(event, Progress)} == {"checksums"}
 
     def test_what_is_wrong_at_a_glance_is_wrong_without_being_read(self, folder: Path) -> None:
@@ -438,7 +438,7 @@ class TestInFull:
 
         total = (folder / TRAIN).stat().st_size
         checksums = [event for event in seen if isinstance(event, Progress) and event.stage == "checksums"]
-        assert checksums[-1] == Progress("checksums", 0, 0, total, total)
+        assert checksums[-1] == Progress(Stage.CHECKSUMS, 0, 0, total, total)
 
     @pytest.mark.parametrize("name", [DEVKIT, "ILSVRC2012_devkit_t12.tar"])
     def test_a_devkit_that_a_browser_unpacked_is_not_the_published_file_and_not_wrong(
@@ -474,7 +474,7 @@ class TestInFull:
     def test_neither_numpy_nor_arrow_is_loaded(self, folder: Path) -> None:
         flip_byte(folder / TRAIN, min(images(folder, BUCKET).values()).data)
         program = (
-            "import sys; from imagenet_prep.steps.archives import archives; "
+            "import sys; from imagenet_prep.verbs.archives import archives; "
             f"print([state.size for state in archives({str(folder)!r}, full=True, jobs=2)]); "
             "assert not {'numpy', 'pyarrow'} & set(sys.modules)"
         )
@@ -516,7 +516,7 @@ class TestWhatMayNotBeRead:
         """The system is asked for somebody else than root, who may read everything."""
         monkeypatch.setattr(os, "access", lambda path, _: path != folder / TRAIN)
         monkeypatch.setattr(
-            "imagenet_prep.steps.archives.disguise_at",
+            "imagenet_prep.verbs.archives.disguise_at",
             lambda path, **_: "cannot be read: Permission denied" if path == folder / TRAIN else "",
         )
 
@@ -798,7 +798,7 @@ class TestDamage:
             raise SourceError("Cannot read it: Input/output error.")
 
         monkeypatch.setattr(os, "pread", failing)
-        monkeypatch.setattr("imagenet_prep.steps.checksums.compare_checksum", unreadable)
+        monkeypatch.setattr("imagenet_prep.verbs.checksums.compare_checksum", unreadable)
 
         first = train(folder)
 

@@ -27,23 +27,28 @@ from imagenet_prep import (
     Problem,
     Progress,
     SplitAudit,
+    Stage,
     UsageError,
 )
-from imagenet_prep.core.taxonomy import official
-from imagenet_prep.core.validation_classes import ValidationClasses
-from imagenet_prep.formats.example import int64_entry
-from imagenet_prep.formats.framing import masked
-from imagenet_prep.steps.auditing import compare as audit_step
-from imagenet_prep.storage.documents import seal, unseal
+from imagenet_prep.codecs.example import int64_entry
+from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.codecs.tfrecord import masked
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.testing import Miniature
+from imagenet_prep.verbs.audit import compare as audit_step
 
-RECIPE = BuildOptions(
-    formats=("tfrecord", "tfds", "folders"), test_per_class=1, shards={"train": 3}, jobs=1, on_bad="set-aside"
-)
+FLAT: dict[str, Any] = {
+    "format": ("tfrecord", "tfds", "folders"),
+    "test_per_class": 1,
+    "shards": {"train": 3},
+    "jobs": 1,
+    "on_bad": "set-aside",
+}
+RECIPE = BuildOptions.of(**FLAT)
 ONE_PROCESS = AuditOptions(jobs=1)
 FLIPS = 200
-REMEDY = "Run the build command again with --repair: it makes anew what is damaged."
-STRAY_REMEDY = "Take out what is not of the build."
+RECEIPTS = ".imagenet-prep/receipts"
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
@@ -67,14 +72,12 @@ def out(built: Path, tmp_path: Path) -> Path:
 
 
 def test_a_receipt_too_many_is_named_and_a_half_written_one_passes(out: Path) -> None:
-    receipts = out / ".imagenet-prep/receipts"
-    shutil.copy(receipts / "test-00000-of-00001.receipt", receipts / "test-00000-of-00002.receipt")
-    (receipts / ".test-00000-of-00001.receipt.host.1.part").touch()
+    receipts = out / RECEIPTS / "tfds"
+    shutil.copy(receipts / "test-00000-of-00001", receipts / "test-00000-of-00002")
+    (receipts / ".test-00000-of-00001.host.1.part").touch()
     with pytest.raises(AuditError) as caught:
         imagenet_prep.audit(out, ONE_PROCESS)
-    assert [str(problem) for problem in caught.value.problems] == [
-        ".imagenet-prep/receipts/test-00000-of-00002.receipt: is not of this build"
-    ]
+    assert [problem.archive for problem in caught.value.problems] == [f"{RECEIPTS}/tfds/test-00000-of-00002"]
 
 
 class TestASoundBuild:
@@ -86,8 +89,8 @@ class TestASoundBuild:
         },
         records=45,
         size=0,
-        shards=5,
-        shards_read=5,
+        shards=13,  # five of each format with records, and the class folders of three splits
+        shards_read=13,
         set_aside=1,
         validation_classes=ValidationClasses("ILSVRC2012_devkit_t12.tar.gz", 4),
     )
@@ -95,7 +98,7 @@ class TestASoundBuild:
     def test_it_is_counted(self, built: Path) -> None:
         report = imagenet_prep.audit(built, ONE_PROCESS)
         document = json.loads((built / "build.json").read_bytes())
-        files = [file for shard in document["shards"] for files in shard["files"].values() for file in files]
+        files = [file for of in document["outputs"].values() for shard in of["shards"] for file in shard["files"]]
         in_folders = sum(path.stat().st_size for path in (built / "folders").rglob("*.JPEG"))
         assert replace(report, size=0) == self.sound
         assert report.size == sum(file["size"] for file in files) + in_folders
@@ -108,11 +111,11 @@ class TestASoundBuild:
         shutil.rmtree(out / ".imagenet-prep")
         assert replace(imagenet_prep.audit(out, ONE_PROCESS), size=0) == replace(self.sound, resumable=False)
         shown = command("audit", out, "--jobs", 1).stdout
-        assert shown.endswith(".imagenet-prep is missing: this build can neither be resumed nor repaired.\n")
+        assert ".imagenet-prep is missing" in shown.splitlines()[-1]
 
     def test_whatever_bytes_the_name_of_its_folder_has(self, built: Path, tmp_path: Path) -> None:
         odd = shutil.copytree(built, tmp_path / os.fsdecode(b"no UTF-8: \xff"))
-        assert imagenet_prep.audit(odd, ONE_PROCESS).shards == 5
+        assert imagenet_prep.audit(odd, ONE_PROCESS).shards == 13
 
     def test_nothing_is_written(self, built: Path) -> None:
         before = {path: path.lstat().st_mtime_ns for path in (built, *built.rglob("*"))}
@@ -143,7 +146,7 @@ class TestASoundBuild:
     def test_progress_ends_with_all_records_and_bytes(self, built: Path) -> None:
         events: list[Any] = []
         report = imagenet_prep.audit(built, ONE_PROCESS, watch=events.append)
-        assert events[-1] == Progress("audit", 45, 45, report.size, report.size)
+        assert events[-1] == Progress(Stage.AUDIT, 45, 45, report.size, report.size)
 
 
 class TestEveryByte:
@@ -180,9 +183,9 @@ MISSING = {
     "classes.csv": ["is missing"],
     "splits/train.txt": ["is missing"],
     "tfds/imagenet2012/5.1.0/features.json": ["is missing"],
-    ".imagenet-prep/plan.json": ["is missing or damaged"],
+    ".imagenet-prep/state.json": ["is missing or damaged"],
     ".imagenet-prep/catalog.arrow": ["is missing or damaged"],
-    ".imagenet-prep/receipts/train-00002-of-00003.receipt": ["is missing or damaged"],
+    f"{RECEIPTS}/tfrecord/train-00002-of-00003": ["is missing or damaged"],
 }
 EXTRA = {
     "train.tar": "train.tar",
@@ -208,29 +211,31 @@ class TestFiles:
         assert [(problem.archive, problem.reason) for problem in error.problems] == [
             (str(path.relative_to(out)), reason) for reason in MISSING[name]
         ]
-        assert (error.exit_code, error.remedy) == (7, REMEDY)
+        assert error.exit_code == 7
+        assert f"imagenet-prep repair {out}" in error.remedy
 
     @pytest.mark.parametrize("name", ["build.json", "manifest.parquet"])
     def test_without_build_json_or_manifest_there_is_no_finished_build(self, out: Path, name: str) -> None:
         (out / name).unlink()
         error = refused(out)
-        assert error.summary == f"{out} holds no finished build: {name} is missing."
-        assert error.remedy == "Run the build command again to finish it."
+        assert name in error.summary
+        assert "is missing" in error.summary
+        assert f"imagenet-prep resume {out}" in error.remedy
 
     @pytest.mark.parametrize("name", list(EXTRA))
     def test_one_too_many_is_named(self, out: Path, name: str) -> None:
         (out / name).parent.mkdir(exist_ok=True, parents=True)
-        (out / name).write_bytes(b"not of this build")
+        (out / name).write_bytes(b"not of this data set")
         error = refused(out)
         assert [problem.archive for problem in error.problems] == [EXTRA[name]]
-        assert "of this build" in error.problems[0].reason
-        assert (error.exit_code, error.remedy) == (7, STRAY_REMEDY)
+        assert (error.exit_code, error.problems[0].reason) == (7, "is not of this data set")
+        assert "repair" not in error.remedy
 
     def test_class_folders_beside_a_build_that_has_none_are_named(self, miniature: Miniature, tmp_path: Path) -> None:
         out = tmp_path / "data"
-        imagenet_prep.build(miniature.root, out, replace(RECIPE, formats=("tfrecord",)))
+        imagenet_prep.build(miniature.root, out, BuildOptions.of(**FLAT | {"format": "tfrecord"}))
         (out / "folders/train/tench").mkdir(parents=True)
-        assert refused(out).problems == (Problem("folders", "is not of this build"),)
+        assert refused(out).problems == (Problem("folders", "is not of this data set"),)
 
     def test_a_set_aside_image_that_changed_is_named(self, out: Path) -> None:
         [path] = (out / "set-aside").iterdir()
@@ -247,12 +252,12 @@ class TestFiles:
     def test_an_unfinished_build_is_no_finished_one(self, out: Path) -> None:
         (out / "build.json").unlink()
         (out / "tfrecord/train-00001-of-00003").unlink()
-        assert "holds no finished build" in refused(out).summary
+        assert "build.json is missing" in refused(out).summary
 
 
 class TestRecords:
     def test_a_shard_of_an_older_build_is_found(self, miniature: Miniature, out: Path, tmp_path: Path) -> None:
-        older = replace(RECIPE, seed=1, formats=("tfrecord",))
+        older = BuildOptions.of(**FLAT | {"seed": 1, "format": "tfrecord"})
         imagenet_prep.build(miniature.root, tmp_path / "older", older)
         name = "tfrecord/train-00001-of-00003"
         shutil.copy(tmp_path / "older" / name, out / name)
@@ -265,7 +270,7 @@ class TestRecords:
         (out / one).write_bytes(b"".join(first))
         (out / two).write_bytes(b"".join(second))
         forge(out, one, two)
-        names = {name: next(row["name"] for row in rows(out) if row["shard"] == name[9:]) for name in (one, two)}
+        names = {name: next(row["name"] for row in rows(out) if row["tfrecord.shard"] == name) for name in (one, two)}
         assert refused(out).problems == (
             Problem(one, f"record 0 is {names[two]} instead of {names[one]}"),
             Problem(two, f"record 0 is {names[one]} instead of {names[two]}"),
@@ -332,7 +337,7 @@ class TestRecords:
         moved.rename(other / moved.name)
         assert {(problem.archive, problem.reason) for problem in refused(out).problems} == {
             (f"folders/train/tench/{moved.name}", "is missing"),
-            (f"folders/train/{other.name}/{moved.name}", "is not an image of this build"),
+            (f"folders/train/{other.name}/{moved.name}", "is not of this data set"),
         }
 
     def test_with_decode_a_picture_is_found_that_was_damaged_before_it_was_built(
@@ -347,7 +352,8 @@ class TestRecords:
         write_train_archive(tmp_path / "in" / TRAIN, [("n01440764", images)])
         for name in (VALIDATION, DEVKIT):
             shutil.copy(miniature.root / name, tmp_path / "in")
-        imagenet_prep.build(tmp_path / "in", tmp_path / "data", replace(RECIPE, test_per_class=0, shards={}))
+        all_of_it = BuildOptions.of(**FLAT | {"test_per_class": 0, "shards": {}})
+        imagenet_prep.build(tmp_path / "in", tmp_path / "data", all_of_it)
         assert imagenet_prep.audit(tmp_path / "data", ONE_PROCESS).decoded is False
         error = refused(tmp_path / "data", replace(ONE_PROCESS, decode=True))
         assert {problem.reason for problem in error.problems} == {"does not decode: premature end of data segment"}
@@ -383,15 +389,15 @@ class TestDocuments:
     def test_of_a_damaged_one_nothing_is_believed(self, out: Path, name: str, content: bytes) -> None:
         (out / name).write_bytes(content)
         error = refused(out)
-        assert error.summary.startswith(f"{out / name} is damaged: ")
-        assert error.remedy == REMEDY
+        assert f"{name} is damaged: " in error.summary
+        assert f"imagenet-prep repair {out}" in error.remedy
 
     def test_of_a_manifest_that_can_still_be_read_nothing_is_believed_either(self, out: Path) -> None:
         sound = (out / "manifest.parquet").read_bytes()
         for position in range(0, len(sound), 101):
             flipped = sound[:position] + bytes([sound[position] ^ 0xFF]) + sound[position + 1 :]
             (out / "manifest.parquet").write_bytes(flipped)
-            assert refused(out).summary == f"{out}/manifest.parquet is damaged: its digest does not fit."
+            assert "manifest.parquet is damaged: its digest does not fit" in refused(out).summary
 
     @pytest.mark.parametrize(
         "change",
@@ -400,14 +406,13 @@ class TestDocuments:
             lambda document: document["images"].update(written=16, set_aside=0),
             lambda document: document["images"].update(entries=99),
             lambda document: document["images"].update(entries=17, excluded=1, not_chosen=-1),
-            lambda document: document["images"].update(repaired={}),
+            lambda document: document["images"].update(converted={}),
             lambda document: document["splits"].update(train=10, test=1),
             lambda document: document["splits"].pop("test"),
-            lambda document: document["shards"].pop(),
-            lambda document: document["shards"].reverse(),
-            lambda document: document["shards"][0].update(images=document["shards"][0]["images"] + 1),
-            lambda document: move_to_set_aside(document["shards"][0]),
-            lambda document: document["shards"][0].update(name="train-00000-of-00004"),
+            lambda document: shards_in(document).pop(),
+            lambda document: shards_in(document).reverse(),
+            lambda document: shards_in(document)[0].update(images=shards_in(document)[0]["images"] + 1),
+            lambda document: move_to_set_aside(shards_in(document)[0]),
         ],
     )
     def test_counts_that_do_not_fit_are_found_though_build_json_is_sealed(
@@ -419,6 +424,12 @@ class TestDocuments:
         (out / "build.json").write_bytes(seal(document))
         reasons = {problem.archive for problem in refused(out).problems}
         assert reasons & {"build.json", "manifest.parquet"}
+
+    def test_a_shard_of_another_name_is_found_though_build_json_is_sealed(self, out: Path) -> None:
+        document = unseal((out / "build.json").read_bytes())
+        shards_in(document)[0]["name"] = "train-00000-of-00004"
+        (out / "build.json").write_bytes(seal(document))
+        assert {problem.archive for problem in refused(out).problems} == {"tfrecord/train-00000-of-00004"}
 
     def test_an_image_in_two_splits_is_found_though_all_digests_fit(self, out: Path) -> None:
         def doubled(manifest: pa.Table) -> pa.Table:
@@ -446,12 +457,15 @@ class TestDocuments:
 
     @pytest.mark.parametrize(
         ("name", "reason"),
-        [("receipts/train-00000-of-00003.receipt", "is of another build"), ("plan.json", "is missing or damaged")],
+        [
+            ("receipts/tfrecord/train-00000-of-00003", "is of another data set"),
+            ("state.json", "is missing or damaged"),
+        ],
     )
     def test_what_resuming_needs_is_that_of_this_build(
         self, miniature: Miniature, out: Path, tmp_path: Path, name: str, reason: str
     ) -> None:
-        imagenet_prep.build(miniature.root, tmp_path / "other", replace(RECIPE, seed=1))
+        imagenet_prep.build(miniature.root, tmp_path / "other", BuildOptions.of(**FLAT | {"seed": 1}))
         shutil.copy(tmp_path / "other/.imagenet-prep" / name, out / ".imagenet-prep" / name)
         assert refused(out).problems == (Problem(f".imagenet-prep/{name}", reason),)
 
@@ -465,7 +479,7 @@ class TestDocuments:
 class TestSample:
     def test_it_reads_a_part_of_the_shards_and_says_so(self, built: Path) -> None:
         report = imagenet_prep.audit(built, AuditOptions(jobs=1, sample=0.5))
-        assert (report.shards, report.shards_read) == (5, 3)
+        assert (report.shards, report.shards_read) == (13, 7)
         assert report.records < 45
         assert sum(split.images for split in report.splits.values()) == 15
 
@@ -484,7 +498,7 @@ class TestSample:
             "splits/train.txt",
             "tfrecord/features.json",
             "folders/classes.csv",
-            ".imagenet-prep/receipts/test-00000-of-00001.receipt",
+            f"{RECEIPTS}/folders/test-00000-of-00001",
             ".imagenet-prep/catalog.arrow",
             "set-aside/n*.JPEG",
         ],
@@ -515,7 +529,7 @@ class TestSample:
     def test_the_command_takes_a_percentage(self, built: Path) -> None:
         shown = command("audit", built, "--sample", "1%", "--jobs", 1)
         assert shown.returncode == 0
-        assert shown.stdout.startswith(f"What was read of {built}, 1 of 5 shards, is sound: ")
+        assert shown.stdout.startswith(f"What was read of {built}, 1 of 13 shards, is sound: ")
         refused_share = command("audit", built, "--sample", "0%")
         assert (refused_share.returncode, refused_share.stderr) == (
             2,
@@ -533,8 +547,8 @@ class TestTheCommand:
         lines = shown.stderr.splitlines()
         assert lines[1].startswith(f"Error: {out} is not what was built: ")
         assert f"  tfrecord/test-00000-of-00001: has 7 bytes instead of {size:,}" in lines
-        assert "  x: is not of this build" in lines
-        assert lines[-1] == f"{REMEDY} {STRAY_REMEDY}"
+        assert "  x: is not of this data set" in lines
+        assert f"imagenet-prep repair {out}" in lines[-1]
 
 
 def refused(out: Path, options: AuditOptions = ONE_PROCESS) -> AuditError:
@@ -545,9 +559,9 @@ def refused(out: Path, options: AuditOptions = ONE_PROCESS) -> AuditError:
 
 def deadly(task: Any) -> Any:
     """Read a shard back; one of them kills the process."""
-    from imagenet_prep.steps.auditing.read_back import read_back
+    from imagenet_prep.verbs.audit.shard import read_back
 
-    if (task.shard, task.format) == ("train-00001-of-00003", "tfds"):
+    if (str(task.stored.shard), task.output.name) == ("train-00001-of-00003", "tfds"):
         os._exit(9)
     return read_back(task)
 
@@ -579,14 +593,23 @@ def rows(out: Path) -> list[dict[str, Any]]:
 
 def shards_of(out: Path) -> list[dict[str, Any]]:
     document = json.loads((out / "build.json").read_bytes())
-    return [file for shard in document["shards"] for files in shard["files"].values() for file in files]
+    return files_in(document)
+
+
+def shards_in(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The shards of the classic schema, as ``build.json`` has them."""
+    shards: list[dict[str, Any]] = document["outputs"]["tfrecord"]["shards"]
+    return shards
+
+
+def files_in(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [file for of in document["outputs"].values() for shard in of["shards"] for file in shard["files"]]
 
 
 def forge(out: Path, *names: str) -> None:
     """Let ``build.json`` have the sizes and digests that these files have now."""
     document = unseal((out / "build.json").read_bytes())
-    listed = [file for shard in document["shards"] for files in shard["files"].values() for file in files]
-    for file in [*listed, *document["documents"]]:
+    for file in [*files_in(document), *document["documents"]]:
         if file["path"] in names:
             data = (out / file["path"]).read_bytes()
             file.update(size=len(data), xxh3_128=xxhash.xxh3_128_hexdigest(data))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from imagenet_prep import BuildOptions, SourceError, build
-from imagenet_prep.core.progress import Progress
+from imagenet_prep.model.events import Progress
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import (
     Member,
@@ -27,7 +27,7 @@ from imagenet_prep.testing.archives import (
 
 CRANE_BIRD, CRANE = "n02012849", "n03126707"
 BIRDS, MACHINES = "train/n02012849", "train/n03126707"
-TO_FOLDERS = BuildOptions(formats=("folders",), test_per_class=0, jobs=1)
+TO_FOLDERS = BuildOptions.of(format=("folders",), test_per_class=0, jobs=1)
 
 
 @pytest.fixture
@@ -373,7 +373,7 @@ def test_an_annotation_that_is_none(what: str, tmp_path: Path, out: Path) -> Non
     annotation.unlink()
     {"pipe": os.mkfifo, "folder": os.mkdir, "no XML": lambda path: path.write_text("<annotation>")}[what](annotation)
 
-    assert annotation.name in str(refused(source, out, BuildOptions(test_per_class=0, jobs=1)))
+    assert annotation.name in str(refused(source, out, BuildOptions.of(test_per_class=0, jobs=1)))
     assert build(source, out, TO_FOLDERS).images == 8  # which have no boxes
 
 
@@ -398,7 +398,7 @@ def test_a_file_without_bytes_is_named_when_it_is_read(formats: tuple[str, ...],
         path.write_bytes(b"")
 
     with pytest.raises(SourceError) as caught:
-        build(source, out, BuildOptions(formats=formats, test_per_class=0, jobs=1))
+        build(source, out, BuildOptions.of(format=formats, test_per_class=0, jobs=1))
 
     assert caught.value.summary.startswith("2 of 8 images cannot be used")
     assert sorted(map(str, caught.value.problems)) == [
@@ -443,7 +443,7 @@ def test_a_file_that_changes_while_it_is_read(
         build(
             source,
             out,
-            BuildOptions(formats=formats, test_per_class=0, jobs=1),
+            BuildOptions.of(format=formats, test_per_class=0, jobs=1),
             watch=when_writing_begins(lambda: change(changed)),
         )
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_prep.core.sample import Box
 from imagenet_prep.errors import SourceError
+from imagenet_prep.model.sample import Box
 from imagenet_prep.sources.boxes import read_boxes
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.annotations import annotation_xml

@@ -21,10 +21,10 @@ from PIL import Image
 
 import imagenet_prep
 from imagenet_prep import BuildOptions, Note, OtherBuildError, Sample, SourceError
-from imagenet_prep.formats import FORMATS
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.build import changed, everything, samples, shards_of
 
-BOTH = BuildOptions(formats=("tfrecord", "tfds"), test_per_class=5, shards={"train": 7}, jobs=1)
+BOTH = BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=5, shards={"train": 7}, jobs=1)
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,6 @@ def built(miniature: Miniature, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a build but the catalog, which holds the times of the archives."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return {name: data for name, data in files.items() if not name.endswith("catalog.arrow")}
-
-
 class TestWhatComesOut:
     def test_the_files_are_those_the_readers_expect(self, built: Path) -> None:
         shards = [f"train-{number:05d}-of-00007" for number in range(7)] + [
@@ -61,7 +55,7 @@ class TestWhatComesOut:
         names |= {"tfrecord/features.json", "tfrecord/dataset_info.json"}
         names |= {"classes.csv", "manifest.parquet", "build.json"}
         names |= {f"splits/{split}.txt" for split in ("train", "validation", "test")}
-        assert {name for name in contents(built) if not name.startswith(".imagenet-prep/")} == names
+        assert {name for name in everything(built) if not name.startswith(".imagenet-prep/")} == names
 
     def test_every_image_of_the_source_is_there_once_with_its_own_class(
         self, miniature: Miniature, built: Path
@@ -78,18 +72,18 @@ class TestWhatComesOut:
         self, miniature: Miniature, built: Path
     ) -> None:
         source = {entry.name: entry for entry in miniature.entries}
-        repaired = []
+        converted = []
         for shard in shards_of(built, "tfrecord"):
             for sample in read_shard("tfrecord", shard):
                 entry = source[sample.name]
                 if entry.quirk in ("cmyk", "png"):
                     picture = Image.open(io.BytesIO(sample.image))
                     assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (entry.width, entry.height))
-                    repaired.append(entry.quirk)
+                    converted.append(entry.quirk)
                 else:
                     assert sha256(sample.image) == entry.sha256
                 assert (sample.width, sample.height) == (entry.width, entry.height)
-        assert sorted(repaired) == ["cmyk", "png"]
+        assert sorted(converted) == ["cmyk", "png"]
 
     def test_boxes_are_fractions_of_the_image(self, miniature: Miniature, built: Path) -> None:
         boxes = {
@@ -117,12 +111,12 @@ class TestWhatComesOut:
     def test_the_manifest_has_one_row_an_image_and_finds_its_record(self, miniature: Miniature, built: Path) -> None:
         rows = pq.read_table(built / "manifest.parquet").to_pylist()
         assert len(rows) == 6 * 25
-        row = next(row for row in rows if row["split"] == "train" and not row["repaired"])
-        data = (built / "tfrecord" / row["shard"]).read_bytes()
-        record = data[row["tfrecord_offset"] : row["tfrecord_offset"] + row["tfrecord_length"]]
+        row = next(row for row in rows if row["split"] == "train" and not row["converted"])
+        data = (built / row["tfrecord.shard"]).read_bytes()
+        record = data[row["tfrecord.offset"] : row["tfrecord.offset"] + row["tfrecord.length"]]
         assert row["name"].encode() in record
-        archive = (miniature.root / row["archive"]).read_bytes()
-        image = archive[row["offset"] : row["offset"] + row["size"]]
+        archive = (miniature.root / row["source"]).read_bytes()
+        image = archive[row["source_offset"] : row["source_offset"] + row["size"]]
         assert image in record
         assert xxhash.xxh3_128_hexdigest(image) == row["digest"]
 
@@ -132,10 +126,10 @@ class TestWhatComesOut:
         [png] = [rows[entry.name] for entry in miniature.entries if entry.quirk == "png"]
         [turned] = [rows[entry.name] for entry in miniature.entries if entry.quirk == "exif-orientation"]
         [grey] = [rows[entry.name] for entry in miniature.entries if entry.quirk == "greyscale"]
-        assert (cmyk["kind"], cmyk["components"], cmyk["repaired"]) == ("JPEG_CMYK", 4, True)
-        assert (png["kind"], png["repaired"]) == ("PNG", True)
-        assert (turned["kind"], turned["repaired"], turned["orientation"]) == ("JPEG", False, 6)
-        assert (grey["kind"], grey["components"], grey["repaired"]) == ("JPEG", 1, False)
+        assert (cmyk["kind"], cmyk["components"], cmyk["converted"]) == ("JPEG_CMYK", 4, True)
+        assert (png["kind"], png["converted"]) == ("PNG", True)
+        assert (turned["kind"], turned["converted"], turned["orientation"]) == ("JPEG", False, 6)
+        assert (grey["kind"], grey["components"], grey["converted"]) == ("JPEG", 1, False)
 
     def test_build_json_accounts_for_every_image_and_every_file(self, built: Path) -> None:
         document = json.loads((built / "build.json").read_bytes())
@@ -145,15 +139,18 @@ class TestWhatComesOut:
             "set_aside": 0,
             "excluded": 0,
             "not_chosen": 0,
-            "repaired": {"JPEG_CMYK": 1, "PNG": 1},
+            "converted": {"JPEG_CMYK": 1, "PNG": 1},
             "boxed": 86,
             "boxes": 110,
         }
         assert document["splits"] == {"train": 90, "validation": 30, "test": 30}
-        for shard in document["shards"]:
-            for file in (file for files in shard["files"].values() for file in files):
-                data = (built / file["path"]).read_bytes()
-                assert (len(data), xxhash.xxh3_128_hexdigest(data)) == (file["size"], file["xxh3_128"])
+        files = [file for of in document["outputs"].values() for shard in of["shards"] for file in shard["files"]]
+        files += document["documents"]
+        for file in files:
+            data = (built / file["path"]).read_bytes()
+            assert (len(data), xxhash.xxh3_128_hexdigest(data)) == (file["size"], file["xxh3_128"])
+        own = {name for name in everything(built) if not name.startswith(".imagenet-prep/")}
+        assert {file["path"] for file in files} == own - {"build.json"}
 
     def test_the_class_table_lies_beside_the_data(self, built: Path) -> None:
         rows = list(csv.DictReader((built / "classes.csv").read_text().splitlines()))
@@ -167,7 +164,7 @@ class TestWhatComesOut:
         }
 
     def test_no_output_names_a_folder_or_a_time_of_this_machine(self, miniature: Miniature, built: Path) -> None:
-        for name, data in contents(built).items():
+        for name, data in everything(built).items():  # but state and catalog
             assert str(miniature.root).encode() not in data, name
             assert str(built).encode() not in data, name
 
@@ -175,17 +172,17 @@ class TestWhatComesOut:
 class TestSameBytes:
     def test_one_worker_and_three_write_the_same_bytes(self, miniature: Miniature, built: Path, tmp_path: Path) -> None:
         imagenet_prep.build(miniature.root, tmp_path / "data", with_jobs(3))
-        assert contents(tmp_path / "data") == contents(built)
+        assert everything(tmp_path / "data") == everything(built)
 
     def test_any_executor_writes_the_same_bytes(self, miniature: Miniature, built: Path, tmp_path: Path) -> None:
         with ThreadPoolExecutor(2) as executor:
-            imagenet_prep.build(miniature.root, tmp_path / "data", BOTH, executor=executor)
-        assert contents(tmp_path / "data") == contents(built)
+            imagenet_prep.build(miniature.root, tmp_path / "data", replace(BOTH, jobs=0), engine=executor)
+        assert everything(tmp_path / "data") == everything(built)
 
     def test_a_split_alone_has_the_bytes_it_has_among_others(
         self, miniature: Miniature, built: Path, tmp_path: Path
     ) -> None:
-        options = BuildOptions(formats=BOTH.formats, test_per_class=5, splits=("validation",), jobs=1)
+        options = BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=5, splits=("validation",), jobs=1)
         imagenet_prep.build(miniature.root, tmp_path / "data", options)
         name = "tfrecord/validation-00000-of-00001"
         assert (tmp_path / "data" / name).read_bytes() == (built / name).read_bytes()
@@ -196,7 +193,7 @@ class TestSameBytes:
     ) -> None:
         commands = [start(miniature.root, tmp_path / "data", "--jobs", "1") for _ in range(2)]
         assert [command.wait(60) for command in commands] == [0, 0]
-        assert contents(tmp_path / "data") == contents(built)
+        assert everything(tmp_path / "data") == everything(built)
 
 
 class TestResume:
@@ -207,16 +204,16 @@ class TestResume:
         shard = out / "tfrecord/train-00003-of-00007"
         before = shard.stat()
         report = imagenet_prep.build(miniature.root, out, BOTH)
-        assert (report.reused, report.bytes_read, report.bytes_written) == (9, 0, 0)
+        assert (report.reused, report.bytes_read, report.bytes_written) == (18, 0, 0)
         assert shard.stat().st_mtime_ns == before.st_mtime_ns
-        assert contents(out) == contents(built)
+        assert everything(out) == everything(built)
 
     @pytest.mark.parametrize(
         "lost",
         [
             "tfrecord/train-00002-of-00007",
             "dali-index/train-00002-of-00007.idx",
-            ".imagenet-prep/receipts/train-00002-of-00007.receipt",
+            ".imagenet-prep/receipts/tfrecord/train-00002-of-00007",
             ".imagenet-prep/catalog.arrow",
             "manifest.parquet",
             "build.json",
@@ -226,56 +223,59 @@ class TestResume:
         out = shutil.copytree(built, tmp_path / "data")
         (out / lost).unlink()
         imagenet_prep.build(miniature.root, out, BOTH)
-        assert contents(out) == contents(built)
+        assert everything(out) == everything(built)
 
     def test_a_shard_cut_short_is_made_again(self, miniature: Miniature, built: Path, tmp_path: Path) -> None:
         out = shutil.copytree(built, tmp_path / "data")
         with (out / "tfrecord/train-00002-of-00007").open("r+b") as file:
             file.truncate(100)
         imagenet_prep.build(miniature.root, out, BOTH)
-        assert contents(out) == contents(built)
+        assert everything(out) == everything(built)
 
     @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
     def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
         self, miniature: Miniature, built: Path, tmp_path: Path, sent: signal.Signals
     ) -> None:
         command = start(miniature.root, tmp_path / "data", "--jobs", "2")
-        wait_for(lambda: len(list((tmp_path / "data").rglob("*.receipt"))) >= 1 or command.poll() is not None)
+        wait_for(
+            lambda: (
+                len(list((tmp_path / "data").glob(".imagenet-prep/receipts/*/*"))) >= 1 or command.poll() is not None
+            )
+        )
         command.send_signal(sent)
         code = command.wait(30)
         if sent != signal.SIGKILL:
             assert code in (130, 0)  # 0: it was done before the signal came
             assert not list((tmp_path / "data").rglob("*.part"))
         assert start(miniature.root, tmp_path / "data", "--jobs", "2").wait(60) == 0
-        assert contents(tmp_path / "data") == contents(built)
+        assert everything(tmp_path / "data") == everything(built)
 
 
 class TestRefusals:
     def test_another_recipe_in_the_same_folder(self, miniature: Miniature, built: Path, tmp_path: Path) -> None:
         out = shutil.copytree(built, tmp_path / "data")
         with pytest.raises(OtherBuildError) as caught:
-            imagenet_prep.build(miniature.root, out, replace(BOTH, test_per_class=4))
-        assert [str(problem) for problem in caught.value.problems] == [
-            "test_per_class: there it is 5, now it would be 4"
-        ]
-        assert contents(out) == contents(built)
+            imagenet_prep.build(miniature.root, out, changed(BOTH, test_per_class=4))
+        [problem] = caught.value.problems
+        assert (problem.archive, "5" in problem.reason, "4" in problem.reason) == ("test_per_class", True, True)
+        assert everything(out) == everything(built)
 
-    def test_other_archives_in_the_same_folder(self, built: Path, tmp_path: Path) -> None:
+    def test_other_images_in_the_same_folder(self, built: Path, tmp_path: Path) -> None:
         out = shutil.copytree(built, tmp_path / "data")
         other = write_miniature(tmp_path / "other", MiniatureOptions(classes=6, images_per_class=20, seed=1))
-        with pytest.raises(OtherBuildError, match="holds a build of other sources"):
+        with pytest.raises(OtherBuildError, match="holds another data set"):
             imagenet_prep.build(other.root, out, BOTH)
-        assert contents(out) == contents(built)
+        assert everything(out) == everything(built)
 
     def test_a_damaged_note_of_what_the_folder_holds(self, miniature: Miniature, built: Path, tmp_path: Path) -> None:
         out = shutil.copytree(built, tmp_path / "data")
-        (out / ".imagenet-prep/plan.json").write_bytes(b"{")
-        with pytest.raises(OtherBuildError, match=r"plan\.json is damaged"):
+        (out / ".imagenet-prep/state.json").write_bytes(b"{")
+        with pytest.raises(OtherBuildError, match=r"damaged state: .*state\.json"):
             imagenet_prep.build(miniature.root, out, BOTH)
 
     def test_a_folder_with_something_else_in_it(self, miniature: Miniature, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("precious")
-        with pytest.raises(OtherBuildError, match="is not empty, and what is in it is no build"):
+        with pytest.raises(OtherBuildError, match="is not empty, and what is in it is not"):
             imagenet_prep.build(miniature.root, tmp_path, BOTH)
         assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -303,7 +303,7 @@ class TestRefusals:
 
     def test_nothing_is_written_before_the_plan_is_found_good(self, miniature: Miniature, tmp_path: Path) -> None:
         with pytest.raises(imagenet_prep.UsageError, match="Holding out 20 images per class"):
-            imagenet_prep.build(miniature.root, tmp_path / "data", BuildOptions(test_per_class=20, jobs=1))
+            imagenet_prep.build(miniature.root, tmp_path / "data", BuildOptions.of(test_per_class=20, jobs=1))
         assert not (tmp_path / "data").exists()
 
 
@@ -333,17 +333,12 @@ class TestWhatTheUserIsTold:
             "validation": (30, 1),
             "test": (30, 1),
         }
-        assert report.accounts.repaired == {"JPEG_CMYK": 1, "PNG": 1}
+        assert report.accounts.converted == {"JPEG_CMYK": 1, "PNG": 1}
         assert report.bytes_read == sum(entry.size for entry in miniature.entries)
 
 
-def shards_of(out: Path, name: str) -> list[Path]:
-    folder = out / ("tfds/imagenet2012/5.1.0" if name == "tfds" else name)
-    return sorted(path for path in folder.iterdir() if "-of-" in path.name)
-
-
 def read_shard(name: str, shard: Path) -> Iterator[Sample]:
-    return FORMATS[name].read(shard.parent, [shard.name])
+    return samples(shard.parents[2 if name == "tfds" else 0].parent, name, shard)
 
 
 def names_in(shard: Path) -> list[str]:
@@ -355,7 +350,7 @@ def sha256(data: bytes | memoryview) -> str:
 
 
 def with_jobs(jobs: int) -> BuildOptions:
-    return BuildOptions(formats=BOTH.formats, test_per_class=5, shards={"train": 7}, jobs=jobs)
+    return BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=5, shards={"train": 7}, jobs=jobs)
 
 
 def start(source: Path, out: Path, *more: str) -> "subprocess.Popen[bytes]":

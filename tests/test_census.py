@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from imagenet_prep.core.archive import Archive
-from imagenet_prep.core.catalog import SCHEMA, Catalog
-from imagenet_prep.core.census import Census, check_counts
+from imagenet_prep.model.archive import Archive
+from imagenet_prep.planning.catalog import SCHEMA, Catalog
+from imagenet_prep.planning.census import Census, check_counts
 
 TRAIN_BYTES, VALIDATION_BYTES = 147_897_477_120, 6_744_924_160
 LARGEST_CLASS, SMALLEST_CLASS = 1_300, 732

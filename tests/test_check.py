@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 import imagenet_prep
-from imagenet_prep import CheckOptions, Holdings, SourceError
-from imagenet_prep.core import facts
+from imagenet_prep import CheckOptions, Holdings, SourceError, Stage
+from imagenet_prep.imagenet import archives as facts
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -226,7 +226,7 @@ def test_progress_of_checksums_and_decoding_is_told(tmp_path: Path, monkeypatch:
     events = [event for event in seen if isinstance(event, imagenet_prep.Progress)]
     last = {event.stage: event for event in events}
     size = (source / TRAIN).stat().st_size
-    assert (last["decode"].done, last["decode"].total) == (10, 10)
+    assert (last[Stage.DECODE].done, last[Stage.DECODE].total) == (10, 10)
     checksums = [event for event in events if event.stage == "checksums"]
     assert checksums[-1].bytes_done == checksums[-1].bytes_total
     assert checksums[-1].bytes_done >= size
@@ -319,7 +319,7 @@ def published(monkeypatch: pytest.MonkeyPatch, path: Path, role: str, **checksum
     fake = facts.OfficialArchive(role, archive.names, path.stat().st_size, checksums.get("md5"), checksums.get("sha1"))
     monkeypatch.setitem(facts.OFFICIAL_BY_ROLE, role, fake)
     # Nothing else of it is believed: the counts of a miniature are not official.
-    monkeypatch.setattr("imagenet_prep.core.census._differences", lambda *_: [])
+    monkeypatch.setattr("imagenet_prep.planning.census._differences", lambda *_: [])
 
 
 def test_annotations_are_not_read_because_there_may_be_half_a_million(
@@ -329,7 +329,7 @@ def test_annotations_are_not_read_because_there_may_be_half_a_million(
     monkeypatch.setattr("imagenet_prep.sources.boxes.read_box_folder", lambda *_: pytest.fail("an annotation was read"))
 
     assert imagenet_prep.check(source, HEADERS).problems == ()
-    options = imagenet_prep.BuildOptions(formats=("folders", "tfds"), test_per_class=1, jobs=1)
+    options = imagenet_prep.BuildOptions.of(format=("folders", "tfds"), test_per_class=1, jobs=1)
     assert imagenet_prep.build(source, tmp_path / "data", options).images == 10  # neither format has room for boxes
 
 

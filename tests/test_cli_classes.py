@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from imagenet_prep.cli.classes import classes
-from imagenet_prep.core.taxonomy import official, to_csv, to_map
 from imagenet_prep.errors import SourceError, UsageError
+from imagenet_prep.imagenet.classes import official, to_csv, to_map
 
 
 def run(*arguments: str) -> str:

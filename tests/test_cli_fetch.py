@@ -18,17 +18,17 @@ import pytest
 
 from imagenet_prep.cli import ways
 from imagenet_prep.cli.options import rate
-from imagenet_prep.core.facts import OFFICIAL_ARCHIVES, TRAIN, TRAIN_BOXES, VALIDATION
-from imagenet_prep.core.fetched import ArchiveState, Fetched, FetchReport
 from imagenet_prep.errors import Problem, UsageError
-from imagenet_prep.storage.unfinished import URL, Bookmark, save_bookmark, unfinished_path
+from imagenet_prep.imagenet.archives import OFFICIAL_ARCHIVES, TRAIN, TRAIN_BOXES, VALIDATION
+from imagenet_prep.verbs.fetch.report import ArchiveState, Fetched, FetchReport
+from imagenet_prep.verbs.fetch.unfinished import URL, Bookmark, save_bookmark, unfinished_path
 from seeding import torrent_of
 from web import STALL, Answer, page, serving
 
 BOXES = "ILSVRC2012_bbox_val_v3.tgz"
 DATA = b"\x1f\x8b" + random.Random(1).randbytes(50_000)
 ON_THIS_MACHINE = """
-from imagenet_prep.remote import swarm
+from imagenet_prep.verbs.fetch import peers as swarm
 swarm.LISTEN = "127.0.0.1:0"
 from imagenet_prep.__main__ import main
 main()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_prep.core.taxonomy import official, validation_truth
 from imagenet_prep.errors import SourceError
+from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.testing import faults
 from imagenet_prep.testing.archives import GROUND_TRUTH, Member, tar_of, write_devkit, write_packed_archive

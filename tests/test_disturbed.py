@@ -11,18 +11,22 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace as changed
 from pathlib import Path
 
 import pytest
 
-from faulty import FINISH, WAIT, Build, Paused, assert_ended, at_event, contents
+from faulty import BEFORE_THE_CLAIM, FINISH, WAIT, Build, Paused, assert_ended, at_event
 from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from torture.kills import IN_A_SPACE, NO_LOCKS
 
 RECIPE = ("--format", "tfrecord", "--format", "folders", "--test-per-class", "2", "--shards", "train=3")
+COMMON = ("--test-per-class", "2", "--shards", "train=3")
+ONE, OTHER = ("--format", "tfrecord", *COMMON), ("--format", "tfds", *COMMON)
 LINKS = ("--format", "folders", "--test-per-class", "2", "--transfer")
 SHARD = "tfrecord/.train-00000-of-00003."
+RECEIPT = ".imagenet-prep/.train-00000-of-00003."
 DAYS = 3 * 86_400
 
 # Every file is known by the path it was made under.
@@ -199,13 +203,18 @@ def live(build: Build, name: str) -> Path:
     return path
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, state and catalog too: all builds here are of the same sources."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def finished(build: Build) -> dict[str, bytes]:
     """Every file of a build that has its final name."""
     return {name: data for name, data in contents(build.out).items() if not name.endswith(".part")}
 
 
 def assert_right(build: Build) -> None:
-    assert contents(build.out) == build.want
+    assert contents(build.out) == contents(build.undisturbed)
     audit(build.out, AuditOptions(jobs=1))  # raises what it finds
 
 
@@ -238,7 +247,7 @@ class TestAFileThatIsDisturbedWhileItIsWritten:
     @pytest.mark.parametrize(
         "name",
         [
-            "dali-index/.train-00000-of-00003.idx.", "/.plan.json.", "/.catalog.arrow.", ".receipt.",
+            "dali-index/.train-00000-of-00003.idx.", "/.state.json.", "/.catalog.arrow.", RECEIPT,
             "/.manifest.parquet.", "tfrecord/.features.json.", "folders/.classes.csv.", "/.train.txt.", "/.build.json.",
         ],
     )  # fmt: skip
@@ -252,12 +261,12 @@ class TestAFileThatIsDisturbedWhileItIsWritten:
         assert_right(build)
 
     @pytest.mark.parametrize("disturb", [truncate, remove, replace_by_zeros])
-    def test_so_is_an_undo_log(self, make: Callable[..., Build], disturb: Callable[[Path], None]) -> None:
+    def test_so_is_the_note_of_a_move(self, make: Callable[..., Build], disturb: Callable[[Path], None]) -> None:
         build = make("extracted", (*LINKS, "hardlink"))
         build.source = shutil.copytree(build.source, build.out.parent / "source")
         build.recipe = (*LINKS, "move")
-        paused = Paused(build, fault=at_the_end(".undo.jsonl."))
-        disturb(live(build, ".undo.jsonl."))
+        paused = Paused(build, fault=at_the_end("/.moved-from.json."))
+        disturb(live(build, "/.moved-from.json."))
         assert paused.go() == (0, [])
         audit(build.out, AuditOptions(jobs=1))  # raises what it finds
 
@@ -265,8 +274,8 @@ class TestAFileThatIsDisturbedWhileItIsWritten:
     @pytest.mark.parametrize(
         ("name", "said"),
         [
-            (SHARD, "tfrecord/train-00000-of-00003"), (".receipt.", ".imagenet-prep/receipts/…"),
-            ("/.plan.json.", ".imagenet-prep/plan.json"), ("/.catalog.arrow.", ".imagenet-prep/catalog.arrow"),
+            (SHARD, "tfrecord/train-00000-of-00003"), (RECEIPT, ".imagenet-prep/receipts/…"),
+            ("/.state.json.", ".imagenet-prep/state.json"), ("/.catalog.arrow.", ".imagenet-prep/catalog.arrow"),
             ("/.manifest.parquet.", "manifest.parquet"), ("/.build.json.", "build.json"),
         ],
     )  # fmt: skip
@@ -277,7 +286,7 @@ class TestAFileThatIsDisturbedWhileItIsWritten:
         ended = build.end(build.start(fault=always(name, what)), alone=False)
         line = f"Error: Cannot write {build.out}/{said}: another program removed, replaced or changed it…"
         assert_ended(ended, 6, line, "Find that program…")
-        want = build.want
+        want = contents(build.undisturbed)
         assert {path for path, data in finished(build).items() if data != want.get(path, data)} == set()
         for theirs in build.out.rglob("*.theirs"):
             theirs.unlink()
@@ -318,13 +327,13 @@ class TestWhatIsFinishedIsDisturbedBeforeTheEnd:
     @pytest.mark.parametrize(
         ("moment", "act", "named"),
         [
-            (LAST, within(FIRST), "train-00000-of-00003"),
-            (LAST, cut(FIRST), "train-00000-of-00003"),
-            (LAST, overwritten(FIRST), "train-00000-of-00003"),
-            (LAST, within("folders/train"), "train-00000-of-00003"),
+            (LAST, within(FIRST), "tfrecord train-00000-of-00003"),
+            (LAST, cut(FIRST), "tfrecord train-00000-of-00003"),
+            (LAST, overwritten(FIRST), "tfrecord train-00000-of-00003"),
+            (LAST, within("folders/train"), "folders train-00000-of-00003"),
             (LAST, within(RECEIPTS), "receipt"),
-            (at_event(FINISH), within(f"{RECEIPTS}/train-00001-of-00003.receipt"), "train-00001-of-00003"),
-            (at_event(FINISH), within(SECOND), "train-00001-of-00003"),
+            (at_event(FINISH), within(f"{RECEIPTS}/tfrecord/train-00001-of-00003"), "tfrecord train-00001-of-00003"),
+            (at_event(FINISH), within(SECOND), "tfrecord train-00001-of-00003"),
             (at_the_end("/.train.txt."), cut("manifest.parquet"), "manifest.parquet"),
             (at_the_end("/.train.txt."), within("classes.csv"), "classes.csv"),
             (in_the_middle(SHARD), lambda build: shutil.rmtree(build.out), ""),
@@ -343,13 +352,24 @@ class TestWhatIsFinishedIsDisturbedBeforeTheEnd:
         assert not (build.out / "build.json").exists()
         build.assert_goes_on()
 
+    def test_so_is_what_was_there_before_an_output_is_added(self, make: Callable[..., Build]) -> None:
+        build = make(recipe=(*ONE, "--format", "tfds"))
+        assert changed(build, recipe=ONE).run() == (0, [])
+        paused = Paused(build, fault=in_the_middle("tfds/.imagenet2012-train.tfrecord-00002"))
+        within(FIRST)(build)
+        ended = paused.go()
+        assert ended.code == 6
+        assert "tfrecord train-00000-of-00003" in "\n".join(ended.error)
+        assert not (build.out / "build.json").exists()
+        build.assert_goes_on()
+
     @pytest.mark.parametrize(
         ("moment", "act"),
         [
             (in_the_middle(SHARD), within("tfrecord")),
-            (in_the_middle(SHARD), within(".imagenet-prep")),
-            (in_the_middle(SHARD), within(".imagenet-prep/plan.json", ".imagenet-prep/catalog.arrow")),
-            (LAST, within(".imagenet-prep/plan.json")),
+            (in_the_middle("/folders/"), within(".imagenet-prep")),
+            (in_the_middle(SHARD), within(".imagenet-prep/state.json", ".imagenet-prep/catalog.arrow")),
+            (LAST, within(".imagenet-prep/state.json")),
             (in_the_middle("/folders/"), within("folders")),
         ],
     )
@@ -362,12 +382,12 @@ class TestWhatIsFinishedIsDisturbedBeforeTheEnd:
         assert paused.go() == (0, [])
         assert_right(build)
 
-    @pytest.mark.parametrize("name", [SHARD, "/folders/", ".receipt.", "/.plan.json.", "/.catalog.arrow.", "/.build."])
+    @pytest.mark.parametrize("name", [SHARD, "/folders/", RECEIPT, "/.state.json.", "/.catalog.arrow.", "/.build."])
     def test_a_full_disk_gives_no_name_to_a_part(self, make: Callable[..., Build], name: str) -> None:
         build = make()
         ended = build.run(fault=full(name))
         assert (ended.code, "No space left on device" in ended.error[0]) == (6, True)
-        want = build.want
+        want = contents(build.undisturbed)
         assert {path for path, data in contents(build.out).items() if data != want[path]} == set()
         build.assert_goes_on()
 
@@ -379,7 +399,7 @@ LOCKS = pytest.mark.parametrize("without", ["", NO_LOCKS], ids=["locks", "no loc
 class TestTwoBuildsInSpacesOfTheirOwn:
     @KILLED
     @LOCKS
-    @pytest.mark.parametrize("moment", [in_the_middle(SHARD), at_the_end(".build.json."), at_the_end(".receipt.")])
+    @pytest.mark.parametrize("moment", [in_the_middle(SHARD), at_the_end(".build.json."), at_the_end(RECEIPT)])
     def test_both_write_the_same_file(self, make: Callable[..., Build], moment: str, without: str, killed: str) -> None:
         build = make()
         build.prefix = IN_A_SPACE
@@ -389,8 +409,8 @@ class TestTwoBuildsInSpacesOfTheirOwn:
             os.kill(dead.pid, signal.SIGKILL)
             dead.communicate()
         assert [paused.go(alone=False) for paused in pair.values()] == [(0, [])] * len(pair)
-        assert finished(build) == build.want
-        assert without or contents(build.out) == build.want  # what a killed one left was swept
+        assert finished(build) == contents(build.undisturbed)
+        assert without or contents(build.out) == contents(build.undisturbed)  # what a killed one left was swept
 
     @LOCKS
     def test_one_ends_while_the_other_writes(self, make: Callable[..., Build], without: str) -> None:
@@ -402,6 +422,25 @@ class TestTwoBuildsInSpacesOfTheirOwn:
         assert path.exists()
         assert paused.go() == (0, [])
         assert_right(build)
+
+    @pytest.mark.parametrize("moment", [BEFORE_THE_CLAIM, in_the_middle(SHARD), at_the_end("/.build.json.")])
+    def test_each_adds_an_output_of_its_own(self, make: Callable[..., Build], moment: str) -> None:
+        build = make(recipe=(*ONE, "--format", "tfds"))
+        build.prefix = IN_A_SPACE
+        first, second = (changed(build, recipe=recipe) for recipe in (ONE, OTHER))
+        paused = Paused(first, fault=moment)
+        assert second.end(second.start(), alone=False) == (0, [])
+        assert paused.go() == (0, [])
+        assert_right(build)
+
+    def test_one_that_is_refused_adds_nothing(self, make: Callable[..., Build]) -> None:
+        build = make(recipe=ONE)
+        paused = Paused(build, "--on-bad", "set-aside", fault=in_the_middle(SHARD))
+        second = changed(build, recipe=OTHER)
+        ended = second.end(second.start(), alone=False)
+        assert_ended(ended, 5, f"Error: Another run is at work in {build.out}.", "Wait for its end.")
+        assert paused.go() == (0, [])
+        build.assert_goes_on()
 
 
 def left_behind(build: Build, fault: str = "") -> Path:
@@ -446,7 +485,7 @@ class TestWhatKilledRunsLeft:
         assert path.exists()
         age_all(build)
         assert build.end(build.start(fault=now)) == (0, [])
-        assert contents(build.out) == build.want
+        assert contents(build.out) == contents(build.undisturbed)
 
     def test_a_living_writer_that_was_taken_for_dead_starts_again(self, make: Callable[..., Build]) -> None:
         build = make()
@@ -491,7 +530,7 @@ class TestFinishedShardsAreLookedAt:
         command = build.start()
         said = command.communicate()[1]
         assert command.returncode == 0
-        assert "train-00001-of-00003" in said
+        assert "tfrecord train-00001-of-00003" in said
         assert_right(build)
 
     def test_one_of_another_time_is_read_once_and_kept_if_it_is_right(self, shard: tuple[Build, Path]) -> None:
@@ -514,14 +553,14 @@ class TestFinishedShardsAreLookedAt:
             file.write(b"other")
         later(path)
         command = build.start()
-        assert "train-00001-of-00003" in command.communicate()[1]
+        assert "tfrecord train-00001-of-00003" in command.communicate()[1]
         assert command.returncode == 0
         assert_right(build)
 
     def test_a_preview_remembers_nothing(self, shard: tuple[Build, Path]) -> None:
         build, path = shard
         later(path)
-        receipt = build.out / ".imagenet-prep/receipts/train-00001-of-00003.receipt"
+        receipt = build.out / ".imagenet-prep/receipts/tfrecord/train-00001-of-00003"
         before = receipt.stat().st_mtime_ns
         assert build.run("--dry-run") == (0, [])
         assert receipt.stat().st_mtime_ns == before

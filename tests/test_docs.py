@@ -26,11 +26,14 @@ from click.testing import CliRunner
 import imagenet_prep
 from imagenet_prep import errors
 from imagenet_prep.cli.main import cli
-from imagenet_prep.core.recipe import PlanOptions
-from imagenet_prep.formats.example import parse
-from imagenet_prep.formats.framing import read_records
-from imagenet_prep.steps.build import BuildOptions, build
+from imagenet_prep.codecs.example import parse
+from imagenet_prep.codecs.sealed import unseal
+from imagenet_prep.codecs.tfrecord import read_records
+from imagenet_prep.dataset.state import FORMAT_VERSION
+from imagenet_prep.options import BuildOptions
 from imagenet_prep.testing import LAYOUTS, MiniatureOptions, write_miniature
+from imagenet_prep.verbs.build.run import build
+from support.build import recipe
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
@@ -112,12 +115,13 @@ def folder(tmp_path: Path) -> Path:
 
 def run(words: list[str], folder: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    modules = [str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
     quiet = {"PYTHONWARNINGS": "", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / ".cache")}
     return subprocess.run(
         words,
         cwd=folder,
         input=text,
-        env={**os.environ, **quiet, "PATH": path, "PYTHONPATH": str(ROOT / "tests")},
+        env={**os.environ, **quiet, "PATH": path, "PYTHONPATH": os.pathsep.join(modules)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -245,32 +249,42 @@ def test_the_page_of_python_names_has_exactly_the_public_ones() -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build of all formats, with boxes, a repaired image and three splits."""
+    """A build of all formats, with boxes, a converted image and three splits."""
     out = tmp_path_factory.mktemp("formats")
     write_miniature(out / "archives", MiniatureOptions(classes=2, images_per_class=4, quirks=("cmyk",)))
-    options = BuildOptions(formats=("tfrecord", "tfds", "folders"), test_per_class=1, jobs=1)
+    options = BuildOptions.of(format=("tfrecord", "tfds", "folders"), test_per_class=1, jobs=1)
     build(out / "archives", out / "data", options)
     return out / "data"
 
 
 def test_the_columns_of_the_manifest_are_as_documented(data: Path) -> None:
-    documented = first_cells(section("docs/formats.md", "## manifest.parquet"))
-    actual = pq.read_schema(data / "manifest.parquet").names
-    for name in ("tfds", "tfrecord"):
-        actual = [column.replace(f"{name}_", "FORMAT_") for column in actual]
+    documented = first_cells(section("docs/format.md", "## manifest.parquet"))
+    actual = [
+        re.sub(r"^(tfds|tfrecord)\.", "OUTPUT.", name) for name in pq.read_schema(data / "manifest.parquet").names
+    ]
     assert list(dict.fromkeys(actual)) == documented
 
 
-def test_the_keys_of_build_json_are_as_documented(data: Path) -> None:
-    documented = first_cells(section("docs/formats.md", "## build.json"))
-    assert sorted(documented) == sorted(json.loads((data / "build.json").read_bytes()))
+@pytest.mark.parametrize(
+    ("heading", "path"), [("## build.json", "build.json"), ("## State", ".imagenet-prep/state.json")]
+)
+def test_the_keys_of_a_document_are_as_documented(heading: str, path: str, data: Path) -> None:
+    documented = first_cells(section("docs/format.md", heading))
+    assert sorted(documented) == sorted(json.loads((data / path).read_bytes()))
+
+
+def test_the_format_version_is_as_documented(data: Path) -> None:
+    assert f"# Format of a data set, version {FORMAT_VERSION}\n" in DOCUMENTS["docs/format.md"]
+    for path in ("build.json", ".imagenet-prep/state.json"):
+        assert unseal((data / path).read_bytes())["format_version"] == FORMAT_VERSION
 
 
 def test_the_keys_of_the_recipe_are_as_documented() -> None:
-    options = PlanOptions(
-        formats=("folders",), classes=(0,), images_per_class=1, limit=1, test_list=("image",), exclude=("other",)
-    )
-    assert first_cells(section("docs/formats.md", "## The recipe")) == list(options.document())
+    selection, outputs = section("docs/format.md", "## The recipe").split("Outputs, by name")
+    document = recipe(format=tuple(imagenet_prep.OUTPUTS)).document()
+    assert first_cells(selection) == list(document["selection"])
+    options = {f"{name}.{option}" for name, options in document["outputs"].items() for option in options}
+    assert set(first_cells(outputs)) == options
 
 
 @pytest.mark.parametrize("table", ["classes.csv", "folders/classes.csv"])
@@ -292,7 +306,8 @@ def test_the_page_of_commands_has_every_layout_of_the_miniature() -> None:
     ],
 )
 def test_the_keys_of_a_record_are_as_documented_and_in_that_order(heading: str, shard: str, data: Path) -> None:
-    _, record = next(read_records(data / shard, shard))
+    with (data / shard).open("rb") as file:
+        _, record = next(read_records(file, shard, (data / shard).stat().st_size))
     assert list(parse(record)) == first_cells(section("docs/formats.md", heading))
 
 

@@ -24,11 +24,12 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_prep.engine import worker
-from imagenet_prep.engine.base import Engine
-from imagenet_prep.engine.local import InProcess, OnExecutor, local_engine
-from imagenet_prep.engine.processes import Processes
-from imagenet_prep.engine.worker import Worker
+from imagenet_prep.engines import worker
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.executor import OnExecutor
+from imagenet_prep.engines.here import Here
+from imagenet_prep.engines.processes import Processes, local_engine
+from imagenet_prep.engines.worker import Worker
 from imagenet_prep.errors import PrepError, Problem, SourceError, UsageError
 
 Numbered = tuple[int, Path]
@@ -198,7 +199,7 @@ def unread(connection: Connection) -> int:
 
 
 def test_in_this_process_results_come_in_order() -> None:
-    assert list(InProcess().run(square, [3, 1, 2], lost=square)) == [9, 1, 4]
+    assert list(Here().run(square, [3, 1, 2], lost=square)) == [9, 1, 4]
 
 
 def test_processes_give_every_result_once(engine: Engine) -> None:
@@ -215,7 +216,10 @@ def test_any_executor_will_do() -> None:
 
 def test_a_killed_worker_of_an_executor_is_an_error_and_not_a_wait() -> None:
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, spawn) as executor, pytest.raises(PrepError, match="A worker process was killed"):
+    with (
+        ProcessPoolExecutor(2, spawn) as executor,
+        pytest.raises(PrepError, match="A worker of the executor was killed"),
+    ):
         list(OnExecutor(executor, 2).run(die, range(4), lost=square))
 
 
@@ -556,7 +560,7 @@ def test_workers_are_forked_while_there_is_one_thread_and_spawned_otherwise(tmp_
             """
             import multiprocessing, re, threading
             from pathlib import Path
-            from imagenet_prep.engine.local import local_engine
+            from imagenet_prep.engines.processes import local_engine
 
             def show():
                 with local_engine(2) as engine:
@@ -579,7 +583,7 @@ def test_workers_are_forked_while_there_is_one_thread_and_spawned_otherwise(tmp_
 
 
 def test_workers_import_neither_arrow_nor_numpy() -> None:
-    modules = "imagenet_prep.steps.building.write, imagenet_prep.steps.auditing.read_back"
+    modules = "imagenet_prep.verbs.build.shard, imagenet_prep.verbs.audit.shard"
     program = f"import sys, {modules}; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert not {"'numpy'", "'pyarrow'", "'PIL'", "'click'", "'rich'"} & set(loaded.strip("[]\n").split(", "))
@@ -593,7 +597,7 @@ def test_workers_clean_up_and_do_not_outlive_a_parent_that_was_killed(tmp_path: 
             """
             import os, sys, time
             from pathlib import Path
-            from imagenet_prep.engine.local import local_engine
+            from imagenet_prep.engines.processes import local_engine
 
             def sleep(place):
                 try:

@@ -33,7 +33,6 @@ from faulty import (
     assert_ended,
     at_event,
     children,
-    contents,
     dying,
     failing,
     fill,
@@ -44,6 +43,7 @@ from faulty import (
 )
 from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.build import everything
 
 TRAIN = "ILSVRC2012_img_train.tar"
 NO_SPACE = "Free some space. Then run the same command again: what is finished is kept."
@@ -52,10 +52,7 @@ PUT_RIGHT = (
     "Put it right, and run the same command again. A build in another folder can do without images that are lost: "
     "--exclude FILE."
 )
-OTHER_REMEDY = (
-    "Choose another folder, or repeat the command that began this build to finish it; --fresh takes it away and begins "
-    "anew."
-)
+OTHER_REMEDY = "Choose another folder, or finish what is there: imagenet-prep resume …"
 HOST = re.sub(r"[^\w-]", "_", socket.gethostname())  # as it is in temporary names
 READ_ONLY = "mount --bind DISK DISK && mount -o remount,bind,ro DISK"
 RECEIPT = "receipts/train-00000-of-00006.receipt"
@@ -135,7 +132,7 @@ class TestNoSpace:
         build = mounted(make(), "mount -t tmpfs -o size=100m none DISK")
         paused = Paused(build, jobs=jobs)
         free = fill(build)
-        assert_ended(paused.go(), 6, f"Error: Cannot write {build.out}/folders/…: No space left on device.", NO_SPACE)
+        assert_ended(paused.go(), 6, f"Error: Cannot write {build.out}/…: No space left on device.", NO_SPACE)
         free()
         build.assert_goes_on(jobs)
 
@@ -187,7 +184,7 @@ class TestLimits:
         builds = [Build(source, tmp_path / name, tmp_path / "faulty", recipe=recipe) for name in ("free", "limited")]
         builds[1].prefix = limited("-n", 64)
         assert [build.run(jobs=2) for build in builds] == [(0, []), (0, [])]
-        assert contents(builds[0].out) == contents(builds[1].out)
+        assert everything(builds[0].out) == everything(builds[1].out)
 
     def test_too_few_open_files_to_start_two_workers(self, make: Callable[..., Build]) -> None:
         build = make()
@@ -229,7 +226,7 @@ class TestReadErrors:
             for entry, place in sorted(places.items(), key=lambda item: item[1])
         ]
         assert_ended(build.run(jobs=jobs, fault=bad), 4, UNREADABLE, *lines, PUT_RIGHT)
-        receipts = {path.name for path in build.out.rglob("train-*.receipt")}
+        receipts = {path.name for path in build.out.glob(".imagenet-prep/receipts/tfrecord/train-*")}
         assert 4 <= len(receipts) < 6
         build.assert_goes_on(jobs)
 
@@ -249,15 +246,23 @@ class TestWriteErrors:
     @pytest.mark.parametrize(
         ("function", "when", "path"),
         [
-            ("writev", "True", "tfrecord/train-00000-of-00006"),
+            (
+                "writev",
+                "'/tfrecord/.' in os.readlink(f'/proc/self/fd/{arguments[0]}')",
+                "tfrecord/train-00000-of-00006",
+            ),
             ("write", "bytes(arguments[1][:2]) == b'\\xff\\xd8'", "folders/…"),
             ("fsync", "'/tfrecord/.' in os.readlink(f'/proc/self/fd/{arguments[0]}')", "tfrecord/train-00000-of-00006"),
-            ("fsync", "'/receipts/.' in os.readlink(f'/proc/self/fd/{arguments[0]}')", f".imagenet-prep/{RECEIPT}"),
+            (
+                "fsync",
+                "'/.imagenet-prep/.train-' in os.readlink(f'/proc/self/fd/{arguments[0]}')",
+                ".imagenet-prep/receipts/folders/train-00000-of-00006",  # which is finished first
+            ),
             ("replace", "'.JPEG' in str(arguments)", "folders/…"),
         ],
     )
     def test_a_disk_that_fails(self, make: Callable[..., Build], function: str, when: str, path: str) -> None:
-        if function == "fsync" and sys.platform != "linux":
+        if "/proc/" in when and sys.platform != "linux":
             pytest.skip("asks /proc which file it is")
         build = make()
         assert_ended(
@@ -310,7 +315,7 @@ class TestASourceThatChanges:
         change(archive)
         line = f"  {TRAIN}: has changed since it was indexed"
         assert_ended(paused.go(), 4, UNREADABLE, line, PUT_RIGHT)
-        receipts = {path.name.partition("-")[0] for path in build.out.rglob("*.receipt")}
+        receipts = {path.name.partition("-")[0] for path in build.out.glob(".imagenet-prep/receipts/*/*")}
         assert receipts == {"train", "validation"}  # of train the first ones
         kept.replace(archive)
         build.assert_goes_on(jobs)
@@ -361,7 +366,7 @@ class TestASourceThatChanges:
             image.write_bytes(changed)
         line = f"  {build.source}/train: n01440764/{image.name}: {reason}"
         assert_ended(paused.go(), 4, UNREADABLE, line, PUT_RIGHT)
-        assert len(list(build.out.rglob("*.receipt"))) == 7
+        assert len(list(build.out.glob(".imagenet-prep/receipts/tfrecord/*"))) == 7
         image.write_bytes(data)
         build.assert_goes_on()
 
@@ -419,31 +424,42 @@ class TestNoPermission:
     @pytest.mark.parametrize(
         ("closed", "mode", "said"),
         [
-            ("..", 0o555, "write {out}"),
-            ("..", 0o000, "read {out}"),
-            (".", 0o555, "write {out}/manifest.parquet"),
-            (".", 0o000, "read {out}"),
-            (".imagenet-prep", 0o000, "read {out}"),
-            (".imagenet-prep/plan.json", 0o000, "read {out}/.imagenet-prep/plan.json"),
-            (".imagenet-prep/receipts", 0o555, "write {out}/.imagenet-prep/receipts/train-00000-of-00006.receipt"),
-            ("tfrecord", 0o555, "write {out}/tfrecord/train-00000-of-00006"),
-            ("folders/train/tench", 0o000, "read {out}/folders/train/tench"),
-            ("splits", 0o555, "write {out}/splits/…"),
+            ("..", 0o555, "{out}"),
+            (".", 0o555, "{out}/manifest.parquet"),
+            (
+                ".imagenet-prep/receipts/tfrecord",
+                0o555,
+                "{out}/.imagenet-prep/receipts/tfrecord/train-00000-of-00006",
+            ),
+            ("tfrecord", 0o555, "{out}/tfrecord/train-00000-of-00006"),
+            ("splits", 0o555, "{out}/splits/…"),
+            ("..", 0o000, "{parent}: may not be entered: you lack the permission x"),
+            (".", 0o000, "{out}: may not be entered: you lack the permission x"),
+            (".imagenet-prep", 0o000, ".imagenet-prep: may not be entered: you lack the permission x"),
+            (
+                ".imagenet-prep/state.json",
+                0o000,
+                ".imagenet-prep/state.json: may not be read: you lack the permission r",
+            ),
+            ("folders/train/tench", 0o000, "folders/train/tench: may not be entered: you lack the permission x"),
         ],
     )
-    def test_an_output_folder_that_may_not_be_written_to(
+    def test_an_output_folder_that_may_not_be_written_to_or_read(
         self, make: Callable[..., Build], closed: str, mode: int, said: str
     ) -> None:
         build = make()
         if closed != "..":
             build.take()
-            for lost in "build.json", ".imagenet-prep/receipts/train-00000-of-00006.receipt":
+            for lost in "build.json", ".imagenet-prep/receipts/tfrecord/train-00000-of-00006":
                 (build.out / lost).unlink()
+        said = said.format(out=build.out, parent=build.out.parent)
+        if mode:
+            lines = [f"Error: Cannot write {said}: Permission denied.", "Choose a folder you may write to."]
+        else:
+            remedy = "Its owner can change that (chmod …); nothing is known to be damaged."
+            lines = [f"Error: {build.out} may not be read as a whole:", f"  {said}", remedy]
         with without_permission(build, build.out / closed if closed != ".." else build.out.parent, mode):
-            line = f"Error: Cannot {said.format(out=build.out)}: Permission denied."
-            may_not_read = "… may not be …: you lack the permission …. Its owner can change that …"
-            remedy = "Choose a folder you may write to." if said.startswith("write") else may_not_read
-            assert_ended(build.run(), 6, line, remedy)
+            assert_ended(build.run(), 6, *lines)
         build.assert_goes_on()
 
 
@@ -459,7 +475,7 @@ class TestAReadOnlyTarget:
         build = make().take()
         (build.out / "tfrecord/train-00003-of-00006").unlink()
         mounted(build, READ_ONLY)
-        line = f"Error: Cannot write {build.out}/build.json: Read-only file system."
+        line = f"Error: Cannot remove {build.out}/build.json: Read-only file system."
         assert_ended(build.run(jobs=2), 6, line, "The file system is read-only; choose another folder.")
         build.prefix = ()
         build.assert_goes_on()
@@ -490,16 +506,16 @@ class TestTwoAtOnce:
             paused.wake()
         assert [paused.go(alone=False) for paused in pair] == [(0, []), (0, [])]
         build.assert_nothing_left()
-        assert contents(build.out) == build.want
+        assert everything(build.out) == build.want
 
     def test_of_two_recipes_the_first_one_wins(self, make: Callable[..., Build]) -> None:
         build = make()
         second = Paused(build, "--seed", "1", fault=BEFORE_THE_CLAIM)
         first = Paused(build)
-        line = "  seed: there it is 0, now it would be 1"
-        assert_ended(second.go(alone=False), 5, f"Error: {build.out} holds another build:", line, OTHER_REMEDY)
+        line = "  seed: 0 there, 1 now"
+        assert_ended(second.go(alone=False), 5, f"Error: {build.out} holds another data set:", line, OTHER_REMEDY)
         assert first.go() == (0, [])
-        assert contents(build.out) == build.want
+        assert everything(build.out) == build.want
 
     def test_two_recipes_at_the_same_moment_are_never_mixed(self, make: Callable[..., Build]) -> None:
         build, other = make(), make(recipe=(*RECIPE, "--seed", "1"))
@@ -509,15 +525,14 @@ class TestTwoAtOnce:
         codes = [paused.go(alone=False).code for paused in pair]
         assert sorted(codes) == [0, 5]
         winner = (build, other)[codes.index(0)]
-        assert contents(build.out) == winner.want
+        assert everything(build.out) == winner.want
         winner.assert_goes_on()
 
     @pytest.mark.parametrize(
         ("more", "code", "error"),
         [
             ((), 0, ()),
-            (("--repair",), 0, ()),
-            (("--fresh", "--seed", "1"), 5, ("Error: Another run is at work in {out}.", "Wait for its end.")),
+            (("--on-bad", "set-aside"), 5, ("Error: Another run is at work in {out}.", "Wait for its end.")),
         ],
     )
     def test_a_run_beside_one_at_work(
@@ -528,7 +543,7 @@ class TestTwoAtOnce:
         beside = build.end(build.start(*more, jobs=2), alone=False)
         assert_ended(beside, code, *(line.format(out=build.out) for line in error))
         assert paused.go() == (0, [])
-        assert contents(build.out) == build.want
+        assert everything(build.out) == build.want
 
 
 class TestInterrupts:
@@ -550,16 +565,14 @@ class TestInterrupts:
             if command.returncode:
                 assert said.splitlines()[-1] == "Interrupted. The same command again goes on where this one stopped."
             assert "Traceback" not in said
-            assert {name: data for name, data in contents(build.out).items() if want.get(name) != data} == {}
+            assert {name: data for name, data in everything(build.out).items() if want.get(name) != data} == {}
         build.assert_goes_on()
         assert set(codes) <= {130, 0}  # 0: it was done before
         assert codes.count(130) >= 3
 
     def test_a_closed_terminal_is_an_interrupt(self, make: Callable[..., Build]) -> None:
         build = make()
-        command = build.start(jobs=2)
-        assert command.stderr
-        assert command.stderr.readline() == "Indexing …\n"
+        command = Paused(build, jobs=2, fault=at_event(WRITE)).command
         os.killpg(command.pid, signal.SIGHUP)
         said = command.communicate(timeout=10)[1]
         assert command.returncode == 130
@@ -571,7 +584,7 @@ class TestInterrupts:
         build = make()
         arguments = [sys.executable, "-m", "imagenet_prep", "build", str(build.source), str(build.out), *build.recipe]
         subprocess.run(["bash", "-c", '"$@" >&- 2>&- <&-', "bash", *arguments], check=True, timeout=60)
-        assert contents(build.out) == build.want
+        assert everything(build.out) == build.want
 
     def test_an_interrupt_just_as_a_file_is_made(self, make: Callable[..., Build]) -> None:
         build = make()
@@ -597,7 +610,7 @@ class TestWorkers:
         paused = Paused(build, jobs=2)
         os.kill(children(paused.command.pid)[0], signal.SIGKILL)
         assert paused.go() == (0, [])
-        assert contents(build.out) == build.want
+        assert everything(build.out) == build.want
 
     def test_an_image_that_kills_every_worker_is_found_and_can_be_done_without(
         self, make: Callable[..., Build], miniatures: Callable[[str], Miniature], tmp_path: Path
@@ -619,7 +632,7 @@ class TestWorkers:
             "Run the same command again; fewer --jobs need less memory. If it dies again, one of these images may be "
             "the cause: a build in another folder can do without it (--exclude FILE)."
         )
-        assert len(list(build.out.rglob("*.receipt"))) == 7
+        assert len(list(build.out.glob(".imagenet-prep/receipts/tfrecord/*"))) == 7
         (tmp_path / "without.txt").write_text(f"{fatal.name}\n")
         without = Build(build.source, tmp_path / "disk/other", build.faulty)
         assert without.run("--exclude", str(tmp_path / "without.txt"), jobs=2, fault=dying(fatal.sha256)) == (0, [])

@@ -21,9 +21,9 @@ from pathlib import Path
 import pytest
 
 from fetch_url.asking import tar_like
-from imagenet_prep.storage.follower import Follower
-from imagenet_prep.storage.running_digest import running_digest
-from imagenet_prep.storage.unfinished import Bookmark, load_bookmark, unfinished_path
+from imagenet_prep.verbs.fetch.follower import Follower
+from imagenet_prep.verbs.fetch.running_digest import running_digest
+from imagenet_prep.verbs.fetch.unfinished import Bookmark, load_bookmark, unfinished_path
 from web import GOOD, STALL, Answer, Request, Web, serving
 
 VAL, TRAIN, OTHER = "ILSVRC2012_img_val.tar", "ILSVRC2012_img_train.tar", "other.tar"
@@ -33,8 +33,8 @@ GOES_ON = "Interrupted. The same command again goes on where this one stopped."
 MINIATURES = """
 import sys
 from dataclasses import replace
-from imagenet_prep.core import facts
-from imagenet_prep.storage import partial
+from imagenet_prep.imagenet import archives as facts
+from imagenet_prep.verbs.fetch import partial
 partial._SECONDS_BETWEEN_NOTES, partial._SHARE_OF_NOTES = 0.03, 1
 for role, size, md5, sha1 in {published!r}:
     facts.OFFICIAL_BY_ROLE[role] = replace(facts.OFFICIAL_BY_ROLE[role], size=size, md5=md5, sha1=sha1)

@@ -21,18 +21,18 @@ from typing import Any
 import libtorrent
 import pytest
 
-from imagenet_prep.core import facts
-from imagenet_prep.core.fetched import Fetched, TorrentOptions
-from imagenet_prep.core.progress import Note, Progress
 from imagenet_prep.errors import OutputError, PrepError, SourceError, UsageError
-from imagenet_prep.remote import swarm as remote_swarm
-from imagenet_prep.remote import torrent as remote_torrent
-from imagenet_prep.remote.swarm import Swarm
-from imagenet_prep.steps.fetching import standing, swarm
-from imagenet_prep.steps.fetching.swarm import check_torrents, fetch_torrents
-from imagenet_prep.storage import unfinished
-from imagenet_prep.storage.draft import DisturbedError
+from imagenet_prep.imagenet import archives as facts
+from imagenet_prep.model.events import Note, Progress
+from imagenet_prep.stores.errors import DisturbedError
 from imagenet_prep.testing import Miniature
+from imagenet_prep.verbs.fetch import compare_torrent as standing
+from imagenet_prep.verbs.fetch import peers as remote_swarm
+from imagenet_prep.verbs.fetch import swarm, unfinished
+from imagenet_prep.verbs.fetch import torrent_file as remote_torrent
+from imagenet_prep.verbs.fetch.peers import Swarm
+from imagenet_prep.verbs.fetch.report import Fetched, TorrentOptions
+from imagenet_prep.verbs.fetch.swarm import check_torrents, fetch_torrents
 from seeding import PIECE, QUIET, Seeder, torrent_of
 
 VALIDATION = "ILSVRC2012_img_val.tar"
@@ -461,9 +461,9 @@ def test_a_part_of_a_file_of_another_size_is_refused(tmp_path: Path, folder: Pat
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from imagenet_prep.core.fetched import TorrentOptions
-from imagenet_prep.remote import swarm
-from imagenet_prep.steps.fetching.swarm import fetch_torrents
+from imagenet_prep.verbs.fetch.report import TorrentOptions
+from imagenet_prep.verbs.fetch import peers as swarm
+from imagenet_prep.verbs.fetch.swarm import fetch_torrents
 
 swarm.LISTEN = "127.0.0.1:0"
 swarm._POLL_MILLISECONDS = 5

@@ -18,14 +18,14 @@ import xxhash
 
 from imagenet_prep import AuditError, AuditOptions, Problem, official
 from imagenet_prep.cli.foreign import looked_at
-from imagenet_prep.core.foreign.judgement import SplitColumns, missing
-from imagenet_prep.core.foreign.report import ForeignReport, ranges
-from imagenet_prep.core.foreign.seen import Seen
-from imagenet_prep.core.progress import Progress
-from imagenet_prep.steps.foreign.audit import audit_foreign
-from imagenet_prep.steps.foreign.look import Look, Schema, ShardLook, look, look_in_vain
+from imagenet_prep.model.events import Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.pictures import picture
+from imagenet_prep.verbs.audit.others.judgement import SplitColumns, missing
+from imagenet_prep.verbs.audit.others.look import Look, Schema, ShardLook, look, look_in_vain
+from imagenet_prep.verbs.audit.others.observed import Seen
+from imagenet_prep.verbs.audit.others.report import ForeignReport, ranges
+from imagenet_prep.verbs.audit.others.run import audit_foreign
 
 TENCH, GOLDFISH = "n01440764", "n01443537"  # class index 0 and 1, devkit integer 449 and 450
 TRAIN = [f"{wnid}_{number}.JPEG" for wnid in (TENCH, GOLDFISH) for number in (1, 2, 3)]
@@ -258,7 +258,7 @@ class TestWhatItIs:
 
         assert report == seen(tmp_path)
         size = sum(path.stat().st_size for path in tmp_path.iterdir())
-        assert events[-1] == Progress("audit", 10, 0, size, size)
+        assert events[-1] == Progress(Stage.AUDIT, 10, 0, size, size)
 
     def test_the_text_says_what_it_is_and_what_is_wrong(self, tmp_path: Path) -> None:
         write_classic(tmp_path, lambda name: classic(name, label=7 if name == TRAIN[4] else None))
@@ -273,7 +273,7 @@ class TestWhatItIs:
 
     def test_workers_look_without_arrow_and_numpy(self) -> None:
         program = (
-            "import sys, imagenet_prep.steps.foreign.look, imagenet_prep.steps.foreign\n"
+            "import sys, imagenet_prep.verbs.audit.others.look, imagenet_prep.verbs.audit.others\n"
             "sys.exit('pyarrow' in sys.modules or 'numpy' in sys.modules)"
         )
 
@@ -589,7 +589,7 @@ class TestDamage:
         def dies_of_one(task: Look) -> Seen:
             return look_in_vain(task) if task.position == 1 else look(task)
 
-        monkeypatch.setattr("imagenet_prep.steps.foreign.audit.look", dies_of_one)
+        monkeypatch.setattr("imagenet_prep.verbs.audit.others.run.look", dies_of_one)
 
         assert list(map(str, seen(write_classic(tmp_path)).problems)) == [
             "train-00001-of-00002: was not read: the process that read it died twice"

@@ -19,7 +19,11 @@ import imagenet_prep as prep
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 OPTIONS: dict[type[Any], dict[str, Any]] = {  # and the fields that one cannot do without
-    prep.PlanOptions: {},
+    prep.Selection: {},
+    prep.Folders: {},
+    prep.TFRecord: {},
+    prep.Tfds: {},
+    prep.Recipe: {},
     prep.BuildOptions: {},
     prep.IndexOptions: {},
     prep.CheckOptions: {},
@@ -73,36 +77,41 @@ def test_none_is_taken_only_where_it_is_the_default(kind: type[Any], name: str) 
         (prep.CheckOptions, "jobs", -1),
         (prep.IndexOptions, "jobs", -1),
         (prep.AuditOptions, "jobs", -1),
-        (prep.BuildOptions, "limit", "10%"),
-        (prep.BuildOptions, "limit", math.nan),
-        (prep.BuildOptions, "limit", math.inf),
-        (prep.BuildOptions, "limit", -1),
-        (prep.BuildOptions, "limit", -0.1),
-        (prep.BuildOptions, "limit", 1.5),
-        (prep.BuildOptions, "limit", True),
-        (prep.BuildOptions, "seed", "a"),
-        (prep.BuildOptions, "seed", 0.5),
-        (prep.BuildOptions, "seed", 2**64),
-        (prep.BuildOptions, "seed", np.float64(1)),
-        (prep.BuildOptions, "test_per_class", -1),
-        (prep.BuildOptions, "test_per_class", 2.5),
-        (prep.BuildOptions, "test_per_class", 10**30),
-        (prep.BuildOptions, "images_per_class", -5),
-        (prep.BuildOptions, "formats", "tfrecord"),
-        (prep.BuildOptions, "formats", {"tfrecord": 1}),
-        (prep.BuildOptions, "splits", "train"),
-        (prep.BuildOptions, "classes", "imagenette"),
-        (prep.BuildOptions, "classes", ("n01440764",)),
-        (prep.BuildOptions, "classes", (1.0,)),
-        (prep.BuildOptions, "exclude", "n01440764_10.JPEG"),
-        (prep.BuildOptions, "test_list", (1,)),
-        (prep.BuildOptions, "shards", {"train": 1.5}),
-        (prep.BuildOptions, "shards", {"train": True}),
-        (prep.BuildOptions, "shards", "train=4"),
-        (prep.BuildOptions, "shards", [("train", 4)]),
-        (prep.BuildOptions, "fresh", "no"),
-        (prep.BuildOptions, "repair", 1),
-        (prep.BuildOptions, "taxonomy", {"n01440764": "fish"}),
+        (prep.Selection, "limit", "110%"),
+        (prep.Selection, "limit", "ten"),
+        (prep.Selection, "limit", math.nan),
+        (prep.Selection, "limit", math.inf),
+        (prep.Selection, "limit", -1),
+        (prep.Selection, "limit", -0.1),
+        (prep.Selection, "limit", 1.5),
+        (prep.Selection, "limit", True),
+        (prep.Selection, "seed", "a"),
+        (prep.Selection, "seed", 0.5),
+        (prep.Selection, "seed", 2**64),
+        (prep.Selection, "seed", np.float64(1)),
+        (prep.Selection, "test_per_class", -1),
+        (prep.Selection, "test_per_class", 2.5),
+        (prep.Selection, "test_per_class", 10**30),
+        (prep.Selection, "images_per_class", -5),
+        (prep.Recipe, "outputs", "tfrecord"),
+        (prep.Recipe, "outputs", {"tfrecord": 1}),
+        (prep.Selection, "splits", "everything"),
+        (prep.Selection, "classes", "imagenettes"),
+        (prep.Selection, "classes", ("n01440764",)),
+        (prep.Selection, "classes", (1.0,)),
+        (prep.Selection, "exclude", "n01440764_10.JPEG"),
+        (prep.Selection, "test_list", (1,)),
+        (prep.TFRecord, "shards", {"train": 1.5}),
+        (prep.TFRecord, "shards", {"train": True}),
+        (prep.TFRecord, "shards", "train=4"),
+        (prep.TFRecord, "shards", {"train": 0}),
+        (prep.TFRecord, "shards", [("train", 4)]),
+        (prep.Folders, "names", "short"),
+        (prep.Folders, "transfer", True),
+        (prep.BuildOptions, "on_bad", "ignore"),
+        (prep.BuildOptions, "check", "none"),
+        (prep.BuildOptions, "trust_labels", 1),
+        (prep.Selection, "taxonomy", {"n01440764": "fish"}),
         (prep.AuditOptions, "sample", math.nan),
         (prep.AuditOptions, "sample", "10%"),
         (prep.AuditOptions, "decode", "yes"),
@@ -124,17 +133,17 @@ def test_a_value_that_makes_no_sense_is_refused(kind: type[Any], name: str, valu
 
 def test_a_number_that_python_makes_no_text_of_is_refused() -> None:
     with pytest.raises(prep.UsageError, match="seed"):
-        prep.BuildOptions(seed=10**5000)
+        prep.BuildOptions.of(seed=10**5000)
 
 
 def test_the_error_says_how_a_share_is_written() -> None:
-    with pytest.raises(prep.UsageError, match=r"limit .* such as 0\.1, not '10%'"):
-        prep.BuildOptions(limit="10%")  # type: ignore[arg-type]
+    with pytest.raises(prep.UsageError, match=r"limit is '10 %': .* such as 10%"):
+        prep.BuildOptions.of(limit="10 %")
 
 
 def test_what_means_the_same_is_taken() -> None:
     given: dict[str, Any] = {
-        "formats": ["tfds", "tfrecord"],
+        "format": ["tfds", "tfrecord"],
         "splits": (split for split in ("train", "test")),
         "seed": np.int64(3),
         "jobs": np.uint8(2),
@@ -142,13 +151,13 @@ def test_what_means_the_same_is_taken() -> None:
         "classes": np.array([5, 3]),
         "exclude": {"n01440764_10.JPEG"},
         "shards": {np.str_("train"): np.int32(4)},
-        "fresh": np.bool_(True),
+        "trust_labels": np.bool_(True),
     }
 
-    options = prep.BuildOptions(**given)
+    options = prep.BuildOptions.of(**given)
 
-    assert options == prep.BuildOptions(
-        formats=("tfds", "tfrecord"),
+    assert options == prep.BuildOptions.of(
+        format=("tfrecord", "tfds"),
         splits=("train", "test"),
         seed=3,
         jobs=2,
@@ -156,10 +165,16 @@ def test_what_means_the_same_is_taken() -> None:
         classes=(3, 5),
         exclude=("n01440764_10.JPEG",),
         shards={"train": 4},
-        fresh=True,
+        trust_labels=True,
     )
-    assert type(options.seed) is int
-    assert options.document()["seed"] == 3
+    assert type(options.recipe.selection.seed) is int
+    assert options.recipe.document()["selection"]["seed"] == 3
+
+
+def test_python_takes_what_the_command_line_takes() -> None:
+    assert prep.Selection(limit="10%") == prep.Selection(limit=0.1)  # type: ignore[arg-type]
+    assert prep.Selection(splits="train") == prep.Selection(splits=("train",))  # type: ignore[arg-type]
+    assert len(prep.Selection(classes="imagenette").classes) == 10  # type: ignore[arg-type]
 
 
 def test_a_path_may_be_a_text() -> None:
@@ -167,7 +182,7 @@ def test_a_path_may_be_a_text() -> None:
     assert prep.UrlOptions(url_files=["list"]).url_files == (Path("list"),)  # type: ignore[arg-type]
 
 
-SMALL = prep.BuildOptions(test_per_class=1, jobs=1)
+SMALL = prep.BuildOptions.of(test_per_class=1, jobs=1)
 CALLS: list[tuple[str, Callable[[Any, Path, Path], object]]] = [
     ("source", lambda bad, _source, out: prep.build(bad, out, SMALL)),
     ("source", lambda bad, _source, _out: prep.check(bad)),
@@ -208,7 +223,7 @@ def test_sources_may_come_from_a_generator_once(source: Path, tmp_path: Path) ->
 OTHERS: dict[str, Callable[[Path, Path], object]] = {
     "build with an empty dictionary": lambda source, out: prep.build(source, out, {}),  # type: ignore[arg-type]
     "build with zero": lambda source, out: prep.build(source, out, 0),  # type: ignore[arg-type]
-    "build with a recipe alone": lambda source, out: prep.build(source, out, prep.PlanOptions()),  # type: ignore[arg-type]
+    "build with a recipe alone": lambda source, out: prep.build(source, out, prep.Recipe()),  # type: ignore[arg-type]
     "check with those of an audit": lambda source, _: prep.check(source, prep.AuditOptions()),  # type: ignore[arg-type]
     "index with those of a check": lambda source, _: prep.index(source, prep.CheckOptions()),  # type: ignore[arg-type]
     "audit with a class": lambda source, _: prep.audit(source, prep.AuditOptions),  # type: ignore[arg-type]
@@ -228,7 +243,7 @@ def test_options_of_another_verb_are_refused(what: str, source: Path, tmp_path: 
 
 ARGUMENTS: dict[str, Callable[[Path, Path], object]] = {
     "watch": lambda source, out: prep.build(source, out, SMALL, watch=None),  # type: ignore[arg-type]
-    "executor": lambda source, out: prep.build(source, out, SMALL, executor=4),  # type: ignore[arg-type]
+    "Executor": lambda source, out: prep.build(source, out, engine=4),  # type: ignore[arg-type]
     "engine": lambda source, _: prep.index(source, engine=4),  # type: ignore[arg-type]
     "full": lambda source, _: prep.archives(source, full="no"),  # type: ignore[arg-type]
     "jobs": lambda source, _: prep.archives(source, jobs=-1),
@@ -237,8 +252,8 @@ ARGUMENTS: dict[str, Callable[[Path, Path], object]] = {
 
 
 def test_a_build_without_a_format_and_a_fetch_without_a_torrent_make_no_sense() -> None:
-    with pytest.raises(prep.UsageError, match="formats"):
-        prep.BuildOptions(formats=())
+    with pytest.raises(prep.UsageError, match="output"):
+        prep.BuildOptions.of(format=())
     with pytest.raises(prep.UsageError, match="torrent"):
         prep.TorrentOptions(torrents=())
 
@@ -246,7 +261,7 @@ def test_a_build_without_a_format_and_a_fetch_without_a_torrent_make_no_sense() 
 @pytest.mark.parametrize("name", ["exclude", "test_list"])
 def test_names_that_are_no_text_are_refused(name: str) -> None:
     with pytest.raises(prep.UsageError, match=name):
-        made(prep.BuildOptions, **{name: ("\udc80",)})
+        made(prep.Selection, **{name: ("\udc80",)})
 
 
 @pytest.mark.parametrize("cache", ["source/ILSVRC2012_img_val.tar", "source", ".", "feather"])

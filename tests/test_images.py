@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile
 
-from imagenet_prep.images import ImageFacts, Kind, NotAnImageError, decode, inspect, repair
+from imagenet_prep.codecs.jpeg import ImageFacts, Kind, NotAnImageError, decode, inspect, repair
 from imagenet_prep.testing.oddities import IMAGE_ODDITIES
 from imagenet_prep.testing.pictures import draw, picture
 

@@ -12,14 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-import imagenet_prep.steps.index as index_step
-from imagenet_prep.core.archive import Archive
-from imagenet_prep.core.catalog import SCHEMA, Catalog
-from imagenet_prep.core.progress import Note
-from imagenet_prep.core.taxonomy import official, validation_truth
+import imagenet_prep.verbs.index as index_step
+from imagenet_prep.dataset.catalog_file import load_catalog, save_catalog
 from imagenet_prep.errors import SourceError, UsageError
-from imagenet_prep.steps.index import IndexOptions, index
-from imagenet_prep.storage.catalogs import load_catalog, save_catalog
+from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.model.archive import Archive
+from imagenet_prep.model.events import Note
+from imagenet_prep.planning.catalog import SCHEMA, Catalog
+from imagenet_prep.stores import store_at
 from imagenet_prep.testing import Miniature, MiniatureOptions, faults, write_miniature
 from imagenet_prep.testing.archives import (
     Member,
@@ -30,6 +30,7 @@ from imagenet_prep.testing.archives import (
     write_flat_archive,
     write_train_archive,
 )
+from imagenet_prep.verbs.index import IndexOptions, index
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
@@ -108,15 +109,14 @@ def test_the_catalog_is_an_arrow_table_of_the_documented_columns(miniature: Mini
 def test_any_number_of_processes_gives_the_same_catalog(miniature: Miniature) -> None:
     alone, together = index(miniature.root, HERE), index(miniature.root, IndexOptions(jobs=2))
 
-    assert together.table == alone.table
-    assert together.identity == alone.identity
+    assert (together.table, together.archives) == (alone.table, alone.archives)
 
 
 def test_the_catalog_is_the_same_in_whatever_order_the_archives_are_named(miniature: Miniature) -> None:
     one = index([miniature.root / TRAIN, miniature.root / VALIDATION], HERE)
     other = index([miniature.root / VALIDATION, miniature.root / TRAIN], HERE)
 
-    assert other.identity == one.identity
+    assert (other.table, other.archives) == (one.table, one.archives)
 
 
 def test_archives_made_with_paths_before_the_names_are_the_same_data_set(tmp_path: Path) -> None:
@@ -495,19 +495,19 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_catalog_is_saved_and_read_back_the_same(miniature: Miniature, tmp_path: Path) -> None:
-    catalog = index(miniature.root, HERE)
+    catalog, store = index(miniature.root, HERE), store_at(tmp_path)
 
-    save_catalog(tmp_path / "catalog.arrow", catalog)
-    loaded = load_catalog(tmp_path / "catalog.arrow", catalog.archives)
+    save_catalog(store, "catalog.arrow", catalog)
+    loaded = load_catalog(store, "catalog.arrow", catalog.archives)
 
     assert loaded is not None
     assert loaded.table == catalog.table
-    assert (loaded.archives, loaded.notes, loaded.identity) == (catalog.archives, catalog.notes, catalog.identity)
+    assert (loaded.archives, loaded.notes) == (catalog.archives, catalog.notes)
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
 
 
 def test_a_catalog_is_a_file_that_arrow_reads(miniature: Miniature, tmp_path: Path) -> None:
-    save_catalog(tmp_path / "catalog.arrow", index(miniature.root, HERE))
+    save_catalog(store_at(tmp_path), "catalog.arrow", index(miniature.root, HERE))
 
     body = (tmp_path / "catalog.arrow").read_bytes()[:-16]  # a digest is last
     with pa.ipc.open_file(body) as reader:
@@ -584,27 +584,27 @@ def test_a_catalog_of_another_version_is_made_again(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog = index(plain, HERE)
-    save_catalog(tmp_path / "catalog.arrow", catalog)
+    save_catalog(store_at(tmp_path), "catalog.arrow", catalog)
 
-    monkeypatch.setattr("imagenet_prep.storage.catalogs.CATALOG_VERSION", 99)
+    monkeypatch.setattr("imagenet_prep.dataset.catalog_file.CATALOG_VERSION", 99)
 
-    assert load_catalog(tmp_path / "catalog.arrow", catalog.archives) is None
+    assert load_catalog(store_at(tmp_path), "catalog.arrow", catalog.archives) is None
 
 
 def test_a_catalog_is_bound_to_name_role_size_and_time_of_its_archives(tmp_path: Path) -> None:
     archive = Archive("ILSVRC2012_img_val.tar", "validation", 10, 20)
-    path = tmp_path / "catalog.arrow"
-    save_catalog(path, Catalog(SCHEMA.empty_table(), (archive,)))
+    store, path = store_at(tmp_path), "catalog.arrow"
+    save_catalog(store, path, Catalog(SCHEMA.empty_table(), (archive,)))
 
-    assert load_catalog(path, (archive,)) is not None
-    assert load_catalog(path, ()) is None
+    assert load_catalog(store, path, (archive,)) is not None
+    assert load_catalog(store, path, ()) is None
     for other in (
         Archive("val.tar", "validation", 10, 20),
         Archive("ILSVRC2012_img_val.tar", "train", 10, 20),
         Archive("ILSVRC2012_img_val.tar", "validation", 11, 20),
         Archive("ILSVRC2012_img_val.tar", "validation", 10, 21),
     ):
-        assert load_catalog(path, (other,)) is None
+        assert load_catalog(store, path, (other,)) is None
 
 
 # --- Boxes ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_prep.errors import SourceError
-from imagenet_prep.sources.layout import recognise
+from imagenet_prep.sources.search import recognise
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"

@@ -73,8 +73,9 @@ def test_litter_is_left_alone_by_every_command(source: Path, tmp_path: Path) -> 
         ended = run(*command)
         assert ended.returncode == 0, ended.stderr
     assert sorted(path for path in out.rglob("*")) == there
-    for more in (), ("--fresh", "--limit", 9):
-        assert run("build", source, out, "--test-per-class", 2, *more).returncode == 0
+    for again in (("build", source, out, "--test-per-class", 2), ("resume", out), ("repair", out), ("undo", out)):
+        ended = run(*again)
+        assert ended.returncode == 0, ended.stderr
     assert set(there) <= set(out.rglob("*"))
 
 
@@ -95,7 +96,7 @@ def test_litter_that_a_reader_would_take_for_a_class_is_named(source: Path, tmp_
     (out / "folders" / "train" / "@eaDir").mkdir()
     ended = run("audit", out)
     assert ended.returncode == 7
-    assert "folders/train/@eaDir: is not a class folder of this build" in ended.stderr
+    assert "folders/train/@eaDir: is not of this data set" in ended.stderr
 
 
 def test_a_folder_with_other_things_in_it_is_refused_with_their_names(source: Path, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import OutputError, UsageError
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.testing import (
     Miniature,
     MiniatureOptions,

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import UsageError
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.testing import (
     QUIRKS,
     Miniature,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_prep.core.names import LONGEST_NAME, Naming, Renaming, safe_name, same_name_key, unique_names
+from imagenet_prep.imagenet.class_names import LONGEST_NAME, Naming, Renaming, safe_name, same_name_key, unique_names
 
 # Few letters and much trouble, so that clashes are the rule and not the exception.
 TROUBLE = st.text("aAeé\u0301ßs./ _\u200d", max_size=3)

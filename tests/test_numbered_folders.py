@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from imagenet_prep import official
-from imagenet_prep.core.taxonomy import ClassFacts
+from imagenet_prep.imagenet.classes import ClassFacts
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 TEXT = sorted(map(str, range(1000)))

@@ -12,10 +12,10 @@ from typing import NoReturn
 import pytest
 
 from imagenet_prep.errors import OtherBuildError, OutputError
-from imagenet_prep.storage import follower, running_digest
-from imagenet_prep.storage.follower import Follower
-from imagenet_prep.storage.partial import Partial
-from imagenet_prep.storage.unfinished import (
+from imagenet_prep.verbs.fetch import follower, running_digest
+from imagenet_prep.verbs.fetch.follower import Follower
+from imagenet_prep.verbs.fetch.partial import Partial
+from imagenet_prep.verbs.fetch.unfinished import (
     TORRENT,
     URL,
     Bookmark,
@@ -236,7 +236,7 @@ class TestAPart:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The thread that notes would write a bookmark beside a complete file."""
-        monkeypatch.setattr("imagenet_prep.storage.partial._SECONDS_BETWEEN_NOTES", 0.001)
+        monkeypatch.setattr("imagenet_prep.verbs.fetch.partial._SECONDS_BETWEEN_NOTES", 0.001)
         with Partial(tmp_path / "x.tar", Bookmark(URL)) as part:
             part.write(DATA)
             assert names_of_threads("notes on") == ["notes on x.tar"]
@@ -328,7 +328,7 @@ class TestAPart:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         final = tmp_path / "x.tar"
-        monkeypatch.setattr("imagenet_prep.storage.partial._SECONDS_BETWEEN_NOTES", 0.001)
+        monkeypatch.setattr("imagenet_prep.verbs.fetch.partial._SECONDS_BETWEEN_NOTES", 0.001)
         bookmark_path(final).mkdir()
         with (
             pytest.raises(OutputError, match=r"Cannot write .*x\.tar\.part\.json"),

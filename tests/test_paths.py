@@ -20,6 +20,8 @@ from imagenet_prep import (
     build,
     check,
     index,
+    repair,
+    resume,
     undo,
 )
 from imagenet_prep.testing import MiniatureOptions, write_miniature
@@ -69,7 +71,10 @@ class TestAHome:
             (("build", "~/SRC", "~/OUT", "--test-per-class", 2), 0),
             (("build", "~/SRC", "~/OUT2", "--test-per-class", 0, *some), 0),
             (("audit", "~/OUT"), 0),
-            (("undo", "~/OUT"), 2),
+            (("resume", "~/OUT", "~/SRC"), 0),
+            (("repair", "~/OUT", "~/SRC"), 0),
+            (("build", "~/SRC", "~/OUT3", "--recipe", "~/OUT/build.json"), 0),
+            (("undo", "~/OUT3"), 0),
             (("fetch", "~/SRC"), 0),
             (("fetch", "~/new", "--url-file", "~/none.txt"), 2),
             (("fake", "~/fake", "--classes", 2), 0),
@@ -79,22 +84,26 @@ class TestAHome:
             ended = run(*command)
             assert ended.returncode == code, (command, ended.stderr)
         assert not list(work.iterdir())
-        assert {"OUT", "OUT2", "fake", "demo"} <= {path.name for path in home.iterdir()}
+        there = {path.name for path in home.iterdir()}
+        assert {"OUT", "OUT2", "fake", "demo"} <= there
+        assert "OUT3" not in there
 
     def test_is_meant_in_every_call(self, source: Path, work: Path) -> None:
         home = work.parent / "home"
         (home / "SRC").symlink_to(source)
-        build("~/SRC", Path("~/OUT"), BuildOptions(test_per_class=2, jobs=1))
+        build("~/SRC", Path("~/OUT"), BuildOptions.of(test_per_class=2, jobs=1))
         audit("~/OUT")
         check(Path("~/SRC"))
         index(["~/SRC"], IndexOptions(cache=Path("~/cache/catalog"), jobs=1))
         archives("~/SRC")
         audit_foreign("~/OUT")
         write_miniature(Path("~/fake"), FEW)
-        with pytest.raises(UsageError, match="nothing to undo"):
-            undo("~/OUT")
+        resume("~/OUT", Path("~/SRC"))
+        repair(Path("~/OUT"), ["~/SRC"])
         assert not list(work.iterdir())
         assert {path.name for path in home.iterdir()} == {"SRC", "OUT", "cache", "fake"}
+        undo("~/OUT")
+        assert {path.name for path in home.iterdir()} == {"SRC", "cache", "fake"}
 
     def test_that_is_not_known_is_told(self, source: Path, work: Path) -> None:
         script = """

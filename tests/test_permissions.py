@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from faulty import AS_ANYONE, contents
+from faulty import AS_ANYONE
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.build import everything
 
 FORMATS = ("--format", "tfrecord", "--format", "folders")
 RECIPE = (*FORMATS, "--test-per-class", "2", "--shards", "train=2", "--jobs", "2")
-RECEIPT = ".imagenet-prep/receipts/train-00000-of-00002.receipt"
+RECEIPT = ".imagenet-prep/receipts/tfrecord/train-00000-of-00002"
 DOCUMENTS = (
     "build.json",
     "manifest.parquet",
@@ -28,11 +30,25 @@ DOCUMENTS = (
     "splits/train.txt",
     "tfrecord/features.json",
     "tfrecord/train-00001-of-00002",
-    ".imagenet-prep/plan.json",
+    ".imagenet-prep/state.json",
     ".imagenet-prep/catalog.arrow",
     RECEIPT,
 )
-FOLDERS = ("tfrecord", "splits", "folders", "folders/train/tench", ".imagenet-prep", ".imagenet-prep/receipts")
+FOLDERS = (
+    "tfrecord",
+    "splits",
+    "folders",
+    "folders/train/tench",
+    ".imagenet-prep",
+    ".imagenet-prep/receipts",
+    ".imagenet-prep/receipts/tfrecord",
+)
+ASKED = ("build.json", "manifest.parquet", *DOCUMENTS[5:], *FOLDERS)
+NEEDED = (".imagenet-prep", ".imagenet-prep/state.json", ".imagenet-prep/catalog.arrow")  # by an undo
+OVER = [
+    *((verb, path) for verb in ("build", "resume", "repair") for path in ASKED),
+    *(("undo", path) for path in NEEDED),
+]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +93,7 @@ class TestAnAudit:
             ended = run("audit", out)
         assert ended.returncode == 6
         assert f"{path}: may not be read: you lack the permission r" in ended.stderr
-        assert "--repair" not in ended.stderr
+        assert "imagenet-prep repair" not in ended.stderr
         assert "damaged: " not in ended.stderr
 
     @pytest.mark.parametrize("path", FOLDERS)
@@ -86,9 +102,9 @@ class TestAnAudit:
             ended = run("audit", out)
         assert ended.returncode == 6
         assert ended.stderr.count(f"{path}: may not be entered: you lack the permission x") == 1
-        assert "--repair" not in ended.stderr
+        assert "imagenet-prep repair" not in ended.stderr
 
-    @pytest.mark.parametrize("path", ["tfrecord", "folders/train/tench", ".imagenet-prep/receipts"])
+    @pytest.mark.parametrize("path", ["tfrecord", "folders/train/tench", ".imagenet-prep/receipts/tfrecord"])
     def test_names_a_folder_that_may_not_be_listed(self, out: Path, path: str) -> None:
         with closed(out / path, 0o111):
             ended = run("audit", out)
@@ -99,8 +115,8 @@ class TestAnAudit:
         for place, code in ((out, 6), (out.parent, 2)):
             with closed(place):
                 ended = run("audit", out)
-            assert (ended.returncode, "--repair" in ended.stderr) == (code, False)
-            assert f"{place} may not be entered" in ended.stderr
+            assert (ended.returncode, "imagenet-prep repair" in ended.stderr) == (code, False)
+            assert re.search(f"{re.escape(str(place))}:? may not be entered", ended.stderr)
 
     def test_names_damage_beside_it(self, out: Path) -> None:
         shard = out / "tfrecord" / "train-00000-of-00002"
@@ -122,32 +138,17 @@ class TestAnAudit:
 
 
 class TestABuild:
-    @pytest.mark.parametrize("path", ["build.json", "manifest.parquet", *DOCUMENTS[5:], *FOLDERS])
-    @pytest.mark.parametrize("more", [(), ("--repair",)])
+    @pytest.mark.parametrize(("verb", "path"), OVER)
     def test_over_a_finished_one_names_what_may_not_be_read_and_changes_nothing(
-        self, source: Miniature, out: Path, path: str, more: tuple[str, ...]
+        self, source: Miniature, out: Path, verb: str, path: str
     ) -> None:
-        before = contents(out)
+        before = everything(out)
         with closed(out / path):
-            ended = run("build", source.root, out, *RECIPE, *more)
+            ended = run(*(("build", source.root, out, *RECIPE) if verb == "build" else (verb, out)))
         if ended.returncode:
             assert ended.returncode == 6
             assert "ermission" in ended.stderr
-        assert contents(out) == before
-
-    def test_does_not_take_moved_files_away_because_it_may_not_read_that_they_were(self, tmp_path: Path) -> None:
-        few = MiniatureOptions(classes=2, images_per_class=4, validation_per_class=1, layout="sorted", boxes=False)
-        moved, other = write_miniature(tmp_path / "moved", few), write_miniature(tmp_path / "other", few)
-        out = tmp_path / "OUT"
-        recipe = ("--format", "folders", "--test-per-class", 1)
-        assert run("build", moved.root, out, *recipe, "--transfer", "move").returncode == 0
-        (out / ".imagenet-prep" / "undo.jsonl").unlink()
-        (out / "build.json").unlink()
-        before = contents(out)
-        with closed(out / ".imagenet-prep" / "plan.json"):
-            ended = run("build", other.root, out, *recipe, "--fresh")
-        assert ended.returncode == 6
-        assert contents(out) == before
+        assert everything(out) == before
 
     def test_names_an_archive_and_a_class_folder_that_may_not_be_read(self, tmp_path: Path) -> None:
         archives = write_miniature(tmp_path / "archives", MiniatureOptions(classes=2, boxes=False)).root
@@ -160,15 +161,20 @@ class TestABuild:
                     assert "download" not in ended.stderr + ended.stdout
 
 
-def test_undo_names_a_log_that_may_not_be_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", [".imagenet-prep/state.json", ".imagenet-prep/catalog.arrow", ".imagenet-prep", ""])
+def test_an_undo_names_what_may_not_be_read_and_gives_moved_files_back_afterwards(tmp_path: Path, path: str) -> None:
     few = MiniatureOptions(classes=2, images_per_class=4, validation_per_class=1, layout="sorted", boxes=False)
     source, out = write_miniature(tmp_path / "source", few).root, tmp_path / "OUT"
+    given = everything(source)
     recipe = ("--format", "folders", "--test-per-class", 1, "--transfer", "move")
     assert run("build", source, out, *recipe).returncode == 0
-    for path in (out / ".imagenet-prep" / "undo.jsonl", out / ".imagenet-prep", out):
-        with closed(path):
-            for command in (("undo", out), ("build", source, out, *recipe)):
-                ended = run(*command)
-                assert ended.returncode == 6, ended.stderr
-                assert "may not be" in ended.stderr
+    before = everything(out)
+    with closed(out / path):
+        for command in (("undo", out), ("build", source, out, *recipe)):
+            ended = run(*command)
+            assert ended.returncode == 6, ended.stderr
+            assert "may not be" in ended.stderr
+    assert everything(out) == before
     assert run("undo", out).returncode == 0
+    assert not out.exists()
+    assert everything(source) == given

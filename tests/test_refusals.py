@@ -92,7 +92,7 @@ def run(folder: Path, *arguments: object, fault: str = "") -> subprocess.Complet
 
 
 def build(folder: Path, source: Miniature, *more: object, fault: str = "") -> subprocess.CompletedProcess[str]:
-    recipe = ("--test-per-class", 2, "--shards", "train=2")
+    recipe = ("--test-per-class", 2, *(() if "folders" in more else ("--shards", "train=2")))
     return run(folder, "build", source.root, folder / "OUT", *recipe, *more, fault=fault)
 
 

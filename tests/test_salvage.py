@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from imagenet_prep.codecs.tar import BLOCK, Member, TarRange
 from imagenet_prep.errors import Problem
 from imagenet_prep.sources import salvage
 from imagenet_prep.sources.salvage import IMAGES, walk_on
-from imagenet_prep.sources.tar import BLOCK, Member, TarRange
 
 IMAGE = b"image " * 500
 NAMES = [f"n01440764_{number}.JPEG" for number in range(5)]

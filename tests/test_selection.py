@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from imagenet_prep.core.presets import PRESETS
-from imagenet_prep.core.selection import chosen_classes, listed_train_names, preset_classes
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import UsageError
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.lists import chosen_classes, listed_train_names, preset_classes
+from imagenet_prep.imagenet.presets import PRESETS
 
 TENCH = 0
 

@@ -13,8 +13,8 @@ import pytest
 
 import imagenet_prep
 from imagenet_prep import BuildOptions, Note, Progress, SourceError
-from imagenet_prep.core.condemned import SMALLEST
-from imagenet_prep.images import NotAnImageError, inspect
+from imagenet_prep.codecs.jpeg import NotAnImageError, inspect
+from imagenet_prep.codecs.smallest import SMALLEST
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 WNID = "n01440764"
@@ -152,7 +152,7 @@ def test_a_file_that_is_emptied_before_it_is_linked_is_refused(source: Path, tmp
         if isinstance(event, Progress) and event.stage == "write":
             bad.write_bytes(b"")
 
-    options = BuildOptions(formats=("folders",), test_per_class=0, transfer=transfer, jobs=1)
+    options = BuildOptions.of(format=("folders",), test_per_class=0, transfer=transfer, jobs=1)
     with pytest.raises(SourceError) as caught:
         imagenet_prep.build(source, tmp_path / "data", options, watch=empty_it)
 
@@ -176,8 +176,9 @@ def test_an_audit_finds_a_file_that_was_linked_empty(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images(source)[0].write_bytes(b"")
-    options = BuildOptions(formats=("folders",), test_per_class=0, transfer="hardlink", jobs=1)
-    monkeypatch.setattr("imagenet_prep.steps.building.moves._refuse_condemned", lambda *_: None)  # as 0.1 builds did
+    options = BuildOptions.of(format=("folders",), test_per_class=0, transfer="hardlink", jobs=1)
+    # The audit does not rely on what a build refuses.
+    monkeypatch.setattr("imagenet_prep.verbs.build.preflight._refuse_condemned", lambda *_: None)
     imagenet_prep.build(source, tmp_path / "data", options)
 
     done = run("audit", tmp_path / "data")

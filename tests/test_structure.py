@@ -1,71 +1,348 @@
-"""The house is as the design draws it: who may import whom, and what is public."""
+"""The house is as the design draws it: who may import whom, who may touch files, what is public."""
+
+from __future__ import annotations
 
 import ast
+import re
 import tomllib
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import imagenet_prep
 from imagenet_prep import version
+from imagenet_prep.outputs.base import OUTPUTS
+from imagenet_prep.sources.base import SOURCES
 
 SOURCE = Path(imagenet_prep.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
+DESIGN = SOURCE.parents[1] / "docs/design.md"
 
-# cli → steps → {remote, sources, formats, storage, images, engine} → core → errors; siblings do not know each other.
+# What each module may import beside itself: a name stands for a module, or for a room and all in it. The entry that
+# fits a module best counts. Imports inside functions and for type checkers alone are imports like all others.
+FACTS = ("errors", "imagenet", "model")
 MAY_IMPORT = {
-    "errors": set(),
-    "version": set(),
-    "platform": {"errors"},
-    "core": {"errors", "platform"},
-    "images": {"core", "errors"},
-    "sources": {"core", "errors", "platform"},
-    "formats": {"core", "errors"},
-    "storage": {"core", "errors", "platform"},
-    "engine": {"core", "errors"},
-    "remote": {"core", "errors", "platform", "version"},
-    "steps": {"sources", "formats", "storage", "images", "engine", "remote", "core", "errors", "platform", "version"},
-    "testing": {"core", "errors", "formats", "platform"},  # of the formats, the protocol alone: see the test below
-    "cli": {"steps", "testing", "core", "errors", "platform", "version"},
-    "__main__": {"cli"},
-    "__init__": {"core", "steps", "formats", "errors", "version"},
+    "errors": (),
+    "version": (),
+    "platform": ("errors",),
+    "imagenet": ("errors", "imagenet"),
+    "imagenet.classes": ("errors", "imagenet", "model.given"),  # a class table is asked with text
+    "model": ("errors", "imagenet", "model"),
+    "model.given": ("errors", "platform"),
+    "model.task": ("errors", "model", "outputs.base", "stores.base"),  # for type checkers: a task holds one of each
+    "codecs": ("errors", "model", "codecs"),
+    "engines": ("errors", "version", "engines"),
+    "stores": ("errors", "model", "platform", "stores"),
+    "stores.base": ("model",),
+    "stores.memory": ("errors", "model", "stores.base"),
+    "outputs.base": ("errors", "model", "stores.base"),
+    "outputs.records": (*FACTS, "codecs", "stores.base", "outputs.base"),
+    "outputs.tfrecord": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.records"),
+    "outputs.tfds": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.records"),
+    "outputs.class_folders": FACTS,
+    "outputs.folders": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.class_folders"),
+    "options": (*FACTS, "platform", "outputs.base"),
+    "planning": (*FACTS, "codecs.smallest", "options", "outputs.base", "planning"),
+    "sources": (*FACTS, "codecs", "platform", "sources"),
+    "sources.devkit": (*FACTS, "planning.conventions", "sources.packed"),  # says in which numbers a wrong list is
+    "dataset": (*FACTS, "codecs", "options", "planning", "outputs.base", "stores.base", "dataset"),
+    "testing": (*FACTS, "outputs.base", "stores.base", "stores.memory", "engines.base", "engines.reports", "testing"),
+    "testing.source_contract": (*FACTS, "sources.base", "sources.found", "sources.reader", "sources.search"),
+    "cli": (*FACTS, "options", "planning", "outputs.base", "testing", "platform", "version", "verbs", "cli"),
+    "__main__": ("cli",),
+    "__init__": (
+        *FACTS, "options", "planning", "verbs", "version", "engines.base",
+        "outputs.base", "outputs.tfrecord", "outputs.tfds", "outputs.folders",  # which a caller makes recipes of,
+        "stores.local", "stores.memory",  # and the places that it builds in
+    ),
+}  # fmt: skip
+
+# A verb may use the rooms below, of stores and outputs the protocols; and the verbs that it is made of.
+BELOW_VERBS = (
+    *FACTS, "codecs", "options", "planning", "sources", "dataset", "platform", "version",
+    "outputs.base", "stores", "stores.base", "stores.digests", "stores.errors",
+    "engines.base", "engines.factory", "engines.reports", "engines.shared_files",
+)  # fmt: skip
+VERBS = {
+    "index": ("verbs.assemble", "verbs.annotations"),
+    "assemble": ("verbs.annotations", "verbs.boxes"),
+    "annotations": (),
+    "boxes": ("verbs.annotations",),
+    "decode": (),
+    "check": ("verbs.index", "verbs.decode", "verbs.checksums", "verbs.annotations"),
+    "checksums": ("verbs.fetch",),
+    "archives": ("verbs.checksums", "verbs.fetch"),
+    # Archives are no part of a data set: fetch writes them by the same means as a local store writes its files.
+    "fetch": (
+        "verbs.index", "verbs.decode", "stores.lock", "stores.publish", "stores.space", "stores.sync",
+        "stores.temporary",
+    ),
+    "build": ("verbs.index", "verbs.decode"),
+    "audit": ("verbs.decode",),
+    "resume": ("verbs.build", "verbs.audit"),
+    "undo": ("verbs.build",),
+}  # fmt: skip
+MAY_IMPORT |= {f"verbs.{name}": (*BELOW_VERBS, f"verbs.{name}", *others) for name, others in VERBS.items()}
+
+# Who looks at files beside the stores, and why. Of a data set they see nothing: these are files of the source, of the
+# user, and of other people's data sets.
+TOUCHES_FILES = {
+    "options": "reads lists of classes and images that the user names",
+    "verbs.build.preflight": "asks of the source's files whether they can be moved",
+    "verbs.build.relocate": "takes the names of moved files away in the source",
+    "verbs.build.shard": "asks whether an archive has changed while it was read",
+    "verbs.undo": "gives the folders of the source the times they had",
+    "verbs.audit.others": "looks at data sets that others made, which lie in folders of theirs",
+}
+BOUND_TO_STORES = ("imagenet", "model", "codecs", "options", "planning", "outputs", "dataset", "verbs")
+NOT_A_DATA_SET = ("codecs.tar", "verbs.fetch", "verbs.archives", "verbs.checksums", "verbs.check", "verbs.index")
+
+
+OF_PATHS = {
+    "read_bytes", "read_text", "write_bytes", "write_text", "unlink", "rename", "mkdir", "rmdir", "iterdir", "glob",
+    "rglob", "exists", "is_file", "is_dir", "touch", "symlink_to", "hardlink_to",
+}  # fmt: skip
+
+
+OF_STORES = ("store", "self.store", "self._store")  # whose methods have names of their own
+
+
+def name_of(path: Path) -> str:
+    """The name of a module below the package; that of a package is its folder's."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path): path for path in MODULES}
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """The modules of the program that one imports, wherever it does, by name below the package."""
+    found = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {_meant(node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    ours = {name.removeprefix("imagenet_prep.") for name in found if name.startswith("imagenet_prep.")}
+    return frozenset(ours - {name_of(path)})
+
+
+def _meant(module: str, name: str) -> str:
+    full = f"{module}.{name}"
+    return full if full.removeprefix("imagenet_prep.") in NAMES else module
+
+
+def imports_of_others(path: Path) -> set[str]:
+    """The modules from elsewhere, by the first part of their names."""
+    nodes = list(ast.walk(parsed(path)))
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.split(".")[0] for name in found} - {"imagenet_prep"}
+
+
+def within(name: str, room: str) -> bool:
+    return name == room or name.startswith(f"{room}.")
+
+
+def rule_for(name: str) -> tuple[str, ...]:
+    return MAY_IMPORT[max((room for room in MAY_IMPORT if within(name, room)), key=len)]
+
+
+def is_allowed(name: str, rule: tuple[str, ...]) -> bool:
+    """``stores`` in the rule of a verb means the one function there, not the room."""
+    alone = {"stores"} if "stores.digests" in rule else set()
+    return any(name == room if room in alone else within(name, room) for room in rule)
+
+
+def by_name(path: Path) -> str:
+    return str(path.relative_to(SOURCE))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=by_name)
+def test_a_module_imports_what_its_room_may(path: Path) -> None:
+    name = name_of(path)
+    if name not in ("verbs", "outputs"):  # which hold a sentence each
+        assert {each for each in imports(path) if not is_allowed(each, rule_for(name))} == set()
+
+
+def test_every_room_has_a_rule_and_every_rule_a_room() -> None:
+    assert {name for name in NAMES if not any(within(name, room) for room in MAY_IMPORT)} <= {"verbs", "outputs"}
+    assert {room for room in MAY_IMPORT if not any(within(name, room) for name in NAMES)} == set()
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " → ".join((*way[way.index(name) :], name))
+        if name not in done and name in NAMES:
+            for other in imports(NAMES[name]):
+                visit(other, (*way, name))
+            done.add(name)
+
+    for name in NAMES:
+        visit(name, ())
+
+
+# One name for each end --------------------------------------------------------------------------------------------
+
+
+def constants(path: Path) -> Iterator[str]:
+    """Every text in a module, docstrings excepted."""
+    tree = parsed(path)
+    described = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False)
+    ]
+    docstrings = {id(node.body[0].value) for node in described if isinstance(node.body[0], ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+NAMES_A_FORMAT = {
+    "codecs.features": "TFDS's own word for the form of a file",
+    "cli.demo": "shows two formats",
 }
 
 
-def room(path: Path) -> str:
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path).split(".")[0] != "outputs"], ids=by_name)
+def test_no_module_outside_the_outputs_names_a_format(path: Path) -> None:
+    named = set(OUTPUTS) & set(constants(path))
+    assert not named or name_of(path) in NAMES_A_FORMAT
+    implementations = {f"outputs.{name}" for name in OUTPUTS}
+    assert not implementations & imports(path) or name_of(path) == "__init__"
 
 
-def imports(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text())
-    named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    named |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    return {name for name in named if name.split(".")[0] == "imagenet_prep"}
+NAMES_A_SOURCE = {
+    "verbs.audit.others.look": "walks the class folders that others made",
+    "verbs.fetch.damage": "says which class tars a damaged download spoils",
+}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_point_inwards(path: Path) -> None:
-    rooms = {name.split(".")[1] for name in imports(path) if "." in name}
-    assert rooms - {room(path)} <= MAY_IMPORT[room(path)]
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if name_of(path).split(".")[0] not in ("sources", "testing")], ids=by_name
+)
+def test_no_module_outside_the_sources_names_a_kind_of_source(path: Path) -> None:
+    kinds = {place.removeprefix("imagenet_prep.").rpartition(".")[0] for place in SOURCES.values()}
+    assert not set(SOURCES) & set(constants(path))
+    assert not kinds & imports(path) or name_of(path) in NAMES_A_SOURCE
 
 
-def test_every_room_has_a_rule() -> None:
-    assert {room(path) for path in MODULES} == set(MAY_IMPORT)
+def test_the_exceptions_are_needed() -> None:
+    assert {name for name in NAMES_A_FORMAT if set(OUTPUTS) & set(constants(NAMES[name]))} == set(NAMES_A_FORMAT)
+    assert {
+        room for room in TOUCHES_FILES if any(within(name, room) and touched(NAMES[name]) for name in NAMES)
+    } == set(TOUCHES_FILES)
 
 
-def test_the_contracts_know_formats_by_their_protocol_alone() -> None:
-    used = {name for path in MODULES if room(path) == "testing" for name in imports(path) if ".formats" in name}
-    assert used == {"imagenet_prep.formats.base"}
+def touched(path: Path) -> set[str]:
+    """What a module calls that looks at files or changes them; what computes a path from another does not."""
+    found = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called == "open" or re.match(r"(os|shutil|tempfile|Path)(\.|$)", called):
+                found.add(called)
+            if called.rpartition(".")[2] in OF_PATHS and called.rpartition(".")[0] not in OF_STORES:
+                found.add(called)
+    pure = re.compile(r"os\.path\.(dirname|basename|join|abspath|commonpath)|os\.fspath|os\.sched_getaffinity")
+    return {name for name in found if not pure.fullmatch(name)}
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if room(path) == "core"], ids=lambda path: path.name)
-def test_the_core_has_no_clock_no_chance_and_no_processes(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    names = {
-        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
-    }
-    names |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    assert not names & {"time", "datetime", "random", "os", "subprocess", "multiprocessing", "threading", "tempfile"}
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in MODULES
+        if name_of(path).split(".")[0] in BOUND_TO_STORES
+        and not any(within(name_of(path), room) for room in (*TOUCHES_FILES, *NOT_A_DATA_SET))
+    ],
+    ids=by_name,
+)
+def test_no_module_outside_the_stores_touches_files(path: Path) -> None:
+    assert touched(path) == set()
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "outputs" in path.parts], ids=by_name)
+def test_outputs_do_not_know_the_file_system(path: Path) -> None:
+    assert not imports_of_others(path) & {"os", "shutil", "tempfile", "mmap", "fcntl"}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "engines" in path.parts], ids=by_name)
+def test_engines_know_nothing_about_images(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(path)} - {"engines", "errors", "version"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if name_of(path).split(".")[0] in ("imagenet", "model", "planning")],
+    ids=by_name,
+)
+def test_what_decides_has_no_clock_no_chance_and_no_processes(path: Path) -> None:
+    assert not imports_of_others(path) & {
+        "time", "datetime", "random", "os", "subprocess", "multiprocessing", "threading", "tempfile",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if name_of(path).split(".")[0] in ("imagenet", "model", "codecs", "options", "outputs")],
+    ids=by_name,
+)
+def test_what_workers_and_options_need_is_light(path: Path) -> None:
+    assert not imports_of_others(path) & {"pyarrow", "numpy"}
+
+
+# The way of one image ---------------------------------------------------------------------------------------------
+
+
+def way_of_one_image() -> dict[str, list[str]]:
+    """The table of the design: each file on the way, and what it leans on, in its order."""
+    text = DESIGN.read_text("utf-8").partition("## How one image travels")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| \d+ \| `([^`]+)` \|.*\|([^|]*)\|$", text, re.MULTILINE)
+    return {_module(file): [_module(each) for each in re.findall(r"`([^`]+)`", leans)] for file, leans in rows}
+
+
+def _module(file: str) -> str:
+    return file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def test_the_way_of_one_image_is_six_files_and_leans_on_what_the_design_says() -> None:
+    way = way_of_one_image()
+    assert len(way) == 6
+    for name, leans_on in way.items():
+        used = {each for each in imports(NAMES[name]) if each.split(".")[0] not in FACTS}
+        assert used == set(leans_on), name
+
+
+def test_the_way_of_one_image_does_not_turn_back() -> None:
+    way = list(way_of_one_image())
+    for place, name in enumerate(way):
+        assert not reached_from(name) & set(way[place + 1 :]), name
+
+
+def reached_from(name: str) -> set[str]:
+    reached: set[str] = set()
+    ahead = [name]
+    while ahead:
+        for other in imports(NAMES[ahead.pop()]) - reached:
+            reached.add(other)
+            ahead += [other] if other in NAMES else []
+    return reached
+
+
+# Size and names ---------------------------------------------------------------------------------------------------
 
 
 def test_every_exported_name_is_there_and_no_other() -> None:
@@ -76,13 +353,13 @@ def test_every_exported_name_is_there_and_no_other() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert set(imagenet_prep.__all__) == {
-        "Accounts", "Archive", "ArchiveState", "AuditError", "AuditOptions", "AuditReport", "Box",
-        "BuildOptions", "Catalog", "CheckOptions", "ClassFacts", "FORMATS", "FetchReport", "Fetched",
-        "ForeignReport", "Holdings", "IndexOptions", "Note", "OriginFacts", "OtherBuildError", "OutputError",
-        "Piece", "Plan", "PlanOptions", "PrepError", "Problem", "Progress", "Report", "Sample", "Shard",
-        "ShardName", "SourceError", "SplitAudit", "Taxonomy", "TorrentOptions", "UndoReport", "UrlOptions",
-        "UsageError", "__version__", "archives", "audit", "audit_foreign", "build", "check", "fetch", "index",
-        "official", "plan", "undo", "validation_truth",
+        "Accounts", "Archive", "ArchiveState", "AuditError", "AuditOptions", "AuditReport", "Box", "BuildOptions",
+        "Catalog", "CheckOptions", "ClassFacts", "Engine", "FetchReport", "Fetched", "Folders", "ForeignReport",
+        "Holdings", "IndexOptions", "LocalStore", "MemoryStore", "Note", "OUTPUTS", "OriginFacts", "OtherBuildError",
+        "Output", "OutputError", "Piece", "Plan", "PrepError", "Problem", "Progress", "Recipe", "Report", "Sample",
+        "Selection", "Shard", "ShardName", "SourceError", "SplitAudit", "Stage", "TFRecord", "Taxonomy", "Tfds",
+        "TorrentOptions", "UndoReport", "UrlOptions", "UsageError", "__version__", "archives", "audit", "audit_foreign",
+        "build", "check", "fetch", "index", "official", "plan", "repair", "resume", "undo", "validation_truth",
     }  # fmt: skip
 
 
@@ -93,9 +370,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 def test_no_module_and_no_function_outgrows_the_house() -> None:
     for path in MODULES:
-        text = path.read_text()
-        assert text.count("\n") <= 300, path
-        for node in ast.walk(ast.parse(text)):
+        assert path.read_text("utf-8").count("\n") <= 400, path
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < 40, f"{path}: {node.name}"
 

@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import imagenet_prep.sources.survey as survey_of_sources
-from imagenet_prep.core.taxonomy import Taxonomy, official
 from imagenet_prep.errors import SourceError
-from imagenet_prep.sources.layout import FoundArchive, recognise
-from imagenet_prep.steps.index import IndexOptions, index
+from imagenet_prep.imagenet.classes import Taxonomy, official
+from imagenet_prep.sources.base import Input
+from imagenet_prep.sources.search import form_of, recognise
 from imagenet_prep.testing import LAYOUTS, MiniatureOptions, write_miniature
+from imagenet_prep.verbs.index import IndexOptions, index
 
 CRANES = ("n02012849", "n03126707")
 TENCH, GOLDFISH = "n01440764", "n01443537"
@@ -39,10 +40,10 @@ def tree(root: Path, *files: str, below: str = "") -> Path:
 
 
 def found(*sources: Path, taxonomy: Taxonomy | None = None) -> dict[str, tuple[Path, str]]:
-    return {role: (each.path, each.form) for role, each in recognise(sources, taxonomy).items()}
+    return {role: (each.path, form_of(each)) for role, each in recognise(sources, taxonomy).items()}
 
 
-def parts(archive: FoundArchive) -> list[str]:
+def parts(archive: Input) -> list[str]:
     return [part.name for part in archive.parts]
 
 
@@ -222,7 +223,7 @@ def test_a_half_sorted_validation_folder_is_one_set(tmp_path: Path) -> None:
 
     validation = recognise([tmp_path])["validation"]
 
-    assert (validation.form, parts(validation)) == ("1 class folder, and files beside them", ["", "sea_snake"])
+    assert (form_of(validation), parts(validation)) == ("1 class folder, and files beside them", ["", "sea_snake"])
 
 
 def test_train_class_folders_and_flat_validation_images_may_share_a_folder(tmp_path: Path) -> None:
@@ -403,8 +404,8 @@ def test_class_tars_beside_what_was_unpacked_from_them_cannot_be_named_apart(tmp
     error = refused(tmp_path)
 
     assert [str(problem) for problem in error.problems] == [
-        f"{tmp_path}/train: train: 2 class folders",
         f"{tmp_path}/train: train: folder of 1 class tar",
+        f"{tmp_path}/train: train: 2 class folders",
     ]
     assert error.remedy.endswith("\nOf two in one folder, move one to a folder of its own.")
 

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import SourceError
-from imagenet_prep.sources.tar import Member, Missing, TarRange, walk
 from imagenet_prep.testing.archives import tar_of
 
 END = bytes(1024)

@@ -11,8 +11,9 @@ from collections import Counter
 
 import pytest
 
-from imagenet_prep.core.facts import CLASS_COUNT, VALIDATION_IMAGES
-from imagenet_prep.core.taxonomy import (
+from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.imagenet.archives import CLASS_COUNT, VALIDATION_IMAGES
+from imagenet_prep.imagenet.classes import (
     ClassFacts,
     Renaming,
     Taxonomy,
@@ -21,7 +22,6 @@ from imagenet_prep.core.taxonomy import (
     to_map,
     validation_truth,
 )
-from imagenet_prep.errors import Problem, SourceError
 
 TENCH = ClassFacts("n01440764", 0, 449, "tench", "tench, Tinca tinca")
 
@@ -105,7 +105,7 @@ class TestTheBuiltInTable:
 
     def test_workers_get_it_without_arrow_and_numpy(self) -> None:
         code = (
-            "import sys; from imagenet_prep.core.taxonomy import official, validation_truth; "
+            "import sys; from imagenet_prep.imagenet.classes import official, validation_truth; "
             "official(); validation_truth(); sys.exit('pyarrow' in sys.modules or 'numpy' in sys.modules)"
         )
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -55,7 +55,7 @@ def said(folder: Path, encoding: str, command: str) -> subprocess.CompletedProce
         ("classes", 0),
         ("classes n01440764 --renamed", 0),
         ("fetch SRC", 0),
-        ("undo OUT", 2),
+        ("undo SRC", 2),
         ("build SRC", 2),
     ],
 )

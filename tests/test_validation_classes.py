@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import imagenet_prep
-from imagenet_prep.core.taxonomy import official, validation_truth
 from imagenet_prep.errors import SourceError
+from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import DEVKIT, GROUND_TRUTH, VALIDATION, write_packed_archive
 
@@ -195,7 +195,7 @@ def test_check_trusts_too_and_its_next_command_works(archives: Path, tmp_path: P
 
 def test_the_library_trusts_when_it_is_told_to(archives: Path, tmp_path: Path) -> None:
     write_truth(archives / DEVKIT, map(NUMBERINGS["class index + 1, 1…1000"], validation_truth()))
-    options = imagenet_prep.BuildOptions(test_per_class=0, jobs=1)
+    options = imagenet_prep.BuildOptions.of(test_per_class=0, jobs=1)
 
     with pytest.raises(SourceError, match="class index"):
         imagenet_prep.build(archives, tmp_path / "out", options)
@@ -204,7 +204,7 @@ def test_the_library_trusts_when_it_is_told_to(archives: Path, tmp_path: Path) -
     assert imagenet_prep.check(archives, imagenet_prep.CheckOptions(jobs=1)).problems
     assert not imagenet_prep.check(archives, imagenet_prep.CheckOptions(jobs=1, trust_labels=True)).problems
     report = imagenet_prep.build(
-        archives, tmp_path / "out", imagenet_prep.BuildOptions(test_per_class=0, jobs=1, trust_labels=True)
+        archives, tmp_path / "out", imagenet_prep.BuildOptions.of(test_per_class=0, jobs=1, trust_labels=True)
     )
     assert report.validation_classes is not None
     assert (report.validation_classes.images, report.validation_classes.different) == (40, 40)

@@ -4,7 +4,7 @@ The library has the verbs of the command line, with the same names:
 
     import imagenet_prep
 
-    report = imagenet_prep.build("archives", "data", imagenet_prep.BuildOptions(formats=("tfrecord", "tfds")))
+    report = imagenet_prep.build("archives", "data", imagenet_prep.BuildOptions.of(format=("tfrecord", "tfds")))
 
 Names are loaded when they are first used: worker processes import this package too, and need neither Arrow
 nor NumPy.
@@ -16,19 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imagenet_prep.core.archive import Archive
-    from imagenet_prep.core.audited import AuditOptions, AuditReport, SplitAudit
-    from imagenet_prep.core.catalog import Catalog
-    from imagenet_prep.core.fetched import ArchiveState, Fetched, FetchReport, TorrentOptions, UrlOptions
-    from imagenet_prep.core.foreign.report import ForeignReport
-    from imagenet_prep.core.holdings import Holdings, OriginFacts, Piece
-    from imagenet_prep.core.plan import Plan, Shard, plan
-    from imagenet_prep.core.progress import Note, Progress
-    from imagenet_prep.core.recipe import PlanOptions
-    from imagenet_prep.core.report import Accounts, Report
-    from imagenet_prep.core.sample import Box, Sample
-    from imagenet_prep.core.shards import ShardName
-    from imagenet_prep.core.taxonomy import ClassFacts, Taxonomy, official, validation_truth
+    from imagenet_prep.engines.base import Engine
     from imagenet_prep.errors import (
         AuditError,
         OtherBuildError,
@@ -38,31 +26,51 @@ if TYPE_CHECKING:
         SourceError,
         UsageError,
     )
-    from imagenet_prep.formats import FORMATS
-    from imagenet_prep.steps.archives import archives
-    from imagenet_prep.steps.audit import audit
-    from imagenet_prep.steps.build import BuildOptions, build
-    from imagenet_prep.steps.check import CheckOptions, check
-    from imagenet_prep.steps.fetch import fetch
-    from imagenet_prep.steps.foreign.audit import audit_foreign
-    from imagenet_prep.steps.index import IndexOptions, index
-    from imagenet_prep.steps.undo import UndoReport, undo
+    from imagenet_prep.imagenet.classes import ClassFacts, Taxonomy, official, validation_truth
+    from imagenet_prep.model.archive import Archive
+    from imagenet_prep.model.audit_report import AuditOptions, AuditReport, SplitAudit
+    from imagenet_prep.model.events import Note, Progress, Stage
+    from imagenet_prep.model.report import Accounts, Report
+    from imagenet_prep.model.sample import Box, Sample
+    from imagenet_prep.model.shards import ShardName
+    from imagenet_prep.options import BuildOptions, Recipe, Selection
+    from imagenet_prep.outputs.base import OUTPUTS, Output
+    from imagenet_prep.outputs.folders import Folders
+    from imagenet_prep.outputs.tfds import Tfds
+    from imagenet_prep.outputs.tfrecord import TFRecord
+    from imagenet_prep.planning.catalog import Catalog
+    from imagenet_prep.planning.holdings import Holdings, OriginFacts, Piece
+    from imagenet_prep.planning.plan import Plan, Shard, plan
+    from imagenet_prep.stores.local import LocalStore
+    from imagenet_prep.stores.memory import MemoryStore
+    from imagenet_prep.verbs.archives import archives
+    from imagenet_prep.verbs.audit.others.report import ForeignReport
+    from imagenet_prep.verbs.audit.others.run import audit_foreign
+    from imagenet_prep.verbs.audit.run import audit
+    from imagenet_prep.verbs.build.run import build
+    from imagenet_prep.verbs.check import CheckOptions, check
+    from imagenet_prep.verbs.fetch.report import ArchiveState, Fetched, FetchReport, TorrentOptions, UrlOptions
+    from imagenet_prep.verbs.fetch.run import fetch
+    from imagenet_prep.verbs.index import IndexOptions, index
+    from imagenet_prep.verbs.resume import repair, resume
+    from imagenet_prep.verbs.undo import UndoReport, undo
     from imagenet_prep.version import __version__
 
 _HOMES = {
-    "core.archive": ("Archive",),
-    "core.audited": ("AuditOptions", "AuditReport", "SplitAudit"),
-    "core.catalog": ("Catalog",),
-    "core.fetched": ("ArchiveState", "FetchReport", "Fetched", "TorrentOptions", "UrlOptions"),
-    "core.foreign.report": ("ForeignReport",),
-    "core.holdings": ("Holdings", "OriginFacts", "Piece"),
-    "core.plan": ("Plan", "Shard", "plan"),
-    "core.progress": ("Note", "Progress"),
-    "core.recipe": ("PlanOptions",),
-    "core.report": ("Accounts", "Report"),
-    "core.sample": ("Box", "Sample"),
-    "core.shards": ("ShardName",),
-    "core.taxonomy": ("ClassFacts", "Taxonomy", "official", "validation_truth"),
+    "model.archive": ("Archive",),
+    "model.audit_report": ("AuditOptions", "AuditReport", "SplitAudit"),
+    "planning.catalog": ("Catalog",),
+    "verbs.fetch.report": ("ArchiveState", "FetchReport", "Fetched", "TorrentOptions", "UrlOptions"),
+    "verbs.audit.others.report": ("ForeignReport",),
+    "planning.holdings": ("Holdings", "OriginFacts", "Piece"),
+    "planning.plan": ("Plan", "Shard", "plan"),
+    "model.events": ("Note", "Progress", "Stage"),
+    "options": ("BuildOptions", "Recipe", "Selection"),
+    "model.report": ("Accounts", "Report"),
+    "model.sample": ("Box", "Sample"),
+    "model.shards": ("ShardName",),
+    "imagenet.classes": ("ClassFacts", "Taxonomy", "official", "validation_truth"),
+    "engines.base": ("Engine",),
     "errors": (
         "AuditError",
         "OtherBuildError",
@@ -72,21 +80,27 @@ _HOMES = {
         "SourceError",
         "UsageError",
     ),
-    "formats": ("FORMATS",),
-    "steps.archives": ("archives",),
-    "steps.audit": ("audit",),
-    "steps.foreign.audit": ("audit_foreign",),
-    "steps.build": ("BuildOptions", "build"),
-    "steps.check": ("CheckOptions", "check"),
-    "steps.fetch": ("fetch",),
-    "steps.index": ("IndexOptions", "index"),
-    "steps.undo": ("UndoReport", "undo"),
+    "outputs.base": ("OUTPUTS", "Output"),
+    "outputs.folders": ("Folders",),
+    "outputs.tfds": ("Tfds",),
+    "outputs.tfrecord": ("TFRecord",),
+    "stores.local": ("LocalStore",),
+    "stores.memory": ("MemoryStore",),
+    "verbs.archives": ("archives",),
+    "verbs.audit.run": ("audit",),
+    "verbs.audit.others.run": ("audit_foreign",),
+    "verbs.build.run": ("build",),
+    "verbs.check": ("CheckOptions", "check"),
+    "verbs.fetch.run": ("fetch",),
+    "verbs.index": ("IndexOptions", "index"),
+    "verbs.resume": ("repair", "resume"),
+    "verbs.undo": ("UndoReport", "undo"),
     "version": ("__version__",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "FORMATS",
+    "OUTPUTS",
     "Accounts",
     "Archive",
     "ArchiveState",
@@ -98,28 +112,37 @@ __all__ = [
     "Catalog",
     "CheckOptions",
     "ClassFacts",
+    "Engine",
     "FetchReport",
     "Fetched",
+    "Folders",
     "ForeignReport",
     "Holdings",
     "IndexOptions",
+    "LocalStore",
+    "MemoryStore",
     "Note",
     "OriginFacts",
     "OtherBuildError",
+    "Output",
     "OutputError",
     "Piece",
     "Plan",
-    "PlanOptions",
     "PrepError",
     "Problem",
     "Progress",
+    "Recipe",
     "Report",
     "Sample",
+    "Selection",
     "Shard",
     "ShardName",
     "SourceError",
     "SplitAudit",
+    "Stage",
+    "TFRecord",
     "Taxonomy",
+    "Tfds",
     "TorrentOptions",
     "UndoReport",
     "UrlOptions",
@@ -134,6 +157,8 @@ __all__ = [
     "index",
     "official",
     "plan",
+    "repair",
+    "resume",
     "undo",
     "validation_truth",
 ]

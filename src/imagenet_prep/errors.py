@@ -100,6 +100,10 @@ class OutputError(PrepError):
     exit_code = 6
 
 
+class ForbiddenError(OutputError):
+    """Something may not be read. ``problems`` are Forbidden: where, and which permission is missing."""
+
+
 class AuditError(PrepError):
     """What was read back differs from what the receipts promise."""
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from imagenet_prep.core.fetched import FetchReport, UrlOptions
-from imagenet_prep.core.progress import Note, Progress
 from imagenet_prep.errors import PrepError, SourceError
-from imagenet_prep.steps.fetch import fetch
-from imagenet_prep.storage.partial import Partial
-from imagenet_prep.storage.running_digest import running_digest
+from imagenet_prep.model.events import Note, Progress
+from imagenet_prep.verbs.fetch.partial import Partial
+from imagenet_prep.verbs.fetch.report import FetchReport, UrlOptions
+from imagenet_prep.verbs.fetch.run import fetch
+from imagenet_prep.verbs.fetch.running_digest import running_digest
 from web import Answer, Web, page
 
 VAL = "ILSVRC2012_img_val.tar"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fetch_url.asking import DATA, OTHER, SECRET, VAL, Fetching, Publish
-from imagenet_prep.core import facts
-from imagenet_prep.steps.fetching import download
+from imagenet_prep.imagenet import archives as facts
+from imagenet_prep.verbs.fetch import download
 from web import Web, serving
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from fetch_url.asking import DATA, PUBLISHED, VAL, Fetching, url
-from imagenet_prep.steps.fetching import download
-from imagenet_prep.storage.draft import DisturbedError
-from imagenet_prep.storage.partial import Partial
+from imagenet_prep.stores.errors import DisturbedError
+from imagenet_prep.verbs.fetch import download
+from imagenet_prep.verbs.fetch.partial import Partial
 from web import Answer, Web
 
 THEIRS = b"the user's"

@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 
 from fetch_url.asking import CHANGED_DATA, DATA, MD5, OTHER, PUBLISHED, SECRET, VAL, Fetching, Publish, assert_said, url
-from imagenet_prep.core import facts
-from imagenet_prep.core.facts import RIGHT, UNPUBLISHED
-from imagenet_prep.core.fetched import Fetched, UrlOptions
-from imagenet_prep.core.progress import Note, Progress
 from imagenet_prep.errors import UsageError
-from imagenet_prep.remote.address import address_of
-from imagenet_prep.steps.fetch import fetch
-from imagenet_prep.steps.fetching import download
-from imagenet_prep.steps.fetching.pace import Pace
-from imagenet_prep.storage import unfinished
-from imagenet_prep.storage.partial import Partial
+from imagenet_prep.imagenet import archives as facts
+from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED
+from imagenet_prep.model.events import Note, Progress
+from imagenet_prep.verbs.fetch import download, unfinished
+from imagenet_prep.verbs.fetch.address import address_of
+from imagenet_prep.verbs.fetch.partial import Partial
+from imagenet_prep.verbs.fetch.rate_limit import Pace
+from imagenet_prep.verbs.fetch.report import Fetched, UrlOptions
+from imagenet_prep.verbs.fetch.run import fetch
 from web import GOOD, Answer, Web, page, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")

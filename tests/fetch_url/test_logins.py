@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from fetch_url.asking import DATA, OTHER, PUBLISHED, SECRET, VAL, Fetching, assert_said, url
-from imagenet_prep.core.facts import RIGHT
-from imagenet_prep.core.fetched import UrlOptions
 from imagenet_prep.errors import UsageError
-from imagenet_prep.remote import credentials
-from imagenet_prep.remote.redirects import Redirects
+from imagenet_prep.imagenet.archives import RIGHT
+from imagenet_prep.verbs.fetch import credentials
+from imagenet_prep.verbs.fetch.redirects import Redirects
+from imagenet_prep.verbs.fetch.report import UrlOptions
 from web import GOOD, Answer, Request, Web, page, redirect, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")

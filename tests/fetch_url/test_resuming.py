@@ -28,14 +28,13 @@ from fetch_url.asking import (
     flip_first_bit,
     url,
 )
-from imagenet_prep.core.facts import RIGHT
-from imagenet_prep.core.fetched import Fetched
-from imagenet_prep.core.progress import Progress
-from imagenet_prep.remote import troubles
-from imagenet_prep.remote.troubles import GO_ON
+from imagenet_prep.imagenet.archives import RIGHT
+from imagenet_prep.model.events import Progress
 from imagenet_prep.sources.disguise import START_BYTES
-from imagenet_prep.steps.fetching import download
-from imagenet_prep.storage import unfinished
+from imagenet_prep.verbs.fetch import download, unfinished
+from imagenet_prep.verbs.fetch import http_errors as troubles
+from imagenet_prep.verbs.fetch.http_errors import GO_ON
+from imagenet_prep.verbs.fetch.report import Fetched
 from web import CHUNKED, CLOSE, RESET, STALL, UNTIL_CLOSED, Answer, Request, Web, page, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")

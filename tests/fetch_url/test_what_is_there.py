@@ -26,12 +26,13 @@ from fetch_url.asking import (
     assert_said,
     url,
 )
-from imagenet_prep.core import facts
-from imagenet_prep.core.facts import RIGHT
-from imagenet_prep.core.fetched import Fetched
+from imagenet_prep.codecs import sealed as documents
 from imagenet_prep.errors import OtherBuildError, OutputError, UsageError
-from imagenet_prep.storage import documents, unfinished
-from imagenet_prep.storage.lock import held
+from imagenet_prep.imagenet import archives as facts
+from imagenet_prep.imagenet.archives import RIGHT
+from imagenet_prep.stores.lock import held
+from imagenet_prep.verbs.fetch import unfinished
+from imagenet_prep.verbs.fetch.report import Fetched
 from web import Web, page, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")

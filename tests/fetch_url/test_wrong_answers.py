@@ -23,9 +23,9 @@ from fetch_url.asking import (
     flip_first_bit,
     url,
 )
-from imagenet_prep.core.facts import RIGHT, UNPUBLISHED
-from imagenet_prep.core.fetched import Fetched
-from imagenet_prep.storage import unfinished
+from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED
+from imagenet_prep.verbs.fetch import unfinished
+from imagenet_prep.verbs.fetch.report import Fetched
 from web import CHUNKED, GOOD, LOGIN_PAGE, UNTIL_CLOSED, Answer, Web, page, redirect, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
+import json
 import struct
 import tarfile
-import tempfile
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
 
 from PIL import Image
 
-from imagenet_prep.core.sample import Box, Sample
-from imagenet_prep.core.shards import ShardName
-from imagenet_prep.core.task import Receipt
-from imagenet_prep.core.taxonomy import official, to_map
-from imagenet_prep.formats import FORMATS
-from imagenet_prep.storage.documents import seal
-from imagenet_prep.storage.receipts import receipt_path, save_receipt
-from imagenet_prep.storage.undo_log import Moves, save_undo_log
-from imagenet_prep.storage.unfinished import BOOKMARK_VERSION, Bookmark
+from imagenet_prep.codecs.sealed import seal
+from imagenet_prep.dataset.layout import STATE, receipt_path
+from imagenet_prep.dataset.receipts import save_receipt
+from imagenet_prep.dataset.state import OutputState, State, save_state
+from imagenet_prep.imagenet.classes import official, to_map
+from imagenet_prep.model.archive import Archive
+from imagenet_prep.model.receipt import Receipt
+from imagenet_prep.model.sample import Box, Sample
+from imagenet_prep.model.shards import ShardName
+from imagenet_prep.options import BuildOptions, Recipe
+from imagenet_prep.outputs.base import output_from
+from imagenet_prep.planning.plan import Arrangement
+from imagenet_prep.stores.memory import MemoryStore
 from imagenet_prep.testing.annotations import annotation_xml
 from imagenet_prep.testing.archives import GROUND_TRUTH, tar_of
+from imagenet_prep.testing.output_contract import stored
 from imagenet_prep.testing.pictures import PixelBox, draw, encode
+from imagenet_prep.verbs.fetch.unfinished import BOOKMARK_VERSION, Bookmark
 
 SHARD = ShardName.parse("train-00000-of-00001")
 ANNOTATION = annotation_xml("n01440764", "n01440764_18", "n01440764", (200, 100), [PixelBox(20, 25, 100, 75)])
@@ -90,36 +94,18 @@ def _image(kind: str, mode: str) -> bytes:
 # --- Records ----------------------------------------------------------------------------------------------------------
 
 
-class _Folder:
-    """Where a format puts the files of a shard."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self.descriptors: list[int] = []
-
-    def create(self, path: str) -> int:
-        file = Path(self._path, path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self.descriptors.append(os.open(file, os.O_WRONLY | os.O_CREAT))
-        return self.descriptors[-1]
-
-    def place(self, path: str, data: bytes | memoryview, source: str = "") -> None:  # noqa: ARG002
-        Path(self._path, path).write_bytes(data)
-
-
 def shards(name: str) -> Callable[[], list[bytes]]:
     """A shard of the format ``name`` with two records."""
 
     def shard() -> list[bytes]:
-        with tempfile.TemporaryDirectory() as folder:
-            target = _Folder(folder)
-            writer = FORMATS[name].writer(target, SHARD)
+        store, output = MemoryStore(), output_from(name, {})
+        with store.batch() as batch:
+            writer = output.writer(batch, SHARD, ())
             for _ in range(2):
                 writer.add(SAMPLE)
             writer.finish()
-            for descriptor in target.descriptors:
-                os.close(descriptor)
-            return [Path(folder, *FORMATS[name].sample_files(SHARD, ())).read_bytes()]
+            batch.commit()
+        return [store.read(output.sample_files(replace(stored([SAMPLE]), shard=SHARD))[0])]
 
     return shard
 
@@ -158,16 +144,36 @@ def names() -> list[bytes]:
 
 
 def receipts() -> list[bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        columns: dict[str, array[int] | bytes] = {"digest": bytes(32), "width": array("i", [500, 375])}
-        save_receipt(Path(folder), Receipt("0" * 32, SHARD, 2, {}, columns))
-        return [receipt_path(Path(folder), SHARD).read_bytes()]
+    columns: dict[str, array[int] | bytes] = {"digest": bytes(32), "width": array("i", [500, 375])}
+    store = MemoryStore()
+    save_receipt(store, Receipt("tfds", "0" * 32, SHARD, 2, (), columns))
+    return [store.read(receipt_path("tfds", SHARD))]
 
 
-def undo_logs() -> list[bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        save_undo_log(Path(folder, "undo"), ["/a"], [Moves("/a/train", "folders/train", ["n01440764_18.JPEG"])])
-        return [Path(folder, "undo").read_bytes()]
+def _recipe() -> Recipe:
+    return BuildOptions.of(format=("tfds", "folders"), classes=(0, 7), names="wnid", shards={"train": 2}).recipe
+
+
+def states() -> list[bytes]:
+    recipe, store = _recipe(), MemoryStore()
+    output = OutputState({"shards": {"train": 2}}, "0" * 32, Arrangement(False, {"train": 2}), {"pillow": "12"})
+    archive = Archive("train.tar", "train", 10, 20, path="/data/train.tar")
+    save_state(store, State(recipe.selection.document(), "0" * 32, {"tfds": output}, (archive,), "header", "fail"))
+    return [store.read(STATE)]
+
+
+def moves() -> list[bytes]:
+    return [seal({"times": {"/data/train/n01440764": 1_338_508_800_123_456_789}})]
+
+
+def recipes() -> list[bytes]:
+    document = _recipe().document()
+    built = {**document, "outputs": {name: {"options": of} for name, of in document["outputs"].items()}}
+    return [json.dumps(document).encode(), json.dumps(built, indent=1).encode(), b"{}"]
+
+
+def toml_recipes() -> list[bytes]:
+    return [b'[selection]\nclasses = [0, 7]\nlimit = 0.5\n[outputs.folders]\nnames = "wnid"\n', b""]
 
 
 def documents() -> list[bytes]:
@@ -246,6 +252,10 @@ EXAMPLE_WORDS = (
 LIST_WORDS = (
     b"000_", b"tench", b"n01440764", b"_18.JPEG", b"crane", b"#", b"\xef\xbb\xbf", b"ILSVRC2012_val_00000001", b'"',
     b"\0", b"\r", b"\xed\xa0\x80",
+)  # fmt: skip
+RECIPE_WORDS = (
+    b'"selection"', b'"outputs"', b'"shards"', b'"limit"', b'"class_map"', b'"folders"', b'"train"', b"[selection]",
+    b"[outputs.tfds]", b"classes = ", b"seed = ", b"-1", b"1e999", b"nan", b"true", b'"/"', b"imagenette",
 )  # fmt: skip
 JSON_WORDS = (b"[", b"{", b'"version"', b'"xxh3_128"', b"null", b"-1e999", b"NaN", b"\\ud800", b"9" * 20)
 URL_WORDS = (

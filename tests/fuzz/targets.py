@@ -20,26 +20,31 @@ import xxhash
 from fastcrc.crc32 import iscsi as crc32c
 
 from fuzz import sound
-from imagenet_prep.core.facts import TRAIN, VALIDATION
-from imagenet_prep.core.selection import chosen_classes, listed_names
-from imagenet_prep.core.taxonomy import official, validation_truth
-from imagenet_prep.errors import AuditError, OutputError, PrepError, SourceError, UsageError
-from imagenet_prep.formats import FORMATS
-from imagenet_prep.formats.example import parse
-from imagenet_prep.images import MOST_PIXELS, Kind, NotAnImageError, decode, inspect, repair
-from imagenet_prep.remote.address import Address, address_of
-from imagenet_prep.remote.answer import read_answer
-from imagenet_prep.remote.credentials import read_cookies, read_headers
-from imagenet_prep.remote.troubles import TryAgain, troubles
+from imagenet_prep.cli.recipe import read_recipe
+from imagenet_prep.codecs.example import parse
+from imagenet_prep.codecs.jpeg import MOST_PIXELS, Kind, NotAnImageError, decode, inspect, repair
+from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.codecs.tar import Member, TarRange, walk
+from imagenet_prep.dataset.layout import FOLDERS_BEFORE_MOVE, STATE, receipt_path
+from imagenet_prep.dataset.receipts import load_receipt
+from imagenet_prep.dataset.state import load_state
+from imagenet_prep.errors import AuditError, OtherBuildError, OutputError, PrepError, SourceError, UsageError
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
+from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.imagenet.lists import chosen_classes, listed_names
+from imagenet_prep.options import Recipe
+from imagenet_prep.outputs.base import StoredShard, output_from
 from imagenet_prep.sources.boxes import read_box_folder, read_boxes
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import classes_by_name
-from imagenet_prep.sources.tar import Member, TarRange, walk
-from imagenet_prep.storage.documents import seal, unseal
-from imagenet_prep.storage.receipts import load_receipt, receipt_path
-from imagenet_prep.storage.undo_log import load_undo_log
-from imagenet_prep.storage.unfinished import bookmark_path, load_bookmark, unfinished_path
+from imagenet_prep.stores.memory import MemoryStore
+from imagenet_prep.verbs.build.relocate import times_before
+from imagenet_prep.verbs.fetch.address import Address, address_of
+from imagenet_prep.verbs.fetch.answer import read_answer
+from imagenet_prep.verbs.fetch.credentials import read_cookies, read_headers
+from imagenet_prep.verbs.fetch.http_errors import TryAgain, troubles
+from imagenet_prep.verbs.fetch.unfinished import bookmark_path, load_bookmark, unfinished_path
 
 SMALL_PIXELS = 1 << 14  # what is larger is looked at, but not decoded: a fuzzer wants to be quick
 
@@ -144,8 +149,10 @@ def masked(data: bytes) -> bytes:
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def read_shard(name: str, path: Path) -> None:
-    for sample in FORMATS[name].read(path.parent, [path.name]):
+def read_shard(name: str, prepared: Callable[[bytes], bytes], data: bytes) -> None:
+    store, output, of = MemoryStore(), output_from(name, {}), StoredShard(sound.SHARD, (), (), ())
+    store.publish(output.files(of)[0], prepared(data))
+    for sample in output.read(store, of):
         assert isinstance(sample.name, str)
         assert isinstance(sample.class_index, int)
 
@@ -162,17 +169,31 @@ def read_receipt(data: bytes) -> None:
     known = data in TARGETS["receipt"].sound
     if not known and xxhash.xxh3_128_digest(data[:-16]) == data[-16:]:
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = receipt_path(Path(folder), sound.SHARD)
-        path.write_bytes(data)
-        assert (load_receipt(path) is not None) is known
+    store = MemoryStore()
+    store.publish(receipt_path("tfds", sound.SHARD), data)
+    assert (load_receipt(store, "tfds", sound.SHARD) is not None) is known
 
 
-def read_undo_log(data: bytes) -> None:
-    known = data in TARGETS["undo-log"].sound
-    lines = data[: data.rstrip(b"\n").rfind(b"\n") + 1]
-    if known or xxhash.xxh3_128_hexdigest(lines).encode() not in data:
-        read_file(load_undo_log, bytes, data)
+def read_private(target: str, path: str, read: Callable[[MemoryStore], object], data: bytes) -> None:
+    """A sealed document of a data set, which is believed as a whole or not at all."""
+    known = data in TARGETS[target].sound
+    with contextlib.suppress(ValueError):
+        unseal(data)
+        if not known:  # a fuzzer sees what the digest is compared with, and forges it
+            return
+    store = MemoryStore()
+    store.publish(path, data)
+    read(store)
+    assert known
+
+
+def read_recipe_file(suffix: str, data: bytes) -> None:
+    """A recipe of somebody else: what is accepted is complete, and reads back as it is."""
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        file.write(data)
+        file.flush()
+        recipe = read_recipe(Path(file.name))
+    assert Recipe.from_document(json.loads(json.dumps(recipe.document()))) == recipe
 
 
 # --- What comes from elsewhere ----------------------------------------------------------------------------------------
@@ -225,8 +246,6 @@ def _file(read: Callable[[Path], object], prepared: Callable[[bytes], bytes] = b
     return partial(read_file, read, prepared)
 
 
-_CLASSIC, _TFDS = partial(read_shard, "tfrecord"), partial(read_shard, "tfds")
-
 TARGETS = {
     "tar": Target(walk_tar, sound.tars, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS),
     "devkit": Target(_file(read_ground_truth, mended), sound.devkits, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS),
@@ -240,10 +259,14 @@ TARGETS = {
     "annotation": Target(read_annotation, lambda: [sound.ANNOTATION], sound.XML_WORDS, SourceError),
     "jpeg": Target(inspect_image, sound.jpegs, sound.JPEG_WORDS, NotAnImageError),
     "image": Target(decode_image, sound.images, sound.IMAGE_WORDS, NotAnImageError),
-    "tfrecord": Target(_file(_CLASSIC), sound.shards("tfrecord"), sound.EXAMPLE_WORDS, AuditError),
-    "tfds": Target(_file(_TFDS), sound.shards("tfds"), sound.EXAMPLE_WORDS, AuditError),
-    "tfrecord-framed": Target(_file(_CLASSIC, framed), sound.examples("tfrecord"), sound.EXAMPLE_WORDS, AuditError),
-    "tfds-framed": Target(_file(_TFDS, framed), sound.examples("tfds"), sound.EXAMPLE_WORDS, AuditError),
+    "tfrecord": Target(
+        partial(read_shard, "tfrecord", bytes), sound.shards("tfrecord"), sound.EXAMPLE_WORDS, AuditError
+    ),
+    "tfds": Target(partial(read_shard, "tfds", bytes), sound.shards("tfds"), sound.EXAMPLE_WORDS, AuditError),
+    "tfrecord-framed": Target(
+        partial(read_shard, "tfrecord", framed), sound.examples("tfrecord"), sound.EXAMPLE_WORDS, AuditError
+    ),
+    "tfds-framed": Target(partial(read_shard, "tfds", framed), sound.examples("tfds"), sound.EXAMPLE_WORDS, AuditError),
     "example": Target(parse, sound.examples("tfrecord"), sound.EXAMPLE_WORDS, ValueError),
     "kaggle": Target(_file(read_validation_classes), sound.solutions, sound.LIST_WORDS, SourceError),
     "map": Target(lambda data: official().with_names(data), sound.maps, sound.LIST_WORDS, SourceError),
@@ -251,7 +274,15 @@ TARGETS = {
     "image-list": Target(lambda data: listed_names(data, "list"), sound.image_lists, sound.LIST_WORDS, UsageError),
     "name": Target(read_name, sound.names, sound.LIST_WORDS),
     "receipt": Target(read_receipt, sound.receipts, sound.JSON_WORDS),
-    "undo-log": Target(read_undo_log, sound.undo_logs, sound.JSON_WORDS, OutputError),
+    "state": Target(partial(read_private, "state", STATE, load_state), sound.states, sound.JSON_WORDS, OtherBuildError),
+    "moved-from": Target(
+        partial(read_private, "moved-from", FOLDERS_BEFORE_MOVE, times_before),
+        sound.moves,
+        sound.JSON_WORDS,
+        OutputError,
+    ),
+    "recipe": Target(partial(read_recipe_file, ".json"), sound.recipes, sound.JSON_WORDS + sound.RECIPE_WORDS),
+    "recipe-toml": Target(partial(read_recipe_file, ".toml"), sound.toml_recipes, sound.RECIPE_WORDS),
     "url": Target(read_url, sound.urls, sound.URL_WORDS, UsageError),
     "cookies": Target(_file(read_cookies), sound.cookies, sound.CREDENTIAL_WORDS, UsageError),
     "headers": Target(_file(read_headers), sound.headers, sound.CREDENTIAL_WORDS, UsageError),

@@ -103,5 +103,5 @@ def _files(folder: Path, pattern: str) -> list[str]:
 
 
 def _build(archives: Path, out: Path) -> Built:
-    build(archives, out, BuildOptions(formats=("tfrecord", "tfds"), test_per_class=HOLD_OUT, shards=SHARDS))
+    build(archives, out, BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=HOLD_OUT, shards=SHARDS))
     return Built(archives, out)

@@ -8,7 +8,7 @@ import csv
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import datasets as hugging_face
 import pytest
@@ -16,7 +16,7 @@ from keras.utils import image_dataset_from_directory
 from nvidia.dali import fn, pipeline_def
 
 from imagenet_prep import BuildOptions, build
-from imagenet_prep.core.class_folders import NAMES
+from imagenet_prep.outputs.class_folders import Names
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from readers.torch_vision import ImageFolder, ReaderImageFolder
 
@@ -44,7 +44,7 @@ def folders_named(every_class: Path, tmp_path_factory: pytest.TempPathFactory) -
     @cache
     def named(names: str) -> Path:
         out = tmp_path_factory.mktemp(names) / "data"
-        build(every_class, out, BuildOptions(formats=("folders",), names=names, test_per_class=0, splits=("train",)))
+        build(every_class, out, BuildOptions.of(format=("folders",), names=names, test_per_class=0, splits=("train",)))
         return out / "folders"
 
     return named
@@ -99,7 +99,7 @@ def column(folders: Path, name: str) -> Numbers:
 
 
 def test_every_way_of_naming_is_looked_at() -> None:
-    assert AGREED.keys() == NAMES.keys()
+    assert AGREED.keys() == set(get_args(Names))
 
 
 @pytest.mark.parametrize("names", AGREED)

@@ -85,8 +85,8 @@ def odd_folders(built_miniature: Built, tmp_path_factory: pytest.TempPathFactory
 
 def _folders(archives: Built, out: Path, names: str) -> Folders:
     validation = VALIDATION_FOLDER[names]
-    options = BuildOptions(
-        formats=("folders",), names=names, validation_folder=validation, test_per_class=HOLD_OUT, jobs=1
+    options = BuildOptions.of(
+        format=("folders",), names=names, validation_folder=validation, test_per_class=HOLD_OUT, jobs=1
     )
     build(archives.archives, out, options)
     return Folders(out / "folders", validation, archives)

@@ -8,10 +8,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from imagenet_prep import AuditOptions, official
-from imagenet_prep.core.foreign.report import ForeignReport
-from imagenet_prep.steps.foreign.audit import audit_foreign
 from imagenet_prep.testing import MiniatureOptions, archives, write_miniature
 from imagenet_prep.testing.pictures import picture
+from imagenet_prep.verbs.audit.others.report import ForeignReport
+from imagenet_prep.verbs.audit.others.run import audit_foreign
 
 TENCH = "n01440764"
 PLAIN = MiniatureOptions(wnids=(TENCH,), images_per_class=8, validation_per_class=0, boxes=False, devkit=False)

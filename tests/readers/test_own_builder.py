@@ -49,7 +49,7 @@ def both(request: pytest.FixtureRequest, plain: Path, tmp_path_factory: pytest.T
         download_config=tfds.download.DownloadConfig(manual_dir=plain, num_shards=count, try_download_gcs=False)
     )
     shards = {"train": count, "validation": count} if count else {}
-    build(plain, root / "ours", BuildOptions(formats=("tfds",), test_per_class=0, shards=shards))
+    build(plain, root / "ours", BuildOptions.of(format=("tfds",), test_per_class=0, shards=shards))
     return root / "theirs" / FOLDER, root / "ours/tfds" / FOLDER
 
 

@@ -22,8 +22,8 @@ from imagenet_prep import AuditError, AuditOptions, BuildOptions, audit, build
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
 BAD = ("text", "truncated", "empty")
-COPIED = BuildOptions(
-    formats=("tfrecord", "tfds", "folders"),
+COPIED = BuildOptions.of(
+    format=("tfrecord", "tfds", "folders"),
     test_per_class=1,
     shards={"train": 2},
     names="wnid",
@@ -31,13 +31,13 @@ COPIED = BuildOptions(
     on_bad="set-aside",
     jobs=1,
 )
-MOVED = BuildOptions(formats=("folders",), test_per_class=1, transfer="move", jobs=1)
+MOVED = BuildOptions.of(format=("folders",), test_per_class=1, transfer="move", jobs=1)
 # What begins with the left, or is that, is of the kind on the right; the first that fits counts.
 KINDS = {
     ".imagenet-prep/receipts/": "receipt",
-    ".imagenet-prep/plan.json": "plan.json",
+    ".imagenet-prep/state.json": "state",
     ".imagenet-prep/catalog.arrow": "catalog",
-    ".imagenet-prep/undo.jsonl": "undo log",
+    ".imagenet-prep/moved-from.json": "note of a move",
     "build.json": "build.json",
     "manifest.parquet": "manifest",
     "classes.csv": "class table",

@@ -2,8 +2,8 @@
 
     python tests/torture/kills.py --builds 200 --pairs 60 --seed 0
 
-A build is killed once or more, and each time the same command goes on. What is killed is the process, one of its
-workers, or all of them together; when is chosen by phase, as the command itself tells it on standard error.
+A build is killed once or more, and each time the same command goes on, or ``resume``. What is killed is the process,
+one of its workers, or all of them together; when is chosen by phase, as the command itself says on standard error.
 After every kill each file that has its final name has its final bytes. Exit code 1 at the first difference.
 
 Pairs are two builds into one folder at once, each in a process space of its own, with one host name and the same
@@ -34,6 +34,7 @@ PHASES = ("start", "index", "write", "finish", "done")  # done: the result was t
 AIMS = (2, 2, 4, 4, 1)  # how often each is chosen; the moment within it is even
 VICTIMS = ("parent", "worker", "group")
 AGAIN = 0.4  # of the runs that go on are killed, too
+RESUMED = 0.5  # of them are ``resume``
 BAD = ("text", "truncated", "empty")
 Contents = dict[str, bytes]
 _SPACE = ("--pid", "--fork", "--kill-child", "--mount-proc")
@@ -63,20 +64,21 @@ RECIPES = {
     "set aside": Recipe((*_RECORDS, "--on-bad", "set-aside", *_COMMON), "archives", BAD, 3, alone=True),
     "hardlink": Recipe(("--format", "folders", "--transfer", "hardlink", *_COMMON), "mixed"),
     "move": Recipe(("--format", "folders", "--transfer", "move", *_COMMON), "extracted", alone=True),
+    "move beside shards": Recipe(
+        ("--format", "tfds", "--format", "folders", "--transfer", "move", *_COMMON), "extracted", alone=True
+    ),
 }
 
 
 class Run:
     """One run of the command, whose words are read as they come."""
 
-    def __init__(
-        self, recipe: Recipe, source: Path, out: Path, prefix: tuple[str, ...] = (), faulty: Path | None = None
-    ) -> None:
+    def __init__(self, *arguments: object, prefix: tuple[str, ...] = (), faulty: Path | None = None) -> None:
         self.began = time.monotonic()
         self.times = {"start": 0.0}  # when each phase was first heard of
         self.said: list[str] = []
         self._news = threading.Condition()
-        command = [*prefix, sys.executable, "-m", "imagenet_prep", "build", str(source), str(out), *recipe.options]
+        command = [*prefix, sys.executable, "-m", "imagenet_prep", *map(str, arguments)]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -191,12 +193,15 @@ class Place:
             shutil.rmtree(old, ignore_errors=True)
         shutil.copytree(self._kept, self.source)
 
-    def run(self, prefix: tuple[str, ...] = (), *, locks: bool = True) -> Run:
-        """Start the command."""
+    def run(self, prefix: tuple[str, ...] = (), *, locks: bool = True, resumed: bool = False) -> Run:
+        """Start the command; or ``resume``, if there is something to resume."""
         if not locks:
             self.faulty.mkdir(exist_ok=True)
             (self.faulty / "sitecustomize.py").write_text(NO_LOCKS)
-        return Run(self.recipe, self.source, self.out, prefix, None if locks else self.faulty)
+        faulty = None if locks else self.faulty
+        if resumed and (self.out / ".imagenet-prep/state.json").exists():
+            return Run("resume", self.out, "--jobs", 2, "--json", prefix=prefix, faulty=faulty)
+        return Run("build", self.source, self.out, *self.recipe.options, prefix=prefix, faulty=faulty)
 
     def assert_sound(self) -> None:
         """What has a final name is what it will be."""
@@ -224,7 +229,7 @@ def torment(place: Place, chance: random.Random) -> list[tuple[str, str]]:
     runs: list[tuple[Run, str, str]] = []
     disturbed = True
     while True:
-        run = place.run()
+        run = place.run(resumed=chance.random() < RESUMED)
         victim = phase = ""
         if disturbed:
             [aim] = chance.choices(PHASES, AIMS)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 
-from imagenet_prep.cli.options import LocalPath, jobs_option, output_options, share
+from imagenet_prep.cli.options import LocalPath, engine_option, jobs_option, output_options, share
 from imagenet_prep.cli.progress import watching
-from imagenet_prep.core.audited import AuditOptions
-from imagenet_prep.core.progress import Watch
 from imagenet_prep.errors import AuditError
-from imagenet_prep.steps.places import is_build
+from imagenet_prep.model.audit_report import AuditOptions
+from imagenet_prep.model.events import Watch
 
 
 @click.command()
@@ -26,38 +25,48 @@ from imagenet_prep.steps.places import is_build
     help="Read this share of the shards, chosen by chance, and look at everything else.",
 )
 @jobs_option
+@engine_option
 @output_options
 @click.pass_context
 def audit(
-    context: click.Context, out: Path, decode: bool, sample: float, jobs: int, as_json: bool, quiet: bool
+    context: click.Context,
+    out: Path,
+    decode: bool,
+    sample: float,
+    jobs: int,
+    engine: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Read every record of the data set in OUT back, and compare it with what it should be.
 
-    A build of this program is compared with its manifest; the source is not needed, but for symbolic links into it.
+    A build of this program is compared with its manifest; the source is not needed, except for symbolic links into it.
     Of any other data set (class folders, classic TFRecords, TFDS) it says what it is and what its labels are, and
     compares it with the built-in class table and validation truth. With differences the exit code is 7.
     """
+    from imagenet_prep.verbs.audit.run import is_own
+
     options = AuditOptions(jobs=jobs, decode=decode, sample=sample)
     with watching(as_json=as_json, quiet=quiet) as watch:
-        result, sound = (_own if is_build(out) else _foreign)(out, options, watch, as_json)
+        result, sound = (_own if is_own(out) else _foreign)(out, options, watch, engine, as_json)
     click.echo(result)
     if not sound:
         context.exit(AuditError.exit_code)
 
 
-def _own(out: Path, options: AuditOptions, watch: Watch, as_json: bool) -> tuple[str, bool]:
+def _own(out: Path, options: AuditOptions, watch: Watch, engine: str | None, as_json: bool) -> tuple[str, bool]:
     """Audit a build; give what to print. What differs is an AuditError."""
     from imagenet_prep.cli import show
-    from imagenet_prep.steps.audit import audit as audit_step
+    from imagenet_prep.verbs.audit.run import audit as audit_step
 
-    report = audit_step(out, options, watch=watch)
+    report = audit_step(out, options, watch=watch, engine=engine)
     return json.dumps(asdict(report)) if as_json else show.audited(report, str(out)), True
 
 
-def _foreign(out: Path, options: AuditOptions, watch: Watch, as_json: bool) -> tuple[str, bool]:
+def _foreign(out: Path, options: AuditOptions, watch: Watch, engine: str | None, as_json: bool) -> tuple[str, bool]:
     """Look at a data set that others made; give what to print, and whether it is sound."""
     from imagenet_prep.cli.foreign import looked_at
-    from imagenet_prep.steps.foreign.audit import audit_foreign
+    from imagenet_prep.verbs.audit.others.run import audit_foreign
 
-    report = audit_foreign(out, options, watch=watch)
+    report = audit_foreign(out, options, watch=watch, engine=engine)
     return json.dumps(asdict(report)) if as_json else looked_at(report, str(out)), not report.problems

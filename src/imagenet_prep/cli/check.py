@@ -15,18 +15,19 @@ from imagenet_prep.cli.options import (
     LocalPath,
     class_map_option,
     class_names,
+    engine_option,
     jobs_option,
     output_options,
     trust_labels_option,
 )
 from imagenet_prep.cli.progress import watching
-from imagenet_prep.core.facts import CLASS_COUNT, SPLITS, TEST, TRAIN, UNLABELLED, VALIDATION
-from imagenet_prep.core.recipe import TEST_PER_CLASS
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import SourceError
+from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST, TRAIN, UNLABELLED, VALIDATION
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.options import TEST_PER_CLASS
 
 if TYPE_CHECKING:
-    from imagenet_prep.core.holdings import Holdings, OriginFacts, Piece
+    from imagenet_prep.planning.holdings import Holdings, OriginFacts, Piece
 
 _NAMED_CLASSES = 5  # of those that are missing; the rest is counted
 
@@ -37,6 +38,7 @@ _NAMED_CLASSES = 5  # of those that are missing; the rest is counted
 @class_map_option
 @trust_labels_option
 @jobs_option
+@engine_option
 @output_options
 @click.pass_context
 def check(
@@ -46,6 +48,7 @@ def check(
     class_map: Path | None,
     trust_labels: bool,
     jobs: int,
+    engine: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -54,12 +57,12 @@ def check(
     SOURCE is a folder that holds the archives, class tars, or images in folders (by WNID, by class name, flat; Kaggle's
     tree), or several folders and files. With a problem the exit code is 4.
     """
-    from imagenet_prep.steps.check import CheckOptions
-    from imagenet_prep.steps.check import check as check_step
+    from imagenet_prep.verbs.check import CheckOptions
+    from imagenet_prep.verbs.check import check as check_step
 
     options = CheckOptions(full=full, jobs=jobs, taxonomy=class_names(class_map), trust_labels=trust_labels)
     with watching(as_json=as_json, quiet=quiet) as watch:
-        holdings = check_step(sources, options, watch=watch)
+        holdings = check_step(sources, options, watch=watch, engine=engine)
     click.echo(
         json.dumps(asdict(holdings))
         if as_json

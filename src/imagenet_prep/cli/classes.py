@@ -9,8 +9,8 @@ from typing import BinaryIO
 import click
 
 from imagenet_prep.cli.options import LocalFile
-from imagenet_prep.core.taxonomy import Taxonomy, official, to_csv, to_map
 from imagenet_prep.errors import UsageError
+from imagenet_prep.imagenet.classes import Taxonomy, official, to_csv, to_map
 
 EXPORTS = {"csv": to_csv, "map": to_map}
 

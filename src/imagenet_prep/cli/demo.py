@@ -16,10 +16,11 @@ from imagenet_prep.errors import OutputError
 def demo(out: Path) -> None:
     """Make a miniature ILSVRC2012 in OUT, build both TFRecord schemas from it, and read everything back."""
     from imagenet_prep.cli import show
-    from imagenet_prep.core.audited import AuditOptions
-    from imagenet_prep.steps.audit import audit
-    from imagenet_prep.steps.build import BuildOptions, build
+    from imagenet_prep.model.audit_report import AuditOptions
+    from imagenet_prep.options import BuildOptions
     from imagenet_prep.testing import MiniatureOptions, write_miniature
+    from imagenet_prep.verbs.audit.run import audit
+    from imagenet_prep.verbs.build.run import build
 
     archives, data = out / "archives", out / "data"
     if archives.exists() or data.exists():
@@ -31,7 +32,7 @@ def demo(out: Path) -> None:
     click.echo(f"2. imagenet-prep build {archives} {data} --format tfrecord --format tfds --test-per-class 10")
     with watching(quiet=True) as watch:
         report = build(
-            archives, data, BuildOptions(formats=("tfrecord", "tfds"), test_per_class=10, jobs=1), watch=watch
+            archives, data, BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=10, jobs=1), watch=watch
         )
         click.echo(show.summary(report, str(data)))
         click.echo(f"3. imagenet-prep audit {data}")

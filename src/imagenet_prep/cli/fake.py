@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from imagenet_prep.cli.options import LocalPath
-from imagenet_prep.core.recipe import TEST_PER_CLASS
+from imagenet_prep.options import TEST_PER_CLASS
 from imagenet_prep.testing import LAYOUTS, QUIRKS, Miniature, MiniatureOptions, write_miniature
 
 

@@ -13,17 +13,18 @@ import click
 from click.core import ParameterSource
 
 from imagenet_prep.cli import ways
-from imagenet_prep.cli.options import LocalPath, jobs_option, output_options, rate
+from imagenet_prep.cli.invocation import note_resuming
+from imagenet_prep.cli.options import LocalPath, engine_option, jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
-from imagenet_prep.core.fetched import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
 from imagenet_prep.errors import SourceError, UsageError, printable
+from imagenet_prep.verbs.fetch.report import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
 
 _BOTH = "both"  # what --torrent without a value means
 _FILE = click.Path(path_type=Path)  # that it exists is looked at later: a header in its place must not be shown
 _OF_URLS = ("cookies", "headers", "retries", "fresh")
 _OF_TORRENTS = ("accept_terms", "upload_rate", "peers", "no_discovery", "seed")
 _OF_BOTH = ("rate", "timeout")
-_GO_WITH = {"--url": _OF_URLS + _OF_BOTH, "--torrent": _OF_TORRENTS + _OF_BOTH, "--check": ("jobs",)}
+_GO_WITH = {"--url": _OF_URLS + _OF_BOTH, "--torrent": _OF_TORRENTS + _OF_BOTH, "--check": ("jobs", "engine")}
 
 
 class _Folder(LocalPath):
@@ -105,6 +106,7 @@ class _Fetch(click.Command):
 @click.option("--no-discovery", is_flag=True, help="With --torrent: ask only the peers and trackers named.")
 @click.option("--seed", is_flag=True, help="With --torrent: go on uploading at the end, until Ctrl-C.")
 @jobs_option
+@engine_option
 @output_options
 @click.pass_context
 def fetch(
@@ -117,6 +119,7 @@ def fetch(
     torrents: tuple[str, ...],
     check: bool,
     jobs: int,
+    engine: str | None,
     as_json: bool,
     quiet: bool,
     **options: object,
@@ -130,13 +133,14 @@ def fetch(
         raise UsageError("There is more than a folder.", remedy="URLs stand behind --url.")  # a URL may be a secret
     way = _way(context, (*urls, *url_files), torrents, check=check)
     if way in ("", "--check"):
-        _look(context, folder, full=check, jobs=jobs, as_json=as_json, quiet=quiet)
+        _look(context, folder, full=check, jobs=jobs, engine=engine, as_json=as_json, quiet=quiet)
         return
     asked = (
         _url_options((*urls, *more_urls), url_files, options) if way == "--url" else _torrent_options(torrents, options)
     )
-    from imagenet_prep.steps.archives import archives
-    from imagenet_prep.steps.fetch import fetch as fetch_step
+    note_resuming(context)
+    from imagenet_prep.verbs.archives import archives
+    from imagenet_prep.verbs.fetch.run import fetch as fetch_step
 
     with watching(as_json=as_json, quiet=quiet) as watch:
         report = fetch_step(folder, asked, watch=watch)
@@ -170,7 +174,7 @@ def _url_options(urls: tuple[str, ...], files: tuple[Path, ...], options: dict[s
 
 
 def _torrent_options(torrents: tuple[str, ...], options: dict[str, object]) -> TorrentOptions:
-    from imagenet_prep.steps.fetching.swarm import check_torrents
+    from imagenet_prep.verbs.fetch.swarm import check_torrents
 
     named = tuple(dict.fromkeys(each for torrent in torrents for each in _meant(torrent)))
     chosen = {name: options[name] for name in ("upload_rate", "peers", "seed", "rate")}
@@ -199,11 +203,20 @@ def _agrees() -> bool:
     return click.confirm("Have you accepted these terms, and do you have the right to the data?", err=True)
 
 
-def _look(context: click.Context, folder: Path, *, full: bool, jobs: int, as_json: bool, quiet: bool) -> None:
-    from imagenet_prep.steps.archives import archives
+def _look(
+    context: click.Context,
+    folder: Path,
+    *,
+    full: bool,
+    jobs: int,
+    engine: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from imagenet_prep.verbs.archives import archives
 
     with watching(as_json=as_json, quiet=quiet) as watch:
-        states = archives(folder, full=full, jobs=jobs, watch=watch)
+        states = archives(folder, full=full, jobs=jobs, watch=watch, engine=engine)
     if full and all(state.size is None and state.unfinished is None and not state.problems for state in states):
         remedy = f"imagenet-prep fetch {ways.quoted(folder)} says how to get them."
         raise SourceError(f"There is no archive of ILSVRC2012 in {printable(str(folder))}.", remedy=remedy)

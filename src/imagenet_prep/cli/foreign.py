@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from imagenet_prep.cli import show
 
 if TYPE_CHECKING:
-    from imagenet_prep.core.foreign.report import ForeignReport, ForeignSet, ForeignSplit
+    from imagenet_prep.verbs.audit.others.report import ForeignReport, ForeignSet, ForeignSplit
 
 
 def looked_at(report: ForeignReport, out: str) -> str:

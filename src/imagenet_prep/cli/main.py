@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from imagenet_prep.cli.invocation import Invocation
 from imagenet_prep.errors import OutputError, PrepError, UsageError
 from imagenet_prep.platform import check_platform
 from imagenet_prep.version import __version__
@@ -23,7 +24,9 @@ _COMMANDS = {  # name → module and help; a module is loaded when its command r
     "check": "Say what a source holds, what is wrong with it, and what can be built from it.",
     "build": "Make a data set from archives or folders: the main job.",
     "audit": "Read every record of a data set back and compare.",
-    "undo": "Put the files back that a build has moved.",
+    "resume": "Finish a data set as it was begun.",
+    "repair": "Write again what is damaged in a data set.",
+    "undo": "Take a data set away, and put moved files back.",
     "classes": "List, find and export the 1,000 classes.",
     "fake": "Make a miniature ILSVRC2012 in the official layout.",
     "demo": "Do the whole job on a miniature, in seconds.",
@@ -58,7 +61,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            if "--json" in sys.argv:
+            if ctx.ensure_object(Invocation).as_json:
                 raise click.Abort from None
             raise
 
@@ -82,16 +85,16 @@ def cli() -> None:
 def run() -> NoReturn:
     """Run the command line on the arguments of this process, and end the process with a documented exit code."""
     _hear_signals()
-    output = sys.stdout
+    output, this = sys.stdout, Invocation(tuple(sys.argv[1:]))
     try:
         check_platform()
-        code = cli.main(prog_name="imagenet-prep", standalone_mode=False)
+        code = cli.main(list(this.words), prog_name="imagenet-prep", standalone_mode=False, obj=this)
         sys.stdout.flush()
     except PrepError as error:
-        _report(error)
+        _report(error, this)
     except click.ClickException as error:
-        if "--json" in sys.argv:
-            _report(UsageError(error.format_message()))
+        if this.as_json:
+            _report(UsageError(error.format_message()), this)
         with suppress(OSError):
             error.show()
         _leave(error.exit_code)
@@ -102,16 +105,15 @@ def run() -> NoReturn:
         _drop_output()
         _leave(0)
     except (KeyboardInterrupt, click.Abort):
-        goes_on = any(verb in sys.argv for verb in ("build", "undo", "fetch")) and "--check" not in sys.argv
-        said = "Interrupted." + " The same command again goes on where this one stopped." * goes_on
-        _say(json.dumps({"event": "interrupted", "summary": said}) if "--json" in sys.argv else said)
+        said = "Interrupted." + " The same command again goes on where this one stopped." * this.resumes
+        _say(json.dumps({"event": "interrupted", "summary": said}) if this.as_json else said)
         # At once: an interrupt can catch a lock in any state, and Python would wait for every thread to end.
         os._exit(130)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         _drop_output()
         _leave(0)
     except (MemoryError, OSError) as error:
-        _report(_of_the_machine(error))
+        _report(_of_the_machine(error), this)
     _leave(code or 0)
 
 
@@ -147,8 +149,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _report(error: PrepError) -> NoReturn:
-    _say(_as_json(error) if "--json" in sys.argv else f"Error: {error}")
+def _report(error: PrepError, this: Invocation) -> NoReturn:
+    _say(_as_json(error) if this.as_json else f"Error: {error}")
     _leave(error.exit_code)
 
 

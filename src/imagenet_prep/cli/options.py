@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_prep.cli.invocation import note_json
 from imagenet_prep.errors import UsageError, printable
 from imagenet_prep.platform import lacking, local_path
 
 if TYPE_CHECKING:
-    from imagenet_prep.core.taxonomy import Taxonomy
+    from imagenet_prep.imagenet.classes import Taxonomy
 
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
@@ -62,13 +63,23 @@ trust_labels_option = click.option(
 jobs_option = click.option(
     "--jobs", type=click.IntRange(min=0), default=0, help="Processes; by default one for each processor, at most 32."
 )
+engine_option = click.option(
+    "--engine",
+    metavar="NAME[=…]",
+    help="Where the work is done, in place of --jobs: dask=tcp://HOST:PORT is the scheduler of a cluster.",
+)
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --json and --quiet, which say what goes to the two outputs."""
     command = click.option("--quiet", is_flag=True, help="Nothing on standard error but errors and warnings.")(command)
     return click.option(
-        "--json", "as_json", is_flag=True, help="For programs: JSON on standard output, events on standard error."
+        "--json",
+        "as_json",
+        is_flag=True,
+        is_eager=True,  # what another option makes wrong is said in this way, too
+        callback=note_json,
+        help="For programs: JSON on standard output, events on standard error.",
     )(command)
 
 
@@ -96,6 +107,6 @@ def rate(_context: click.Context, _option: click.Parameter, text: str | None) ->
 @cache  # a path is read once: it may be that of a pipe
 def class_names(path: Path | None) -> Taxonomy:
     """Read what --class-map names, if anything. Raises SourceError."""
-    from imagenet_prep.core.taxonomy import official
+    from imagenet_prep.imagenet.classes import official
 
     return official().with_names(path.read_bytes(), path.name) if path else official()

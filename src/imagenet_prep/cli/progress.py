@@ -14,23 +14,23 @@ from dataclasses import asdict
 import click
 
 from imagenet_prep.cli import show
-from imagenet_prep.core.progress import Note, Progress, Watch
+from imagenet_prep.model.events import Note, Progress, Stage, Watch
 
 _SECONDS_BETWEEN_LINES = 10.0
 _NAMES = {
-    "index": "Indexing",
-    "boxes": "Reading bounding boxes",
-    "remove": "Taking the earlier build away",
-    "write": "Writing shards",
-    "finish": "Writing the manifest",
-    "audit": "Reading back",
-    "undo": "Putting files back",
-    "checksums": "Computing checksums",
-    "decode": "Decoding images",
-    "fetch": "Fetching",
-    "torrent": "Fetching",
-    "recheck": "Comparing pieces of",
-    "skip": "Skipping what is here of",
+    Stage.INDEX: "Indexing",
+    Stage.BOXES: "Reading bounding boxes",
+    Stage.WRITE: "Writing shards",
+    Stage.FINISH: "Writing the manifest",
+    Stage.AUDIT: "Reading back",
+    Stage.MOVE: "Taking names in the source away",
+    Stage.UNDO: "Taking the data set away",
+    Stage.CHECKSUMS: "Computing checksums",
+    Stage.DECODE: "Decoding images",
+    Stage.FETCH: "Fetching",
+    Stage.TORRENT: "Fetching",
+    Stage.RECHECK: "Comparing pieces of",
+    Stage.SKIP: "Skipping what is here of",
 }
 
 

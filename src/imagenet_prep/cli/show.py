@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagenet_prep.core.archive import PRIVATE
 from imagenet_prep.errors import SHOWN_PROBLEMS, Problem
+from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.model.validation_classes import ValidationClasses
 
 if TYPE_CHECKING:
-    from imagenet_prep.core.audited import AuditReport
-    from imagenet_prep.core.class_names import ClassNames
-    from imagenet_prep.core.plan import Plan
-    from imagenet_prep.core.report import Report
-    from imagenet_prep.core.validation_classes import ValidationClasses
-    from imagenet_prep.steps.undo import UndoReport
+    from imagenet_prep.imagenet.class_map import ClassNames
+    from imagenet_prep.model.audit_report import AuditReport
+    from imagenet_prep.model.report import Report
+    from imagenet_prep.planning.plan import Plan
+    from imagenet_prep.verbs.undo import UndoReport
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -51,18 +51,17 @@ def table(rows: Sequence[Sequence[str]], *, flush_right: bool = True) -> str:
 
 
 def planned(plan: Plan) -> str:
-    """Show a plan: images, shards and bytes of each split."""
-    rows = [("split", "images", "shards", "image bytes", "a shard")]
+    """Show a plan: images, bytes, and shards of each split."""
+    rows = [("split", "images", "image bytes", *(f"{each.output.name} shards" for each in plan.outputs))]
     for split in plan.splits:
-        shards = [shard for shard in plan.shards if shard.name.split == split]
-        total = sum(shard.size for shard in shards)
-        rows.append((split, f"{plan.images_of(split):,}", f"{len(shards):,}", size(total), size(total / len(shards))))
-    rows.append(("together", f"{plan.images:,}", f"{len(plan.shards):,}", size(plan.size), ""))
+        counts = (sum(shard.name.split == split for shard in each.shards) for each in plan.outputs)
+        rows.append((split, f"{plan.images_of(split):,}", size(plan.size_of(split)), *(f"{n:,}" for n in counts)))
+    rows.append(("together", f"{plan.images:,}", size(plan.size), *(f"{len(each.shards):,}" for each in plan.outputs)))
     return table(rows)
 
 
 def summary(report: Report, out: str) -> str:
-    """Show what a build made: what went where, how many, what was repaired, how fast."""
+    """Show what a build made: what went where, how many, what was converted, how fast."""
     rows = [("split", "images", "shards", "image bytes")]
     rows += [
         (name, f"{split.images:,}", f"{split.shards:,}", size(split.size)) for name, split in report.splits.items()
@@ -70,17 +69,13 @@ def summary(report: Report, out: str) -> str:
     lines = [f"Built {report.images:,} images in {out}:", table(rows)]
     lines += ["", branches(out, report.outputs), ""]
     lines += _accounts(report)
-    if report.transferred:
-        lines.append(f"{report.transferred:,} files were linked or moved as they are; none of them was read.")
+    if report.linked:
+        lines.append(f"{report.linked:,} files were linked or moved as they are; none of them was read.")
     if report.bytes_read:
         rate = f"{report.bytes_read / report.seconds / 1e6:,.0f} MB/s"
         speed = f"{size(report.bytes_read)} read once and {size(report.bytes_written)} written once, {rate}"
     else:
-        speed = (
-            f"{report.transferred / report.seconds:,.0f} files/s"
-            if report.transferred
-            else "everything was there already"
-        )
+        speed = f"{report.linked / report.seconds:,.0f} files/s" if report.linked else "everything was there already"
     lines.append(f"{duration(report.seconds)}: {speed}.")
     return "\n".join(lines)
 
@@ -88,9 +83,9 @@ def summary(report: Report, out: str) -> str:
 def _accounts(report: Report) -> list[str]:
     """Say what became of images that are not simply written."""
     accounts, lines = report.accounts, []
-    if accounts.repaired:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(accounts.repaired.items()))
-        lines.append(f"Repaired by content, as RGB JPEG of quality 100: {kinds}.")
+    if accounts.converted:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(accounts.converted.items()))
+        lines.append(f"Converted, as RGB JPEG of quality 100: {kinds}.")
     if accounts.boxes is not None:
         lines.append(f"Bounding boxes: {accounts.boxes:,} in {accounts.boxed:,} of {accounts.written:,} images.")
     if classes := report.validation_classes:
@@ -160,9 +155,9 @@ def branches(out: str, outputs: Mapping[str, str]) -> str:
 
 def undone(report: UndoReport, out: str) -> str:
     """Say what an undo put back, and what it left alone."""
-    lines = [f"{report.moved:,} files are where they were before {out} was built."]
-    if report.removed:
-        lines.append(f"{report.removed:,} copies of images from archives were removed.")
+    lines = [f"{report.removed:,} files that were built in {out} are gone."]
+    if report.moved:
+        lines.append(f"{report.moved:,} files are where they were before it was built.")
     if report.kept:
         lines.append(f"Kept in {out}, because the build did not make it: {', '.join(report.kept)}")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from imagenet_prep.cli.invocation import note_resuming
 from imagenet_prep.cli.options import LocalPath, output_options
 from imagenet_prep.cli.progress import watching
 
@@ -15,13 +16,15 @@ from imagenet_prep.cli.progress import watching
 @click.command()
 @click.argument("out", type=LocalPath(exists=True, file_okay=False, readable=False))
 @output_options
-def undo(out: Path, as_json: bool, quiet: bool) -> None:
-    """Put every file that a build with --transfer move has moved into OUT back where it was, and take the build away.
+@click.pass_context
+def undo(context: click.Context, out: Path, as_json: bool, quiet: bool) -> None:
+    """Take the data set in OUT away, finished or not, and put every file that --transfer move has moved back.
 
     What OUT holds beside the build is kept. The same command again goes on where it stopped.
     """
+    note_resuming(context)
     from imagenet_prep.cli import show
-    from imagenet_prep.steps.undo import undo as undo_step
+    from imagenet_prep.verbs.undo import undo as undo_step
 
     with watching(as_json=as_json, quiet=quiet) as watch:
         report = undo_step(out, watch=watch)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imagenet_prep.cli import show
-from imagenet_prep.core.facts import (
+from imagenet_prep.errors import printable
+from imagenet_prep.imagenet.archives import (
     DEVKIT,
     OTHER,
     RIGHT,
@@ -18,8 +19,7 @@ from imagenet_prep.core.facts import (
     VALIDATION,
     VALIDATION_BOXES,
 )
-from imagenet_prep.core.fetched import ArchiveState, FetchReport
-from imagenet_prep.errors import printable
+from imagenet_prep.verbs.fetch.report import ArchiveState, FetchReport
 
 TERMS = """\
 ImageNet is for non-commercial research and education. Everyone who uses it must accept the terms at

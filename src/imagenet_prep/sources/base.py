@@ -1,141 +1,194 @@
-"""What a source gives a worker: the bytes of entries, read into memory that is used again and again.
+"""What a source is: one kind of place in which people have images. A source finds itself in what the user named, says
+in which pieces it can be walked, and walks them: by names and headers, nothing is decoded.
 
-A worker's memory is one buffer. Images are read behind one another until it is full; then everything made of
-them is written, and the buffer starts over. So an image is copied twice, from the page cache and back into
-it, as ``cp`` would.
+The bytes of an image lie in one piece, in a file that is the source itself or lies below it: ``reader`` reads all kinds
+alike. The rest of the program asks a source, and never for its name.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Self
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, Protocol
 
-from imagenet_prep.core.task import Entries
-from imagenet_prep.errors import SourceError, printable
-from imagenet_prep.platform import lacking
+from imagenet_prep.errors import Problem
+from imagenet_prep.imagenet.archives import HELD_OUT, TRAIN
+from imagenet_prep.sources.found import Found
+from imagenet_prep.sources.labels import ARCHIVE_NAMES
 
-BUFFER_BYTES = 1 << 20  # of images between two writes: more leave the processor's cache, fewer cost system calls
-_ENDS_EARLY = "the archive ends before this image does; it has become shorter"
-READ_AHEAD_BYTES = 16 << 20  # asked of the kernel in advance: enough to keep a disk's queue full, little for its cache
-
-
-@contextlib.contextmanager
-def source_errors(path: Path | str) -> Iterator[None]:
-    """Turn an OSError about a source into a SourceError."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        remedy = "Put it right and run the same command again."
-        if isinstance(error, PermissionError):
-            place, what = lacking(Path(path))
-            remedy = f"{printable(str(place))} {what}. Its owner can change that (chmod u+rX)."
-        raise SourceError(f"Cannot read {printable(str(path))}: {reason}.", remedy=remedy) from error
+# Every kind of source, in the order in which they are asked. A module is loaded when a source is searched for.
+SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "train-archive": "imagenet_prep.sources.official.TrainArchive",
+        "validation-archive": "imagenet_prep.sources.official.ValidationArchive",
+        "class-tars": "imagenet_prep.sources.official.ClassTarFolder",
+        "class-folders": "imagenet_prep.sources.class_folders.ClassFolders",
+    }
+)
 
 
-class ArchiveReader:
-    """Reads entries from archives, which are files that stay open, or folders, whose files are opened one at a time. A
-    context manager: it closes what is open.
+class Part(NamedTuple):
+    """A folder inside a set, or a class tar: its name ("" for the set's own folder), and the class indexes it may hold
+    (None: any).
     """
 
-    def __init__(self, paths: tuple[str, ...]) -> None:
-        self._paths = paths
-        self._descriptors: list[int] = []  # of an archive that is a folder: of the folder
-        self._folders: list[bool] = []
-        self._inside = ""  # the file inside a folder that is open, and its descriptor
-        self._inside_descriptor = -1
-        self._buffer = bytearray(BUFFER_BYTES)
+    name: str
+    classes: tuple[int, ...] | None
 
-    def __enter__(self) -> Self:
-        for path in self._paths:
-            with source_errors(path):
-                self._descriptors.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-                self._folders.append(os.path.isdir(path))
-        return self
+    @property
+    def container(self) -> str:
+        """What the catalog calls it."""
+        return self.name
 
-    def __exit__(self, *_: object) -> None:
-        self._close_inside()
-        for descriptor in self._descriptors:
-            os.close(descriptor)
 
-    def images(self, entries: Entries, before_reuse: Callable[[], None]) -> Iterator[tuple[int, bytearray, int, int]]:
-        """Yield the entries in their order: row, buffer, and where in the buffer the image begins and ends.
+class ImageSet(NamedTuple):
+    """A folder that holds all images, class tars or annotations of one role, in parts sorted by name."""
 
-        An image stays where it is until ``before_reuse`` is called, which happens when the buffer is full: by then
-        whatever is needed of all images so far must be done with. Raises SourceError if an archive ends early.
+    role: str
+    path: Path
+    parts: tuple[Part, ...]
+    tars: bool = False
+    example: str = ""  # one of the files that lie in the folder itself
+
+
+@dataclass
+class Seen:
+    """What a search saw: sets, other files, and what is wrong. ``files`` are in no set; ``unnamed`` are folders
+    called after classes in which no file has a name of ImageNet's; ``builds`` and ``unfinished`` downloads were passed
+    over.
+    """
+
+    sets: list[ImageSet] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unnamed: list[Path] = field(default_factory=list)
+    builds: list[Path] = field(default_factory=list)
+    unfinished: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file or folder that is used: ``role`` says for what, ``source`` which kind of source it is, None for lists of
+    classes and for annotations. ``size`` is in bytes, ``modified`` in nanoseconds; both are 0 for a folder, which has
+    ``parts``.
+    """
+
+    role: str
+    path: Path
+    size: int = 0
+    modified: int = 0
+    parts: tuple[Part, ...] = ()
+    example: str = ""  # one of the files that lie in the folder itself
+    source: Source | None = None
+
+    @property
+    def folder(self) -> bool:
+        """Whether it is a folder and no file."""
+        return bool(self.parts)
+
+    @property
+    def origin(self) -> str:
+        """The split its images come from: what was held out of train comes from train."""
+        return TRAIN if self.role == HELD_OUT else self.role
+
+
+class Piece(Protocol):
+    """One container of images: a class tar, a class folder, or "" for a flat place."""
+
+    @property
+    def container(self) -> str:
+        """Its path inside the input."""
+
+
+class Pieces(NamedTuple):
+    """What an input consists of, in the order of the catalog, and what lay between, which has no images."""
+
+    pieces: Sequence[Piece]
+    outside: tuple[Found, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Some pieces of one input for one worker: small and picklable. ``archive`` is the place of the input among all,
+    ``path`` where it is; ``truth`` has the class index of validation image i + 1 at i, nothing for train.
+    """
+
+    source: Source
+    archive: int
+    path: str
+    role: str
+    pieces: tuple[Any, ...]
+    truth: array[int]
+
+
+class Source(ABC):
+    """One kind of source. Has no state: a new kind is one module, a row in SOURCES, and a test class that inherits
+    ``imagenet_prep.testing.contracts.SourceContract``.
+    """
+
+    may_be_split: ClassVar[bool] = False  # whether people take images out of it into a folder called test
+
+    def claims(self, name: str) -> bool:  # noqa: ARG002
+        """Whether a file of this name, which is nothing else that is known, belongs to ``Seen.files``. A source claims
+        every file that it reads.
         """
-        ahead, end = self._read_ahead(entries), 0
-        for row, size in enumerate(entries.sizes):
-            start, end = end, end + size
-            if end > len(self._buffer):
-                before_reuse()
-                start, end = 0, size
-                if size > len(self._buffer):
-                    self._buffer = bytearray(size)
-            next(ahead, None)
-            self._read(entries, row, memoryview(self._buffer)[start:end])
-            yield row, self._buffer, start, end
+        return False
 
-    def own_file(self, entries: Entries, row: int) -> str:
-        """Give the path of the file that an entry is; "" if it lies inside an archive."""
-        return "" if entries.in_tar(row) else entries.place(row, self._paths)
-
-    def _read(self, entries: Entries, row: int, place: memoryview) -> None:
-        own = not entries.in_tar(row)
-        try:
-            descriptor = self._descriptor(entries, row)
-            got = os.preadv(descriptor, [place], entries.offsets[row])
-            grown = own and os.fstat(descriptor).st_size > len(place)
-        except OSError as error:
-            raise self._failed(entries, row, error.strerror or str(error)) from error
-        if grown:
-            raise self._failed(entries, row, "the file has grown since it was listed")
-        if got < len(place):
-            what = "the file is shorter than when it was listed" if own else _ENDS_EARLY
-            raise self._failed(entries, row, what)
-
-    def _descriptor(self, entries: Entries, row: int) -> int:
-        archive = entries.archives[row]
-        if not self._folders[archive]:
-            return self._descriptors[archive]
-        path = f"{self._paths[archive]}/{entries.file(row)}"
-        if path != self._inside:
-            self._close_inside()
-            self._inside_descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            self._inside = path
-        return self._inside_descriptor
-
-    def _close_inside(self) -> None:
-        if self._inside:
-            os.close(self._inside_descriptor)
-            self._inside = ""
-
-    def _failed(self, entries: Entries, row: int, reason: str) -> SourceError:
-        problem = entries.problem(row, self._paths, reason)
-        remedy = "Put it right, with the same contents, and run the same command again."
-        return SourceError("An image cannot be read:", (problem,), remedy)
-
-    def _read_ahead(self, entries: Entries) -> Iterator[None]:
-        """Ask the kernel for the images to come: shuffled reads of a disk are slow one by one.
-
-        Each step belongs to one image, and keeps what was asked for READ_AHEAD_BYTES before what is read.
+    @abstractmethod
+    def find(self, seen: Seen) -> Iterator[Input]:
+        """Yield what is of this kind, known by names and first bytes alone. What is wrong with it is added to
+        ``seen.problems``.
         """
-        if not hasattr(os, "posix_fadvise"):  # macOS
-            return
-        asked = asked_bytes = read_bytes = 0
-        for size in entries.sizes:
-            while asked < len(entries) and asked_bytes - read_bytes < READ_AHEAD_BYTES:
-                archive = entries.archives[asked]
-                if not self._folders[archive]:  # opening a file to announce it would cost as much as reading it
-                    descriptor = self._descriptors[archive]
-                    with contextlib.suppress(OSError):  # it is advice, which some file systems do not take
-                        os.posix_fadvise(
-                            descriptor, entries.offsets[asked], entries.sizes[asked], os.POSIX_FADV_WILLNEED
-                        )
-                asked_bytes += entries.sizes[asked]
-                asked += 1
-            read_bytes += size
-            yield
+
+    @abstractmethod
+    def form(self, found: Input) -> str:
+        """Say in a few words what it is."""
+
+    @abstractmethod
+    def pieces(self, found: Input) -> Pieces:
+        """Give the pieces that can be walked in parallel. Raises SourceError if it cannot be opened."""
+
+    @abstractmethod
+    def walk(self, work: Walk) -> list[Found]:
+        """Walk some pieces; one ``Found`` for each, in their order, with what is wrong there. Runs in a worker. Raises
+        SourceError if the input cannot be opened or read.
+
+        Offsets are those in the input, if it is a file. If it is a folder, an image at offset 0 is the file
+        CONTAINER/NAME in it, and one at any other offset lies in the file CONTAINER.
+        """
+
+
+def counted(parts: Sequence[Part], what: str) -> str:
+    """Say how many there are."""
+    return f"{len(parts):,} {what}{'' if len(parts) == 1 else 's'}"
+
+
+def form_of_folders(parts: Sequence[Part]) -> str:
+    """Say in a few words what a folder of folders is, or a flat one."""
+    folders = [part for part in parts if part.name]
+    if not folders:
+        return "flat folder"
+    return counted(folders, "class folder") + (", and files beside them" if len(folders) < len(parts) else "")
+
+
+@cache
+def all_sources() -> tuple[Source, ...]:
+    """Give one of each kind."""
+    return tuple(_made(place) for place in SOURCES.values())
+
+
+def is_claimed(name: str) -> bool:
+    """Whether a file of this name, which is no image, is one that the program knows: it belongs to ``Seen.files``."""
+    return name in ARCHIVE_NAMES or any(source.claims(name) for source in all_sources())
+
+
+def _made(place: str) -> Source:
+    module, _, name = place.rpartition(".")
+    made: Source = getattr(import_module(module), name)()
+    return made

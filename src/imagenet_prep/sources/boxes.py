@@ -17,13 +17,13 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
 
-from imagenet_prep.core.facts import TRAIN_BOXES, VALIDATION_BOXES
-from imagenet_prep.core.sample import Box
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import Problem, SourceError, printable
-from imagenet_prep.sources.base import source_errors
+from imagenet_prep.imagenet.archives import TRAIN_BOXES, VALIDATION_BOXES
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.sample import Box
 from imagenet_prep.sources.labels import role_of
 from imagenet_prep.sources.packed import each_file, packed_archive
+from imagenet_prep.sources.reader import source_errors
 
 _LARGEST = 1 << 20  # bytes of one annotation; the real ones have under 10 kB
 _REMEDY = "Download the archive again, or take it away to build without these boxes."

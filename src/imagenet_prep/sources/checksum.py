@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from imagenet_prep.core.facts import OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
-from imagenet_prep.sources.base import source_errors
+from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
+from imagenet_prep.sources.reader import source_errors
 
 _CHUNK_BYTES = 4 << 20
 
@@ -41,7 +41,7 @@ def verdict_unread(role: str) -> str:
 
 def compare_checksum(role: str, path: Path, read: Callable[[int], None]) -> str:
     """Read a comparable file and give RIGHT or WRONG; ``read`` is told how many bytes more were read. What is
-    behind the published size does not count. Raises SourceError if it cannot be read.
+    after the published size does not count. Raises SourceError if it cannot be read.
     """
     archive = OFFICIAL_BY_ROLE[role]
     algorithm, published = published_checksum(archive, archive.names[0])

@@ -9,9 +9,10 @@ from __future__ import annotations
 from array import array
 from pathlib import Path
 
-from imagenet_prep.core.facts import CLASS_COUNT, VALIDATION_IMAGES
-from imagenet_prep.core.taxonomy import official, validation_truth
 from imagenet_prep.errors import Problem, SourceError
+from imagenet_prep.imagenet.archives import CLASS_COUNT, VALIDATION_IMAGES
+from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.model.validation_classes import NO_CONVENTION
 from imagenet_prep.sources.packed import each_file, packed_archive
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -45,7 +46,7 @@ def _other_numbers(lines: list[str]) -> str:
         return ""
     import numpy as np  # with which they are compared; a sound list needs neither
 
-    from imagenet_prep.core.conventions import NO_CONVENTION, convention_of
+    from imagenet_prep.planning.conventions import convention_of
 
     truths = np.array(validation_truth()[: len(lines)], np.int16)
     seems = convention_of(np.array(lines, np.int64), truths, ())

@@ -18,7 +18,7 @@ _MAGIC, _MAGIC_AT = b"ustar", 257  # POSIX and GNU tar alike
 def disguise_at(path: Path, *, plain_tar: bool) -> str:
     """Say what is wrong with the file at ``path``, "" for nothing; ``plain_tar`` is that of `disguise`."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait forever
             return "is not a file"
         with path.open("rb") as file:
             return disguise(file.read(START_BYTES), plain_tar=plain_tar)
@@ -39,7 +39,7 @@ def is_archive(start: bytes) -> bool:
 def is_archive_at(path: Path) -> bool:
     """Whether there is a file at ``path`` that begins as an archive does, and can be read."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait forever
             return False
         with path.open("rb") as file:
             return is_archive(file.read(START_BYTES))

@@ -64,6 +64,11 @@ def is_litter(name: str) -> bool:
     return name.startswith(".") or is_of_system(name) or name.lower().endswith(_NO_IMAGES)
 
 
+def looks_like_an_image(name: str) -> bool:
+    """Whether readers such as torchvision's ``ImageFolder``, which know nothing of hidden files, take it for one."""
+    return name.lower().endswith(_READ_AS_IMAGES)
+
+
 def is_read_though_hidden(entry: os.DirEntry[str]) -> bool:
     """Whether readers such as torchvision's ``ImageFolder``, which know nothing of hidden files, find images in a
     hidden file or folder inside a class folder. Raises OSError for a folder that cannot be read.

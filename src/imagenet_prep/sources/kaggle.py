@@ -15,14 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from imagenet_prep.core.facts import VALIDATION_IMAGES
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.sources.base import source_errors
+from imagenet_prep.imagenet.archives import VALIDATION_IMAGES
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.names import VALIDATION_STEM
 from imagenet_prep.sources.labels import NO_CLASS
+from imagenet_prep.sources.reader import source_errors
 
 _LARGEST = 16 << 20  # bytes; 50,000 lines, most of them of 60 bytes, are 3 MB
-_IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})", re.ASCII)
+_IMAGE = re.compile(VALIDATION_STEM, re.ASCII)
 _REMEDY = "Unpack the file again, or take it away: the program knows the validation classes without it."
 
 
@@ -52,13 +53,13 @@ def _read(truth: array[int], name: str, lines: Any) -> Iterator[Problem]:
 
 def _note(truth: array[int], line: list[str]) -> str:
     image = _IMAGE.fullmatch(line[0])
-    if len(line) < 2 or not image or not 1 <= int(image[1]) <= VALIDATION_IMAGES:
+    if len(line) < 2 or not image or not 1 <= int(image[0][-8:]) <= VALIDATION_IMAGES:
         return f"begins with {line[0][:40]!r}, which is no validation image"
     wnid = line[1].partition(" ")[0]
     facts = official().find(wnid)
     if facts is None:
         return f"gives the class {wnid[:20]!r}, which is not one of the 1,000 WNIDs"
-    place = int(image[1]) - 1
+    place = int(image[0][-8:]) - 1
     if truth[place] not in (NO_CLASS, facts.index):
         return f"gives {line[0]} another class than a line before it"
     truth[place] = facts.index

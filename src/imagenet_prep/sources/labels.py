@@ -11,7 +11,7 @@ import re
 from array import array
 from collections.abc import Callable, Collection
 
-from imagenet_prep.core.facts import (
+from imagenet_prep.imagenet.archives import (
     OFFICIAL_ARCHIVES,
     TRAIN,
     TRAIN_BOXES,
@@ -20,15 +20,15 @@ from imagenet_prep.core.facts import (
     VALIDATION_BOXES,
     VALIDATION_IMAGES,
 )
-from imagenet_prep.core.taxonomy import official
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.names import CLASS_TAR_NAME, STEM
 
 KAGGLE_CLASSES = "LOC_val_solution.csv"
-CLASS_TAR = re.compile(r"n\d{8}\.tar", re.ASCII)
+CLASS_TAR = re.compile(CLASS_TAR_NAME, re.ASCII)
 NO_CLASS = 0xFFFF  # in a list of classes by image number: the list does not have this image
 ClassOf = Callable[[str], int | str]  # from a base name to a class index, or to a sentence that says why there is none
 
-IMAGE_NAME = r"(?:n\d{8}_\d+|ILSVRC2012_val_\d{8})\.JPEG"  # of train and validation
-_NAME = re.compile(r"(?:(n\d{8})_\d+|ILSVRC2012_(val|test)_(\d{8}))\.(JPEG|xml)", re.ASCII)
+_NAME = re.compile(rf"{STEM}\.(JPEG|xml)", re.ASCII)
 ARCHIVE_NAMES = {KAGGLE_CLASSES, *(name for archive in OFFICIAL_ARCHIVES for name in archive.names)}
 _ROLES = {
     (None, "JPEG"): TRAIN,

@@ -16,16 +16,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imagenet_prep.core.facts import TRAIN
-from imagenet_prep.core.taxonomy import official
+from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError, printable
-from imagenet_prep.sources.base import source_errors
+from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, TRAIN, VALIDATION
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.names import WNID
+from imagenet_prep.sources.archive_file import archive_at
+from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, counted
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
 from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation
+from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
-from imagenet_prep.sources.tar import Member, Missing, TarRange, walk
 
-_CLASS_TAR = re.compile(r"(?:\./)?(n\d{8})\.tar", re.ASCII)
+_CLASS_TAR = re.compile(rf"(?:\./)?({WNID})\.tar", re.ASCII)
 _FOLDERS = {True: re.compile(r"(?:\./)?"), False: re.compile(r"(?:\./)?(?:val/)?")}  # in front of a name; True: train
 
 
@@ -48,7 +51,7 @@ class TarTask:
     """Parts of one archive for one worker: class tars, or without any of them the whole validation archive.
 
     ``separate``: ``path`` is a folder, and the class tars are files in it. ``truth`` has the class index of validation
-    image number i + 1 at position i. ``salvage``: behind damage go on, as far as anything can be read.
+    image number i + 1 at position i. ``salvage``: after damage go on, as far as anything can be read.
     """
 
     archive: int
@@ -58,6 +61,75 @@ class TarTask:
     class_tars: tuple[ClassTar, ...] = ()
     separate: bool = False
     salvage: bool = False
+
+
+class TrainArchive(Source):
+    """The official train archive: a tar of class tars."""
+
+    def find(self, seen: Seen) -> Iterator[Input]:
+        """Yield the files of that name."""
+        return _archives(seen, TRAIN, self)
+
+    def form(self, found: Input) -> str:  # noqa: ARG002
+        """It is an archive."""
+        return "archive"
+
+    def pieces(self, found: Input) -> Pieces:
+        """Walk the archive itself, one header a class."""
+        tars, outside = class_tars(found.path)
+        return Pieces(tars, (outside,))
+
+    def walk(self, work: Walk) -> list[Found]:
+        """Walk class tars inside it."""
+        return run_tar_task(TarTask(work.archive, work.path, TRAIN, work.truth, work.pieces))
+
+
+class ClassTarFolder(Source):
+    """A folder of class tars, as unpacking the train archive leaves it."""
+
+    def find(self, seen: Seen) -> Iterator[Input]:
+        """Yield the folders that hold any."""
+        return (Input(of.role, of.path, parts=of.parts, example=of.example, source=self) for of in seen.sets if of.tars)
+
+    def form(self, found: Input) -> str:
+        """Count the tars."""
+        return f"folder of {counted(found.parts, 'class tar')}"
+
+    def pieces(self, found: Input) -> Pieces:
+        """Give the class tars."""
+        tars, outside = separate_class_tars(found.path, [part.name for part in found.parts])
+        return Pieces(tars, (outside,))
+
+    def walk(self, work: Walk) -> list[Found]:
+        """Walk class tars that are files."""
+        return run_tar_task(TarTask(work.archive, work.path, TRAIN, work.truth, work.pieces, separate=True))
+
+
+class ValidationArchive(Source):
+    """The official validation archive: a flat tar, in one piece."""
+
+    def find(self, seen: Seen) -> Iterator[Input]:
+        """Yield the files of that name."""
+        return _archives(seen, VALIDATION, self)
+
+    def form(self, found: Input) -> str:  # noqa: ARG002
+        """It is an archive."""
+        return "archive"
+
+    def pieces(self, found: Input) -> Pieces:  # noqa: ARG002
+        """It is walked from its start to its end."""
+        return Pieces([Part("", None)])
+
+    def walk(self, work: Walk) -> list[Found]:
+        """Walk it."""
+        return run_tar_task(TarTask(work.archive, work.path, VALIDATION, work.truth))
+
+
+def _archives(seen: Seen, role: str, source: Source) -> Iterator[Input]:
+    names = OFFICIAL_BY_ROLE[role].names
+    for path in seen.files:
+        if path.name in names and (found := archive_at(path, role, seen.problems, source)):
+            yield found
 
 
 def class_tars(path: Path, *, salvage: bool = False) -> tuple[list[ClassTar], Found]:
@@ -174,7 +246,7 @@ def _files(tar: TarRange, found: Found, salvage: re.Pattern[bytes] | None) -> It
 def open_range(path: Path) -> Iterator[TarRange]:
     """Open a whole tar file as a range, and close it at the end of the context. OSErrors become SourceErrors."""
     with source_errors(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would let us wait for ever
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would let us wait forever
     try:
         with source_errors(path):
             status = os.fstat(descriptor)

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import SourceError
-from imagenet_prep.sources.base import source_errors
-from imagenet_prep.sources.tar import Member, Missing, TarRange, walk
+from imagenet_prep.sources.reader import source_errors
 
 _CHUNK_BYTES = 1 << 20
 _ENDLESS = 1 << 62  # bytes: how long a compressed archive is, is known when its end is met

@@ -1,4 +1,4 @@
-"""Walk a damaged tar to its end: behind damage the walk goes on at the next header of a member that belongs there.
+"""Walk a damaged tar to its end: after damage the walk goes on at the next header of a member that belongs there.
 
 A header is believed for its name, which only members of ImageNet have, and for its own checksum. What lies between the
 damage and that header is lost, and nobody can say what it was.
@@ -11,11 +11,12 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 
+from imagenet_prep.codecs.tar import BLOCK, Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError
-from imagenet_prep.sources.tar import BLOCK, Member, Missing, TarRange, walk
+from imagenet_prep.imagenet.names import CLASS_TAR_NAME, LABELLED_IMAGE
 
-CLASS_TARS = re.compile(rb"n\d{8}\.tar")
-IMAGES = re.compile(rb"(?:n\d{8}_\d+|ILSVRC2012_val_\d{8})\.JPEG")
+CLASS_TARS = re.compile(CLASS_TAR_NAME.encode())
+IMAGES = re.compile(LABELLED_IMAGE.encode())
 _LONGEST_TAIL = 20_480  # bytes: GNU tar fills up the last 10,240; more zeros are members that never came
 _NAME_BYTES = 100  # of a header, from its start
 _CHUNK_BYTES = 4 << 20  # whole blocks
@@ -47,7 +48,7 @@ def walk_on(tar: TarRange, names: re.Pattern[bytes], problems: list[Problem]) ->
 
 
 def _next_header(tar: TarRange, position: int, names: re.Pattern[bytes]) -> int:
-    """Find the first header at ``position`` or behind it; the end of the range if there is none."""
+    """Find the first header at ``position`` or after it; the end of the range if there is none."""
     while position < tar.end:
         chunk = tar.read(min(_CHUNK_BYTES, tar.end - position), position)
         for match in names.finditer(chunk):

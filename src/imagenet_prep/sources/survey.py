@@ -11,57 +11,23 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from imagenet_prep.core.archive import PRIVATE
-from imagenet_prep.core.facts import TRAIN, VALIDATION
 from imagenet_prep.errors import Problem, SourceError, printable
-from imagenet_prep.sources.base import source_errors
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
+from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.sources.base import ImageSet, Part, Seen, is_claimed
 from imagenet_prep.sources.downloads import interrupted, tool_of
 from imagenet_prep.sources.found import is_litter, is_of_system
-from imagenet_prep.sources.labels import ARCHIVE_NAMES, CLASS_TAR, role_of
+from imagenet_prep.sources.labels import CLASS_TAR, role_of
+from imagenet_prep.sources.reader import source_errors
 
 _DEEPEST = 5  # folders below the one that was given: Kaggle's train lies four deep
 _MOST_FOLDERS = 20_000  # a home directory given by mistake must not take an hour
 _LOOP = "is a symbolic link to a folder that it lies in: a loop"
 
 ClassesCalled = Callable[[str], tuple[int, ...]]  # from a folder's name to the class indexes it may mean
-
-
-class Part(NamedTuple):
-    """A folder inside a set, or a class tar: its name ("" for the set's own folder), and the class indexes it may hold
-    (None: any).
-    """
-
-    name: str
-    classes: tuple[int, ...] | None
-
-
-class ImageSet(NamedTuple):
-    """A folder that holds all images, class tars or annotations of one role, in parts sorted by name."""
-
-    role: str
-    path: Path
-    parts: tuple[Part, ...]
-    tars: bool = False
-    example: str = ""  # one of the files that lie in the folder itself
-
-
-@dataclass
-class Survey:
-    """What a search found: sets, other files, and what is wrong. ``files`` are in no set; ``unnamed`` are folders
-    called after classes in which no file has a name of ImageNet's; ``builds`` and ``unfinished`` downloads were passed
-    over.
-    """
-
-    sets: list[ImageSet] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    unnamed: list[Path] = field(default_factory=list)
-    builds: list[Path] = field(default_factory=list)
-    unfinished: list[Path] = field(default_factory=list)
 
 
 class _Listing(NamedTuple):
@@ -74,12 +40,12 @@ class _Listing(NamedTuple):
     strangers: list[str]  # the first of the files that are none of these, and may be images
 
 
-def survey(sources: tuple[Path, ...], classes_called: ClassesCalled) -> Survey:
+def survey(sources: tuple[Path, ...], classes_called: ClassesCalled) -> Seen:
     """Search folders and files; files that were given are among ``files``.
 
     Raises SourceError if a source does not exist or cannot be read, or has so many folders that it can hardly be meant.
     """
-    found = Survey()
+    found = Seen()
     seen: set[tuple[int, int]] = set()
     for source in sources:
         if _is_given_folder(source):
@@ -98,7 +64,7 @@ def _is_given_folder(source: Path) -> bool:
             raise SourceError(f"{source} does not exist.", remedy=remedy) from error
 
 
-def _search(source: Path, found: Survey, seen: set[tuple[int, int]], classes_called: ClassesCalled) -> None:
+def _search(source: Path, found: Seen, seen: set[tuple[int, int]], classes_called: ClassesCalled) -> None:
     waiting = [(source, 0)]
     for folder, depth in waiting:  # grows while it is walked: near folders come first
         if len(waiting) > _MOST_FOLDERS:
@@ -144,7 +110,7 @@ def _list(folder: Path) -> _Listing:
                 listing.roles[role] = min(entry.name, listing.roles.get(role, entry.name))
             elif CLASS_TAR.fullmatch(entry.name):
                 listing.tars.append(entry.name)
-            elif entry.name in ARCHIVE_NAMES:
+            elif is_claimed(entry.name):
                 listing.archives.append(entry.name)
             elif tool_of(entry.name):
                 listing.unfinished.append(entry.name)
@@ -165,7 +131,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _take_sets(folder: Path, listing: _Listing, found: Survey, classes_called: ClassesCalled) -> list[str]:
+def _take_sets(folder: Path, listing: _Listing, found: Seen, classes_called: ClassesCalled) -> list[str]:
     """Add the sets that ``folder`` is; give the subfolders to search."""
     subfolders = [name for name in listing.folders if not name.startswith(".") and not is_of_system(name)]
     named = {name: classes for name in subfolders if (classes := classes_called(name))}
@@ -201,7 +167,7 @@ def _holds_a_class(folder: Path) -> bool:
     return bool(listing.strangers) and PRIVATE not in listing.folders
 
 
-def _class_folder_roles(folder: Path, names: Iterable[str], found: Survey) -> dict[str, str]:
+def _class_folder_roles(folder: Path, names: Iterable[str], found: Seen) -> dict[str, str]:
     """Give the role of every class folder in ``folder``; none if there is nothing of ImageNet in any of them."""
     roles = {name: role for name in names if (role := _role_within(folder / name, found.problems))}
     if not roles:

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from imagenet_prep.imagenet.names import validation_image
+
 BLOCK = 512  # bytes: the unit of tar
 RECORD = 10_240  # bytes: GNU tar pads every archive to a multiple of 20 blocks
 MTIME = 1_338_508_800  # seconds: 2012-06-01 00:00 UTC, the same for every member
@@ -42,7 +44,7 @@ Members = Iterable[Member | tuple[str, bytes]]
 
 def validation_name(number: int) -> str:
     """Return the file name of a validation image; the first has number 1."""
-    return f"ILSVRC2012_val_{number:08d}.JPEG"
+    return validation_image(number)
 
 
 def write_train_archive(path: Path, classes: Iterable[tuple[str, Members]]) -> None:

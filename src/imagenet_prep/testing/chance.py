@@ -1,6 +1,6 @@
 """Every choice of the miniature comes from SHAKE-128 of a text key: no clock, no global generator.
 
-Python promises equal numbers from `random` only for one of its methods; a hash promises them for ever, on
+Python promises equal numbers from `random` only for one of its methods; a hash promises them forever, on
 every machine. Changing this module changes every drawn picture and every order.
 """
 

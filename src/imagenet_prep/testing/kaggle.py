@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from imagenet_prep.core.taxonomy import official
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.testing.annotations import annotated, annotation_file, in_folders
 from imagenet_prep.testing.archives import TRAIN, VALIDATION, Member
 from imagenet_prep.testing.layouts import KAGGLE_IMAGES
@@ -81,7 +81,7 @@ def _solution(archive: str, entries: Sequence[MiniatureEntry], options: Miniatur
 
 
 def _prediction(entry: MiniatureEntry) -> str:
-    """One group for each box, and a space behind each, also the last."""
+    """One group for each box, and a space after each, also the last."""
     return "".join(f"{entry.wnid} {box.xmin} {box.ymin} {box.xmax} {box.ymax} " for box in entry.boxes)
 
 

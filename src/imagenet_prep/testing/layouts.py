@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import NamedTuple
 
-from imagenet_prep.core.taxonomy import official, validation_truth
+from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.testing import archives
 from imagenet_prep.testing.archives import DEVKIT, TRAIN, VALIDATION, Member, Members
 from imagenet_prep.testing.faults import ARCHIVE_FAULTS

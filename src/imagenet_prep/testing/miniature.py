@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from imagenet_prep.core.facts import CLASS_COUNT, VALIDATION_PER_CLASS
-from imagenet_prep.core.given import check_fields
-from imagenet_prep.core.taxonomy import official
 from imagenet_prep.errors import UsageError
+from imagenet_prep.imagenet.archives import CLASS_COUNT, VALIDATION_PER_CLASS
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.given import check_fields
 from imagenet_prep.testing.archives import DEVKIT, TRAIN, TRAIN_BOXES, VALIDATION, VALIDATION_BOXES
 from imagenet_prep.testing.faults import ARCHIVE_FAULTS
 from imagenet_prep.testing.layouts import LAYOUTS, TABLE, Place

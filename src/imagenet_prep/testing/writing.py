@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from imagenet_prep.core.given import given
-from imagenet_prep.core.taxonomy import official, validation_truth
 from imagenet_prep.errors import OutputError, UsageError
+from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.model.given import given
 from imagenet_prep.testing import archives, kaggle, layouts
 from imagenet_prep.testing.annotations import annotated, annotation_file, in_folders
 from imagenet_prep.testing.archives import Member, Members, validation_name

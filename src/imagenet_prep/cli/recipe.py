@@ -1,0 +1,173 @@
+"""The options of a build that make its recipe. Those of outputs are the fields that outputs declare: a flag is for
+every chosen output that has the field, and ``--set OUTPUT.FIELD=VALUE`` for one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from imagenet_prep.cli.options import LocalPath
+from imagenet_prep.errors import UsageError
+from imagenet_prep.imagenet.archives import SPLITS
+from imagenet_prep.imagenet.classes import Taxonomy
+from imagenet_prep.model.given import choices_of
+from imagenet_prep.options import TEST_PER_CLASS, BuildOptions, Recipe
+from imagenet_prep.outputs.base import DEFAULT_OUTPUT, OUTPUTS, output_class
+
+_SELECTION = (
+    click.option(
+        "--format",
+        "format_",
+        multiple=True,
+        type=click.Choice(list(OUTPUTS)),
+        default=(DEFAULT_OUTPUT,),
+        show_default=True,
+        help="What to write; may be given several times, which costs one read of the source all the same.",
+    ),
+    click.option(
+        "--test-per-class",
+        type=click.IntRange(min=0),
+        default=TEST_PER_CLASS,
+        show_default=True,
+        metavar="N",
+        help="Hold out N labelled train images of each class as the test split; 0 keeps the standard train set.",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="Chooses which images are held out and kept."),
+    click.option(
+        "--exclude",
+        type=LocalPath(exists=True, dir_okay=False),
+        help="Leave these images out: a file name on each line. They are counted, and listed in splits/excluded.txt.",
+    ),
+    click.option(
+        "--test-list",
+        type=LocalPath(exists=True, dir_okay=False),
+        help="The test split by name instead: a train image on each line, as in the splits/test.txt of any build.",
+    ),
+    click.option(
+        "--classes",
+        metavar="FILE|PRESET",
+        help="These classes alone: a file with a WNID, class index or name on each line; or imagenette, imagewoof or "
+        "imagenet100 (a file of that name is ./imagenette).",
+    ),
+    click.option(
+        "--images-per-class",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="At most N images of each class in each split.",
+    ),
+    click.option(
+        "--limit", metavar="N|P%", help="At most N images of each split, or P percent of it; 10% contains 1%."
+    ),
+    click.option(
+        "--split", "splits", multiple=True, type=click.Choice(SPLITS), help="Write only this split; repeatable."
+    ),
+    click.option(
+        "--recipe",
+        "recipe_file",
+        type=LocalPath(exists=True, dir_okay=False),
+        help="Take the recipe from a build.json, or from a TOML file of the same form, and no other options of it.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="FORMAT.OPTION=VALUE",
+        help="Set an option of one format, such as folders.names=wnid or tfds.shards=train=64.",
+    ),
+)
+
+
+def _output_fields() -> dict[str, tuple[Any, tuple[str, ...]]]:
+    """Give every field that an output declares, by name, with its choices."""
+    kinds: list[Any] = [output_class(name) for name in OUTPUTS]
+    return {each.name: (each, choices_of(kind, each.name)) for kind in kinds for each in fields(kind)}
+
+
+def _flags() -> Iterator[Callable[..., Any]]:
+    for name, (each, choices) in _output_fields().items():
+        yield click.option(
+            f"--{name.replace('_', '-')}",
+            name,
+            type=click.Choice(choices) if choices else str,
+            multiple=not choices,
+            metavar=each.metadata["form"] or None,
+            default=each.default if choices else (),
+            show_default=bool(choices),
+            help=each.metadata["help"],
+        )
+
+
+def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options to a command."""
+    for option in reversed([*_SELECTION, *_flags()]):
+        command = option(command)
+    return command
+
+
+def given_recipe(context: click.Context, given: dict[str, Any], taxonomy: Taxonomy) -> Recipe:
+    """Make a recipe of what was given. Raises UsageError and SourceError."""
+    chosen = {
+        name: value
+        for name, value in given.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    path, settings = chosen.pop("recipe_file", None), chosen.pop("settings", ())
+    if path:
+        if context.get_parameter_source("class_map") is not ParameterSource.DEFAULT:
+            chosen["class_map"] = None
+        if chosen or settings:
+            flag = f"--{next(iter(chosen), 'set').rstrip('_').replace('_', '-')}"
+            raise UsageError(f"--recipe says everything: {flag} cannot be beside it.")
+        return read_recipe(path)
+    if "test_list" in chosen and "test_per_class" in chosen:
+        raise UsageError("--test-list takes the place of --test-per-class: give one of the two.")
+    formats = chosen.pop("format_", (DEFAULT_OUTPUT,))
+    values = {name: _value(name, value) for name, value in chosen.items()}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        output, dot, name = key.partition(".")
+        if not equals or not dot:
+            raise UsageError(f"--set {text!r} is not of the form folders.names=wnid.")
+        if output not in formats:
+            raise UsageError(f"--set {text}: {output} is not among the formats to write ({', '.join(formats)}).")
+        values[key] = _value(name, (value,) if name == "shards" else value)
+    return BuildOptions.of(format=formats, taxonomy=taxonomy, **values).recipe
+
+
+def _value(name: str, value: Any) -> Any:
+    return _shards(value) if name == "shards" else value
+
+
+def _shards(texts: tuple[str, ...]) -> dict[str, int]:
+    shards = {}
+    for text in texts:
+        split, equals, number = text.partition("=")
+        if not equals or not number.isascii() or not number.isdigit():
+            raise UsageError(f"--shards {text!r} is not of the form train=64.")
+        shards[split] = int(number)
+    return shards
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a ``build.json``, or a TOML file. Raises UsageError for what is not a recipe."""
+    import tomllib
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read as a recipe: {error}.") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path} is not a recipe: it has no sections selection and outputs.")
+    selection, outputs = document.get("selection", {}), document.get("outputs", {})
+    if not isinstance(selection, dict) or not isinstance(outputs, dict):
+        raise UsageError(f"{path} is not a recipe: selection and outputs are sections of it.")
+    options = {name: of.get("options", of) if isinstance(of, dict) else of for name, of in outputs.items()}
+    return Recipe.from_document({"selection": selection, "outputs": options})

@@ -1,0 +1,1 @@
+"""Bytes to values and back: JPEG headers, tar, TFRecord, Example, sealed documents."""

@@ -1,1 +1,0 @@
-"""Values of an audit of data sets that others made."""

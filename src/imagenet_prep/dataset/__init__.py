@@ -1,0 +1,1 @@
+"""What lies in an output folder: its layout, receipts, catalog and manifest."""

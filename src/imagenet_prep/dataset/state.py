@@ -1,0 +1,122 @@
+"""The state of a data set: what it is for, in full, so that it can be resumed, repaired, grown and undone without
+asking again. Written before the first file of the data set.
+
+Together with the catalog it is also the inventory: what a build puts into its store follows from both. Paths of sources
+stand here alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import PIL
+
+from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.dataset.layout import STATE
+from imagenet_prep.errors import OtherBuildError, OutputError
+from imagenet_prep.model.archive import Archive
+from imagenet_prep.model.task import Check, OnBad
+from imagenet_prep.options import Recipe
+from imagenet_prep.outputs.base import options_of
+from imagenet_prep.planning.plan import Arrangement, OutputPlan, Plan
+from imagenet_prep.stores.base import Store
+
+FORMAT_VERSION = 1  # of state, manifest and build.json together: docs/format.md
+_CONVERTS_WITH = "pillow"  # its version decides the bytes of converted images
+
+
+@dataclass(frozen=True, slots=True)
+class OutputState:
+    """One output as it was planned. ``libraries`` are versions of those that decide its bytes."""
+
+    options: Mapping[str, Any]
+    identity: str
+    arrangement: Arrangement
+    libraries: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a data set is for. ``selection`` is the document of its selection, ``identity`` that of its plan; ``check``,
+    ``on_bad`` and ``trust_labels`` are those of the options.
+    """
+
+    selection: Mapping[str, Any]
+    identity: str
+    outputs: Mapping[str, OutputState]
+    sources: tuple[Archive, ...]
+    check: Check
+    on_bad: OnBad
+    trust_labels: bool = False
+
+    @property
+    def recipe(self) -> Recipe:
+        """The whole recipe."""
+        outputs = {name: output.options for name, output in self.outputs.items()}
+        return Recipe.from_document({"selection": self.selection, "outputs": outputs})
+
+    @property
+    def arrangements(self) -> dict[str, Arrangement]:
+        """How each output is arranged."""
+        return {name: output.arrangement for name, output in self.outputs.items()}
+
+
+def state_of(plan: Plan, check: Check, on_bad: OnBad, *, trust_labels: bool = False) -> State:
+    """Give the state of a data set that is planned so."""
+    return State(
+        selection=plan.recipe.selection.document(),
+        identity=plan.identity,
+        outputs={each.output.name: _output_state(each) for each in plan.outputs},
+        sources=plan.catalog.archives,
+        check=check,
+        on_bad=on_bad,
+        trust_labels=trust_labels,
+    )
+
+
+def _output_state(of: OutputPlan) -> OutputState:
+    libraries = {_CONVERTS_WITH: PIL.__version__} if of.output.converts else {}
+    return OutputState(options_of(of.output), of.identity, of.arrangement, libraries)
+
+
+def save_state(store: Store, state: State) -> None:
+    """Write the state durably, in place of another one."""
+    document = {**asdict(state), "format_version": FORMAT_VERSION}
+    store.publish(STATE, seal(document))
+
+
+def load_state(store: Store) -> State | None:
+    """Read the state; None if there is none. Raises OtherBuildError if it is damaged, or of another version, and
+    OutputError if it cannot be read.
+    """
+    try:
+        data = store.read(STATE)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        remedy = "Choose a folder you may write to."
+        raise OutputError(f"Cannot read {store.place}/{STATE}: {error.strerror}.", remedy=remedy) from error
+    try:
+        document = unseal(data)
+        if document.pop("format_version") != FORMAT_VERSION:
+            raise _refused(store, "was made by another version of imagenet-prep", "Use that version for it.")
+        return _parsed(document)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        remedy = f"Bring {STATE} back from a copy. Without it the data set can be read and audited, but not changed."
+        raise _refused(store, "has a damaged state", remedy) from error
+
+
+def _refused(store: Store, what: str, remedy: str) -> OtherBuildError:
+    return OtherBuildError(f"{store.place} {what}: {STATE}.", remedy=remedy)
+
+
+def _parsed(document: dict[str, Any]) -> State:
+    outputs = {
+        name: OutputState(of["options"], of["identity"], Arrangement(*of["arrangement"]), of["libraries"])
+        for name, of in document.pop("outputs").items()
+    }
+    known = {each.name for each in fields(Archive)}
+    sources = tuple(Archive(**each) for each in document.pop("sources") if set(each) <= known)
+    return State(**document, outputs=outputs, sources=sources)

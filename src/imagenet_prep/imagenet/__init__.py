@@ -1,0 +1,1 @@
+"""The facts of ILSVRC2012: archives, counts, classes, names."""

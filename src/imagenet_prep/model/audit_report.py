@@ -1,0 +1,62 @@
+"""What an audit is asked for, and what it says of a build that is sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imagenet_prep.errors import UsageError
+from imagenet_prep.imagenet.class_map import ClassNames
+from imagenet_prep.model.given import Jobs, check_fields
+from imagenet_prep.model.validation_classes import ValidationClasses
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditOptions:
+    """``jobs``: processes; 0 means one for each processor. ``decode``: decode every image that is read, strictly.
+    ``sample``: the share of the shards to read, above 0 and at most 1; which of them is left to chance. Everything else
+    is always looked at.
+    """
+
+    jobs: Jobs = 0
+    decode: bool = False
+    sample: float = 1
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a share that is none."""
+        check_fields(self)
+        if not 0 < self.sample <= 1:
+            raise UsageError("A sample is a share of the shards above 0, and at most 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitAudit:
+    """One split: its images, each counted once, and how many the classes have that have any."""
+
+    images: int
+    classes: int
+    smallest: int
+    largest: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What was read: records in all formats and bytes of all files, in ``shards_read`` of ``shards``.
+
+    ``set_aside`` images are not in the data. Of ``undigested`` images nobody knows what the bytes were: they were
+    linked or moved without a look at them. ``decoded``: every image that was read was decoded, too.
+    ``resumable``: what resuming, repairing and undoing need is there. ``validation_classes`` says what the classes of
+    the validation images were taken from, and how many are not the published ones; ``class_names`` whether names that
+    the user gave are those of other classes.
+    """
+
+    splits: dict[str, SplitAudit]
+    records: int
+    size: int
+    shards: int
+    shards_read: int
+    set_aside: int = 0
+    undigested: int = 0
+    decoded: bool = False
+    resumable: bool = True
+    validation_classes: ValidationClasses | None = None
+    class_names: ClassNames | None = None

@@ -1,0 +1,109 @@
+"""The schema of TensorFlow Datasets' ``imagenet2012``, version 5.1.0: a drop-in for ``tfds.load("imagenet2012")``.
+
+Three keys (``image``, ``label`` 0…999 in WNID order, ``file_name``), file names as its own builder gives them, and its
+records in its order: with nothing held out, the same as the builder writes, except for converted images, which it
+encodes otherwise. Class names are WNIDs, as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+from imagenet_prep.codecs import features as spec
+from imagenet_prep.codecs.example import Value, bytes_entry, bytes_in, head_of, int64_entry, number_in, text_in
+from imagenet_prep.codecs.tfrecord import RecordWriter
+from imagenet_prep.imagenet.archives import CLASS_COUNT
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.receipt import FileFact
+from imagenet_prep.model.sample import Sample
+from imagenet_prep.model.shards import ShardName
+from imagenet_prep.outputs.base import Contents, Output, Shards, ShardWriter, StoredShard, Written, shards_option
+from imagenet_prep.outputs.records import RECORD_COLUMNS, read_shard, record_shards, written_records
+from imagenet_prep.stores.base import Batch, Store
+
+NAME = "imagenet2012"
+VERSION = "5.1.0"
+FOLDER = f"tfds/{NAME}/{VERSION}"
+_UNLABELLED = -1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tfds(Output):
+    """``OUT/tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00000-of-01024`` and so on."""
+
+    shards: Shards = shards_option()
+
+    name: ClassVar[str] = "tfds"
+    folder: ClassVar[str] = "tfds"
+    converts: ClassVar[bool] = True
+    overhead: ClassVar[int] = 128
+    columns: ClassVar[Mapping[str, str]] = RECORD_COLUMNS
+    document_paths: ClassVar[tuple[str, ...]] = tuple(
+        f"{FOLDER}/{name}" for name in ("features.json", "dataset_info.json", "label.labels.txt")
+    )
+
+    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
+        """Open a shard."""
+        return _Writer(batch.create(_shard_path(shard)), _encode)
+
+    def files(self, stored: StoredShard) -> Sequence[str]:
+        """Give the shard."""
+        return (_shard_path(stored.shard),)
+
+    def sample_files(self, stored: StoredShard) -> Sequence[str]:
+        """Every sample lies in the shard."""
+        return [_shard_path(stored.shard)] * len(stored.names)
+
+    def documents(self, contents: Contents) -> Mapping[str, bytes]:
+        """Give the feature spec, the dataset info and the class names."""
+        template = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+        features = {"image": spec.jpeg(), "label": spec.class_label(CLASS_COUNT), "file_name": spec.text()}
+        info = spec.dataset_info(NAME, VERSION, template, record_shards(contents), ("image", "label"))
+        documents = (
+            spec.as_bytes(spec.features_dict(features)),
+            spec.as_bytes(info),
+            "".join(f"{of.wnid}\n" for of in official().classes).encode(),
+        )
+        return dict(zip(self.document_paths, documents, strict=True))
+
+    def describe(self, contents: Contents) -> Mapping[str, str]:  # noqa: ARG002
+        """Name the folder that readers are given."""
+        return {"tfds": 'TFRecord for tfds.load("imagenet2012", data_dir=".../tfds"); label is 0…999 in WNID order'}
+
+    def read(self, store: Store, stored: StoredShard, seen: list[FileFact] | None = None) -> Iterator[Sample]:
+        """Read a shard back. The schema stores neither sizes nor boxes. An image without a label has the class index
+        −1, as in the test split of TensorFlow Datasets.
+        """
+        return read_shard(store, _shard_path(stored.shard), _decode, seen)
+
+
+def _shard_path(shard: ShardName) -> str:
+    """Give the name that ``{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}`` stands for."""
+    return f"{FOLDER}/{NAME}-{shard.split}.tfrecord-{shard.numbers}"
+
+
+class _Writer(RecordWriter):
+    def finish(self) -> Written:
+        """Complete the shard."""
+        return written_records((self.close(),), self.lengths)
+
+
+def _encode(sample: Sample) -> tuple[bytes, bytes]:
+    after = _label(sample.class_index)
+    before = bytes_entry("file_name", sample.name.encode())
+    return head_of(before, b"image", len(sample.image), len(after)), after
+
+
+@cache
+def _label(class_index: int) -> bytes:
+    return int64_entry("label", class_index)
+
+
+def _decode(features: Mapping[str, Value]) -> Sample:
+    label = number_in(features, "label")
+    if not _UNLABELLED <= label < CLASS_COUNT:
+        raise ValueError(f"label is {label}, none of 0…{CLASS_COUNT - 1}, and not {_UNLABELLED}")
+    return Sample(text_in(features, "file_name"), bytes_in(features, "image"), label, width=0, height=0)

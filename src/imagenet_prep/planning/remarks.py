@@ -1,0 +1,79 @@
+"""What a plan does that a user might not expect, said in a sentence: what is held out of train, what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, VALIDATION
+from imagenet_prep.options import Selection
+from imagenet_prep.planning.condemned import condemned_rows
+from imagenet_prep.planning.plan import Plan, reads
+
+_NAMED = 5  # classes of a choice: a number in a list may have been meant as another number
+
+
+def remarks(of: Plan) -> list[str]:
+    """Give all there is to say of a plan, a sentence or two each."""
+    of_outputs = (remark for each in of.outputs for remark in each.output.remarks(of.contents))
+    return [hold_out_sentence(of), *_excluded(of), *_condemned(of), *of_outputs, *_reads(of)]
+
+
+def _excluded(of: Plan) -> Iterator[str]:
+    if named := len(of.recipe.selection.exclude):
+        strange = named - len(of.excluded)
+        others = f"; {strange:,} of the names are not in the source" if strange else ""
+        yield f"Excluded by name: {len(of.excluded):,}{others}."
+
+
+def _condemned(of: Plan) -> Iterator[str]:
+    """What is known before an image is read should not end a build of hours in surprise."""
+    rows = [row for members in of.members.values() for row in condemned_rows(of.catalog, members)]
+    if rows:
+        first = of.catalog.table["name"][int(min(rows))].as_py()
+        yield f"No image by its size: {len(rows):,}, such as {first}; `imagenet-prep check` names each."
+
+
+def _reads(of: Plan) -> Iterator[str]:
+    if reads(of) > 1:
+        yield (
+            f"The source is read {reads(of)} times: these outputs want the images in another order, or in numbers of "
+            "shards that do not nest."
+        )
+
+
+def hold_out_sentence(of: Plan) -> str:
+    """Say in one line what is held out of train, how to change it, and what a subset keeps."""
+    return f"{_held_out(of)} {_subset(of.recipe.selection)}".rstrip()
+
+
+def _held_out(of: Plan) -> str:
+    options, kept = of.recipe.selection, of.images_of(TEST)
+    if set(options.splits) == {VALIDATION} or not (options.test_list or options.test_per_class):
+        return (
+            "Nothing is held out of train for a split test "
+            "(--test-per-class N holds out N labelled images of each class)."
+        )
+    not_written = "; this split is not written" if options.splits and TEST not in options.splits else ""
+    if options.test_list:
+        count = len(options.test_list)
+        of_which = not_written or (f"; the subset has {kept:,} of them" if kept < count else "")
+        return f"The {count:,} images of the test list are held out of train as the split test{of_which}."
+    in_all = "" if options.is_subset or not_written else f", {kept:,} in all,"
+    return (
+        f"{options.test_per_class} labelled images of each class{in_all} are held out of train as the "
+        f"split test (--test-per-class N; 0 keeps the standard train set){not_written}."
+    )
+
+
+def _subset(options: Selection) -> str:
+    if not options.is_subset:
+        return ""
+    share, number = f"{100 * options.limit:g}% of each split", f"at most {options.limit:,} images of a split"
+    names = [options.taxonomy.classes[index].name for index in options.classes]
+    named = f"{', '.join(names[:_NAMED])}{' …' if names[_NAMED:] else ''}"
+    kept = [
+        f"{len(names):,} of the {CLASS_COUNT:,} classes ({named})" if names else "",
+        f"at most {options.images_per_class:,} images of each class of a split" if options.images_per_class else "",
+        (share if options.limit < 1 else number) if options.limit else "",
+    ]
+    return f"This subset keeps {', '.join(filter(None, kept))}; class indexes stay those of all {CLASS_COUNT:,}."

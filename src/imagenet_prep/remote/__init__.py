@@ -1,1 +1,0 @@
-"""Bytes from elsewhere: servers and swarms."""

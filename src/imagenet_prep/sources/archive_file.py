@@ -1,0 +1,25 @@
+"""A file under the name of an archive: what is inside is looked at before anything is believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imagenet_prep.errors import Problem, printable
+from imagenet_prep.imagenet.archives import TRAIN, UNLABELLED, VALIDATION
+from imagenet_prep.sources.base import Input, Source
+from imagenet_prep.sources.disguise import disguise_at
+from imagenet_prep.sources.downloads import interrupted
+
+
+def archive_at(path: Path, role: str, problems: list[Problem], source: Source | None = None) -> Input | None:
+    """Give the file as an input; None if it cannot be read. What is wrong with it is added to ``problems``."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        problems.append(Problem(printable(str(path)), f"cannot be read: {error.strerror}"))
+        return None
+    # What is not used blocks nothing, whatever it is.
+    wrong = "" if role == UNLABELLED else disguise_at(path, plain_tar=role in (TRAIN, VALIDATION)) or interrupted(path)
+    if wrong:
+        problems.append(Problem(printable(str(path)), wrong))
+    return Input(role, path, status.st_size, status.st_mtime_ns, source=source)

@@ -1,0 +1,110 @@
+"""Images that lie in folders as files of their own: found by listing, never opened.
+
+Files come out sorted by name, because the order of a directory is nobody's promise. The class is that of the file name;
+the folder's name is compared with it, and a file in the wrong class folder is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from imagenet_prep.errors import Problem, printable
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
+from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, form_of_folders, is_claimed
+from imagenet_prep.sources.found import LARGEST, Found, is_litter
+from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation, is_of_another_set
+from imagenet_prep.sources.survey import is_folder
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTask:
+    """Parts of one folder of images for one worker. ``truth`` has the class index of validation image i + 1 at i."""
+
+    archive: int
+    path: str
+    role: str
+    parts: tuple[Part, ...]
+    truth: array[int]
+
+
+class ClassFolders(Source):
+    """Class folders, and flat folders of images under their official names."""
+
+    may_be_split: ClassVar[bool] = True
+
+    def find(self, seen: Seen) -> Iterator[Input]:
+        """Yield the folders of train and validation images."""
+        sets = (of for of in seen.sets if of.role in (TRAIN, VALIDATION) and not of.tars)
+        return (Input(of.role, of.path, parts=of.parts, example=of.example, source=self) for of in sets)
+
+    def form(self, found: Input) -> str:
+        """Count the folders."""
+        return form_of_folders(found.parts)
+
+    def pieces(self, found: Input) -> Pieces:
+        """Give the folders."""
+        return Pieces(found.parts)
+
+    def walk(self, work: Walk) -> list[Found]:
+        """List folders."""
+        return run_folder_task(FolderTask(work.archive, work.path, work.role, work.pieces, work.truth))
+
+
+def run_folder_task(task: FolderTask) -> list[Found]:
+    """List the parts of a task; one ``Found`` for each, with what is wrong there."""
+    return [_list(task, part) for part in task.parts]
+
+
+def _list(task: FolderTask, part: Part) -> Found:
+    found = Found(task.archive, part.name)
+    class_of = classes_by_name(task.role, task.truth, part.classes, f"the folder {printable(part.name)}")
+    try:
+        with os.scandir(os.path.join(task.path, part.name)) as listed:
+            entries = sorted(listed, key=lambda entry: entry.name)
+    except OSError as error:
+        found.problems.append(_problem(task, f"cannot be read: {error.strerror or error}", part.name))
+        return found
+    for entry in entries:
+        if is_litter(entry.name) or _is_build(entry):
+            found.ignored += 1
+        elif part.name or not (is_folder(entry) or is_of_another_set(entry.name, task.role)):
+            _note(found, task, entry, class_of)  # what else lies beside flat images was searched
+    return found
+
+
+def _is_build(entry: os.DirEntry[str]) -> bool:
+    """Whether it is an output folder, which is passed over wherever it lies."""
+    return "." not in entry.name and os.path.isdir(f"{entry.path}/{PRIVATE}")
+
+
+def _problem(task: FolderTask, reason: str, *place: str) -> Problem:
+    return Problem(printable(task.path), reason, printable("/".join(filter(None, place))))
+
+
+def _note(found: Found, task: FolderTask, entry: os.DirEntry[str], class_of: ClassOf) -> None:
+    class_index = class_of(entry.name)
+    if isinstance(class_index, str) and not found.container and is_claimed(entry.name):
+        return  # another kind of source, which lies beside flat images
+    try:
+        status = entry.stat()
+        if not stat.S_ISREG(status.st_mode):
+            class_index = "is a folder or a device, not a file"
+        elif isinstance(class_index, str) and is_annotation(entry.name):
+            found.annotations += 1
+            return
+        elif status.st_size > LARGEST:
+            class_index = f"has {status.st_size:,} bytes, which no image has"
+    except FileNotFoundError:
+        class_index = "is a symbolic link that leads nowhere"
+    except OSError as error:  # among them links that lead to each other
+        class_index = f"cannot be read: {error.strerror or error}"
+    if isinstance(class_index, str):
+        found.problems.append(_problem(task, class_index, found.container, entry.name))
+        return
+    found.add(entry.name, class_index, 0, status.st_size)

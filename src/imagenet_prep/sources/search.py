@@ -1,0 +1,233 @@
+"""What did the user give us? The one search, which asks every kind of source.
+
+An archive is recognised by its official name, a folder by the names of the files in it. What is inside an archive is
+looked at before anything is believed (``disguise``). Two sources of one thing are never chosen between: the user is
+asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+from imagenet_prep.errors import Problem, SourceError, UsageError, printable
+from imagenet_prep.imagenet.archives import (
+    DEVKIT,
+    HELD_OUT,
+    OFFICIAL_ARCHIVES,
+    TRAIN,
+    TRAIN_BOXES,
+    UNLABELLED,
+    VALIDATION,
+    VALIDATION_BOXES,
+    VALIDATION_CLASSES,
+)
+from imagenet_prep.imagenet.classes import Taxonomy, official
+from imagenet_prep.model.given import given
+from imagenet_prep.sources.archive_file import archive_at
+from imagenet_prep.sources.base import ImageSet, Input, Seen, all_sources, form_of_folders, is_claimed
+from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
+from imagenet_prep.sources.labels import KAGGLE_CLASSES
+from imagenet_prep.sources.survey import survey
+
+_ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
+_NAMED = 5  # of unfinished downloads
+_BESIDE = {name: archive.role for archive in OFFICIAL_ARCHIVES for name in archive.names} | {
+    KAGGLE_CLASSES: VALIDATION_CLASSES
+}
+_TEST_FOLDERS = ("test", "held-out", "held_out", "holdout", "hold-out")  # where people put what they take out of train
+
+SourcePath = str | PathLike[str]
+
+
+def form_of(found: Input) -> str:
+    """Say in a few words what an input is."""
+    if found.source:
+        return found.source.form(found)
+    if found.folder:
+        return form_of_folders(found.parts)
+    return "Kaggle's CSV file" if found.role == VALIDATION_CLASSES else "archive"
+
+
+def source_paths(source: SourcePath | Iterable[SourcePath]) -> list[Path]:
+    """Give one source or several as a list of paths. Raises UsageError for what is no path, and for none at all."""
+    paths = given("source", source, Path | tuple[Path, ...])
+    if not paths:
+        raise UsageError("source is a path or several, and there is none.")
+    return [paths] if isinstance(paths, Path) else list(paths)
+
+
+def recognise(
+    sources: Iterable[Path], taxonomy: Taxonomy | None = None, tell: Callable[[str], object] = str
+) -> dict[str, Input]:
+    """Find archives and folders of images in ``sources``, which are folders or files, by role, in a fixed order.
+
+    ``taxonomy`` is a class table whose names class folders may have, beside the built-in ones. ``tell`` gets remarks
+    for the user, a sentence each. Raises SourceError if
+    neither train nor validation images are there, if two things claim one role, or if something is not what its name
+    says. Nothing but the first bytes of each file and the names in each folder are read.
+    """
+    sources = tuple(sources)
+    tables = [official(), taxonomy or official()]
+    found = survey(sources, lambda folder: tuple(sorted({c for table in tables for c in table.called(folder)})))
+    if found.problems:
+        raise SourceError(
+            "The source cannot be searched:",
+            tuple(found.problems),
+            "Put each right, or name the folders and files to use one by one.",
+        )
+    if remark := _unfinished(found.unfinished):
+        tell(remark)
+    by_role: dict[str, list[Input]] = {}
+    _refuse_unknown_classes(found.sets)
+    for each in _inputs(found):
+        others = by_role.setdefault(each.role, [])
+        if each.folder or not any(each.path.samefile(other.path) for other in others):  # found twice is still one
+            others.append(each)
+    _name_held_out(by_role)
+    _refuse_two(by_role)
+    if TRAIN not in by_role and VALIDATION not in by_role:
+        raise _nothing(sources, found)
+    _refuse_unused(sources, found)
+    chosen = {role: by_role[role][0] for role in _ORDER if role in by_role}
+    for each in chosen.values():
+        if each.role in (TRAIN, VALIDATION) and not each.folder and (hole := first_hole(each.path)):
+            tell(_with_hole(each.path, *hole))
+    return chosen
+
+
+def _unfinished(paths: list[Path]) -> str:
+    """Name the downloads that are passed over; "" for none. What lies beside its archive is that archive's problem."""
+    lone = [path for path in paths if not (interrupted(path.with_suffix("")) and path.with_suffix("").exists())]
+    named = ", ".join(f"{printable(str(path))} ({tool_of(path.name)})" for path in lone[:_NAMED])
+    more = f" and {len(lone) - _NAMED:,} more" if len(lone) > _NAMED else ""
+    return f"Not used, because these downloads are not finished: {named}{more}." if lone else ""
+
+
+def _with_hole(path: Path, place: int, size: int) -> str:
+    return (
+        f"{printable(path.name)} has a hole: {size:,} bytes from byte {place:,} on were never written, and read as "
+        "zeros. Its download may be unfinished; imagenet-prep fetch --check compares the published checksum."
+    )
+
+
+def _inputs(found: Seen) -> list[Input]:
+    """Ask every kind of source for what it finds, and add what lies beside images. All problems are said at once."""
+    inputs = [each for source in all_sources() for each in source.find(found)] + list(_beside_images(found))
+    if found.problems:
+        remedy = "Put each file right, or name the files to use one by one."
+        raise SourceError(
+            "The source cannot be used:", tuple(sorted(found.problems, key=lambda problem: problem.archive)), remedy
+        )
+    return inputs
+
+
+def _beside_images(found: Seen) -> Iterator[Input]:
+    """Yield lists of classes, annotations, and what has no labels."""
+    for path in found.files:
+        role = _BESIDE.get(path.name)
+        if role not in (None, TRAIN, VALIDATION) and (each := archive_at(path, role, found.problems, None)):
+            yield each
+    for of in found.sets:
+        if of.role not in (TRAIN, VALIDATION):
+            yield Input(of.role, of.path, parts=of.parts, example=of.example)
+
+
+def _refuse_unknown_classes(sets: list[ImageSet]) -> None:
+    """Several flat folders of train images side by side are class folders whose names nobody knows."""
+    flat = [each.path for each in sets if each.role == TRAIN and not each.tars and not any(p.name for p in each.parts)]
+    problems = [
+        Problem(printable(str(path)), "is not called after one of the 1,000 classes")
+        for path in flat
+        if path.name not in _TEST_FOLDERS
+        and not official().called(path.name)
+        and any(other.parent == path.parent for other in flat if other is not path)
+    ]
+    if len(problems) > 1:
+        raise SourceError(
+            "There are folders of train images with names that are no classes:",
+            tuple(problems),
+            "A class folder is called by WNID or by name (see `imagenet-prep classes`); names of your own are taken "
+            "with --class-map.",
+        )
+
+
+def _name_held_out(by_role: dict[str, list[Input]]) -> None:
+    """Train images in a test folder beside a train folder were held out by somebody: both together are train."""
+    train = by_role.get(TRAIN, [])
+    out = [each for each in train if each.source and each.source.may_be_split and each.path.name in _TEST_FOLDERS]
+    if len(train) == 2 and len(out) == 1:
+        train.remove(out[0])
+        by_role[HELD_OUT] = [replace(out[0], role=HELD_OUT)]
+
+
+def _refuse_two(by_role: dict[str, list[Input]]) -> None:
+    doubled = [
+        each for role in _ORDER if role != UNLABELLED and len(by_role.get(role, ())) > 1 for each in by_role[role]
+    ]
+    if not doubled:
+        return
+    one_folder = len({each.path for each in doubled}) < len(doubled)
+    raise SourceError(
+        "There is more than one source of the same thing:",
+        tuple(
+            Problem(
+                printable(str(each.path)),
+                f"{each.role}: {form_of(each)}" + (f", such as {each.example}" if each.example else ""),
+            )
+            for each in doubled
+        ),
+        "Name those to use, in place of the folder that has them all: "
+        "imagenet-prep build /data/train /data/ILSVRC2012_img_val.tar OUT"
+        + ("\nOf two in one folder, move one to a folder of its own." if one_folder else ""),
+    )
+
+
+def _refuse_unused(sources: tuple[Path, ...], found: Seen) -> None:
+    """A source that gives nothing may be a name that was mistyped: its absence must not pass unseen."""
+    places = [*(each.path for each in found.sets), *(path for path in found.files if is_claimed(path.name))]
+    unused = [source for source in sources if not any(place.is_relative_to(source) for place in places)]
+    unused = [source for source in unused if not any(_is_same(source, place) for place in places)]
+    if unused:
+        raise SourceError(
+            "There are sources that nothing is used of:",
+            tuple(Problem(printable(str(source)), _why_unused(source)) for source in unused),
+            "Leave them out, or see to their names: archives are known by the official ones.",
+        )
+
+
+def _why_unused(source: Path) -> str:
+    tool = tool_of(source.name)
+    return f"is a download that is not finished ({tool})" if tool else "has nothing in it that is known"
+
+
+def _is_same(source: Path, place: Path) -> bool:
+    return any(os.path.samefile(source, each) for each in (place, *place.parents) if each.exists())
+
+
+def _nothing(sources: tuple[Path, ...], found: Seen) -> SourceError:
+    wanted = " and ".join(archive.names[0] for archive in OFFICIAL_ARCHIVES if archive.role in (TRAIN, VALIDATION))
+    there = sorted(printable(path.name) for source in sources if source.is_dir() for path in source.iterdir())
+    seen = f" Seen there: {', '.join(there[:10])}{' …' if len(there) > 10 else ''}." if there else ""
+    places = ", ".join(map(str, sources))
+    remedy = (
+        f"Looked for {wanted}, for class folders, and for files such as n01440764_10026.JPEG and "
+        "ILSVRC2012_val_00000001.JPEG."
+    )
+    if any(each.role == UNLABELLED for each in found.sets):
+        remedy += " The images called ILSVRC2012_test_… have no labels."
+    remedy += f" {_unfinished(found.unfinished)}".rstrip()
+    if found.builds:
+        remedy += (
+            f" {printable(str(found.builds[0]))} is a build, and passed over; what it has moved, `imagenet-prep undo` "
+            "puts back."
+        )
+    if found.unnamed:
+        remedy += (
+            f" There are folders called after classes, such as {printable(str(found.unnamed[0]))}, but the files in "
+            "them do not have the names they have in ImageNet, which say what they are."
+        )
+    return SourceError(f"There are no ILSVRC2012 archives or images with classes in {places}.{seen}", remedy=remedy)

@@ -1,1 +1,0 @@
-"""How files come into being and how finished work is remembered."""

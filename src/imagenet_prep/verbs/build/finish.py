@@ -1,0 +1,207 @@
+"""The end of a build: manifest, class table, lists of the splits, the outputs' documents, and ``build.json``.
+
+Everything is made from the receipts, never from what a worker said on the way, so a resumed build ends like an
+undisturbed one. ``build.json`` comes last: where it is, the data set is complete. While a data set grows, the old ones
+stay valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import PIL
+import pyarrow as pa
+
+from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.dataset.layout import BUILD, CLASSES, SET_ASIDE_FOLDER, set_aside_path
+from imagenet_prep.dataset.manifest import Images, write_manifest
+from imagenet_prep.dataset.receipts import load_receipt
+from imagenet_prep.dataset.state import FORMAT_VERSION
+from imagenet_prep.errors import OutputError, PrepError, Problem
+from imagenet_prep.imagenet.class_map import class_names
+from imagenet_prep.imagenet.classes import to_csv
+from imagenet_prep.model.receipt import CHECKS, UNREAD, FileFact, Receipt
+from imagenet_prep.model.report import Accounts
+from imagenet_prep.outputs.base import Contents, ShardFacts, SplitFacts, options_of
+from imagenet_prep.planning.plan import OutputPlan, Plan, Shard
+from imagenet_prep.stores.base import Store
+from imagenet_prep.stores.digests import fact_of_file
+from imagenet_prep.verbs.build.lists import split_lists
+from imagenet_prep.verbs.build.remaining import Remaining
+from imagenet_prep.version import __version__
+
+
+def finish(store: Store, plan: Plan) -> Accounts:
+    """Write what belongs beside the shards; give what became of every image. May be repeated.
+
+    Raises PrepError if the images do not add up, and OutputError if something cannot be written, or if what was written
+    is gone.
+    """
+    ledger = _Ledger(store, plan)
+    accounts = ledger.accounts()
+    if not accounts.balanced:
+        raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
+    _forget_others(store, plan, {image.name for image in ledger.images.set_aside.values()})
+    manifest = write_manifest(store, ledger.images.tables)
+    texts = {CLASSES: to_csv(plan.recipe.selection.taxonomy).encode(), **dict(split_lists(plan, ledger.images))}
+    for each in plan.outputs:
+        texts |= each.output.documents(ledger.contents(each))
+    documents = [manifest, *(store.publish(path, texts[path]) for path in sorted(texts))]
+    _refuse_lost(store, plan, documents)
+    store.publish(BUILD, seal({**ledger.document(accounts), "documents": list(map(_file, documents))}))
+    return accounts
+
+
+def _refuse_lost(store: Store, plan: Plan, documents: list[FileFact]) -> None:
+    """Where ``build.json`` is, the data set is complete: look once more, because other programs may be at work here."""
+    remaining = Remaining(store, plan, UNREAD)
+    lost = [f"{of.output.name} {shard.name}" for of, shard in remaining.shards()]
+    lost += [file.path for file in documents if (found := store.stat(file.path)) is None or found.size != file.size]
+    if lost:
+        store.remove(BUILD)  # of before an output was added
+        raise OutputError(
+            "What was finished is gone, or was changed, before the data set was complete:",
+            tuple(Problem(name, "another program removed or changed it") for name in lost),
+            "Run the same command again: it writes these again, and keeps the rest.",
+        )
+
+
+def finished(store: Store, plan: Plan) -> Accounts | None:
+    """Give what became of every image if ``plan`` is finished: ``build.json`` says so, and every document is there as
+    it was written. None if it is not.
+    """
+    try:
+        document = unseal(store.read(BUILD))
+        identities = {name: of["identity"] for name, of in document["outputs"].items()}
+        if identities != {each.output.name: each.identity for each in plan.outputs}:
+            return None
+        whole = all(_file(fact_of_file(store, file["path"])) == file for file in document["documents"])
+        return Accounts(**document["images"]) if whole else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def finished_outputs(store: Store) -> frozenset[str]:
+    """Give the names of the outputs that ``build.json`` says are complete; none if it is not there, or damaged."""
+    try:
+        return frozenset(unseal(store.read(BUILD))["outputs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
+
+
+def _forget_others(store: Store, plan: Plan, set_aside: set[str]) -> None:
+    """Remove what a run that looked more closely, and was stopped, has set aside of images that are written now."""
+    others = set(store.list(SET_ASIDE_FOLDER).files) - set_aside
+    ours = others & set(plan.catalog.table.column("name").to_pylist()) if others else set()
+    for name in ours:
+        store.remove(set_aside_path(name))
+    store.remove_folder(SET_ASIDE_FOLDER)
+
+
+class _Ledger:
+    """Adds up the receipts of a data set."""
+
+    def __init__(self, store: Store, plan: Plan) -> None:
+        self.plan = plan
+        self.images = Images(plan)
+        self._receipts: dict[str, list[Receipt]] = {}  # without their columns
+        for each in plan.outputs:
+            self._receipts[each.output.name] = [self._add(store, each, place) for place in range(len(each.shards))]
+
+    def _add(self, store: Store, of: OutputPlan, place: int) -> Receipt:
+        shard = of.shards[place]
+        receipt = load_receipt(store, of.output.name, shard.name)
+        if receipt is None or receipt.identity != of.identity:
+            raise OutputError(
+                f"The receipt of {of.output.name} {shard.name} is gone.", remedy="Run the same command again."
+            )
+        self.images.add(of, place, receipt)
+        return receipt.without_columns()
+
+    def accounts(self) -> Accounts:
+        """Add up what receipts and plan say of images; of outputs that differ, none is believed."""
+        plan = self.plan
+        written = {sum(receipt.rows for receipt in receipts) for receipts in self._receipts.values()}
+        left_out = {sum(len(receipt.set_aside) for receipt in receipts) for receipts in self._receipts.values()}
+        boxed, boxes = self._box_counts() if plan.catalog.boxes_read else (None, None)
+        return Accounts(
+            entries=len(plan.catalog),
+            written=written.pop() if len(written) == 1 else 0,
+            set_aside=left_out.pop() if len(left_out) == 1 else 0,
+            excluded=len(plan.excluded),
+            not_chosen=len(plan.catalog) - plan.images - len(plan.excluded),
+            converted=self.images.converted,
+            boxed=boxed,
+            boxes=boxes,
+        )
+
+    def _box_counts(self) -> tuple[int, int]:
+        left_out = [row for split in self.plan.members for row in self.images.set_aside_in(split)]
+        return self.plan.catalog.box_counts(np.setdiff1d(self.images.rows, left_out))
+
+    def contents(self, of: OutputPlan) -> Contents:
+        """What the documents of an output tell."""
+        receipts = self._receipts[of.output.name]
+        planned = self.plan.contents
+        splits = {}
+        for split, facts in planned.splits.items():
+            shards = tuple(
+                ShardFacts(receipt.shard, receipt.rows, receipt.files)
+                for receipt in receipts
+                if receipt.shard.split == split
+            )
+            splits[split] = SplitFacts(sum(shard.rows for shard in shards), facts.classes, shards)
+        return replace(planned, splits=splits)
+
+    def document(self, accounts: Accounts) -> dict[str, object]:
+        """What ``build.json`` says: no time, no place and no worker count, so that equal builds are equal."""
+        plan = self.plan
+        images = self.contents(plan.outputs[0]).splits
+        names, classes = class_names(plan.recipe.selection.taxonomy), plan.validation_classes
+        return {
+            "format_version": FORMAT_VERSION,
+            "identity": plan.identity,
+            "selection": plan.recipe.selection.document(),
+            "outputs": {each.output.name: self._output(each) for each in plan.outputs},
+            "splits": {split: facts.images for split, facts in images.items()},
+            "images": asdict(accounts),
+            "validation_classes": asdict(classes) if classes else None,
+            "class_names": asdict(names) if names else None,
+            "check": self._check(),
+            "versions": {"imagenet-prep": __version__, "pillow": PIL.__version__, "pyarrow": pa.__version__},
+        }
+
+    def _check(self) -> str:
+        """How closely every image was looked at, by whichever output looked most closely: one alone has all images."""
+        return CHECKS[max(min(CHECKS.index(receipt.check) for receipt in of) for of in self._receipts.values())]
+
+    def _output(self, of: OutputPlan) -> dict[str, Any]:
+        """An output whose files are not bound to an order has no shards that a reader would know."""
+        receipts = zip(of.shards, self._receipts[of.output.name], strict=True)
+        shards = [_shard(shard, receipt) for shard, receipt in receipts] if of.output.ordered else []
+        return {"options": options_of(of.output), "identity": of.identity, "shards": shards}
+
+
+def _shard(shard: Shard, receipt: Receipt) -> dict[str, Any]:
+    return {
+        "name": str(shard.name),
+        "images": receipt.rows,
+        "set_aside": len(receipt.set_aside),
+        "files": list(map(_file, receipt.files)),
+    }
+
+
+def _file(file: FileFact) -> dict[str, object]:
+    return {"path": file.path, "size": file.size, "xxh3_128": file.digest}
+
+
+def unfinish(store: Store, damaged: Iterable[str]) -> None:
+    """Where ``build.json`` is, the data set is complete, and where a receipt is, a shard: now they are not. ``damaged``
+    are paths of receipts.
+    """
+    store.remove(BUILD)
+    for path in damaged:
+        store.remove(path)

@@ -1,0 +1,226 @@
+"""A build as one value: where, what, and what is left to do; and how it runs, one stage after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+from imagenet_prep.dataset.catalog_file import load_catalog, save_catalog
+from imagenet_prep.dataset.inventory import DESCRIPTIONS
+from imagenet_prep.dataset.layout import CATALOG, SET_ASIDE_FOLDER, STATE
+from imagenet_prep.dataset.manifest import LeftOut, set_aside_images
+from imagenet_prep.dataset.state import State, load_state, save_state, state_of
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.shared_files import seeing
+from imagenet_prep.imagenet.class_map import class_names
+from imagenet_prep.model.events import Note, Progress, Stage, Tally, Watch
+from imagenet_prep.model.receipt import DECODE
+from imagenet_prep.model.report import Accounts, Report, SplitReport
+from imagenet_prep.model.task import SET_ASIDE, Part, ShardOutcome, ShardTask
+from imagenet_prep.options import BuildOptions
+from imagenet_prep.planning.catalog import Catalog
+from imagenet_prep.planning.plan import Plan, Work, entries_of, plan
+from imagenet_prep.planning.plan import work as runs_of
+from imagenet_prep.planning.remarks import remarks
+from imagenet_prep.stores.base import Store
+from imagenet_prep.verbs.build.failures import Failures
+from imagenet_prep.verbs.build.finish import finish, finished, finished_outputs, unfinish
+from imagenet_prep.verbs.build.preflight import (
+    check_links,
+    check_space,
+    effective,
+    grown,
+    paths_of,
+    refuse_moved,
+    refuse_other,
+    space_needed,
+    try_links,
+)
+from imagenet_prep.verbs.build.relocate import has_begun, relocate
+from imagenet_prep.verbs.build.remaining import Remaining
+from imagenet_prep.verbs.build.shard import make_shards
+from imagenet_prep.verbs.decode import tell_decoder
+
+
+def job(store: Store, catalog: Catalog, options: BuildOptions, state: State | None, watch: Watch) -> Job:
+    """Plan a build, and say what of it is left to do. Raises what a build would raise before it begins, except for a
+    lack of space; writes nothing.
+    """
+    the_plan = plan(catalog, options.recipe, state.arrangements if state else None)
+    refuse_other(store, the_plan, state)
+    done = finished_outputs(store)
+    grows = bool(done) and done < {each.output.name for each in the_plan.outputs}
+    options = effective(options, state, grows=grows)
+    new = [each for each in the_plan.outputs if state is None or each.output.name not in state.outputs]
+    if has_begun(store):
+        refuse_moved(store, new)
+    else:
+        for each in new:
+            check_links(store, the_plan, each.output)
+    return Job(store, the_plan, options, state, Remaining(store, the_plan, options.check, watch), grows=grows)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One build. ``state`` is that of the data set before it, None for a new one; one that is finished ``grows``."""
+
+    store: Store
+    plan: Plan
+    options: BuildOptions
+    state: State | None
+    remaining: Remaining
+    grows: bool = False
+
+    def run(self, engine: Engine, watch: Watch) -> Report:
+        """Do everything that is missing. Nothing is written before space and links were found good."""
+        for remark in remarks(self.plan):
+            watch(Note(remark))
+        return self._add_to(_Done(), engine, watch)
+
+    def _add_to(self, done: _Done, engine: Engine, watch: Watch) -> Report:
+        accounts = self._run(done, engine, watch)
+        there = load_state(self.store)
+        added = set(there.outputs) - {each.output.name for each in self.plan.outputs} if there else set()
+        if not added:
+            return self._report(done, accounts)
+        # Two runs that each write a part of the documents would leave out the other's outputs.
+        watch(Note(f"Another run has added {', '.join(sorted(added))}: going on with all outputs."))
+        options = replace(self.options, recipe=grown(self.store, self.options.recipe, there))
+        return job(self.store, self.plan.catalog, options, there, watch)._add_to(done, engine, watch)
+
+    def _run(self, done: _Done, engine: Engine, watch: Watch) -> Accounts:
+        store, the_plan, todo = self.store, self.plan, self.remaining.shards()
+        check_space(store, space_needed(the_plan, todo))
+        for output in {of.output.name: of.output for of, _ in todo}.values():
+            if not has_begun(store):  # else there may be no file left to try with
+                try_links(store, the_plan, output)
+        if self.state is None:
+            self._claim()  # which makes the folder that is held
+        moves = any(each.output.moves for each in the_plan.outputs)
+        with store.hold(alone=moves or self.options.on_bad == SET_ASIDE):  # which leaves out what others may write
+            self._claim(held=True)  # before it was held, another run may have claimed it
+            self._keep_catalog()
+            self.remaining.remember()
+            if finished_outputs(store) & {of.output.name for of, _ in todo}:
+                unfinish(store, [])
+            self._write(done, engine, watch)
+            accounts = None if todo else finished(store, the_plan)
+            if accounts is None:
+                watch(Progress(Stage.FINISH, 0, 0))
+                self._claim(held=True)  # what resuming needs may have gone in the meantime
+                self._keep_catalog()
+                accounts = finish(store, the_plan)
+            relocate(store, the_plan, watch)
+        return accounts
+
+    def _claim(self, *, held: bool = False) -> None:
+        """Note what the place is for, unless that is something else. Until it is ``held`` no note of another run is
+        changed: this one may still be refused.
+        """
+        with self.store.turn():  # or two runs would each find no other's note, and write theirs
+            there = load_state(self.store)
+            grown(self.store, self.options.recipe, there)
+            refuse_other(self.store, self.plan, there)
+            check, on_bad = self.options.check, self.options.on_bad
+            if there and (self.grows or not self.remaining):  # what is there was made as it says
+                check, on_bad = there.check, there.on_bad
+            wanted = state_of(self.plan, check, on_bad, trust_labels=self.options.trust_labels)
+            if there:  # what another run has added meanwhile stays
+                wanted = replace(wanted, outputs={**there.outputs, **wanted.outputs})
+            if there is None or (held and asdict(there) != asdict(wanted)):  # with the paths of the sources, unlike ==
+                save_state(self.store, wanted)
+        self.store.sweep()
+
+    def _keep_catalog(self) -> None:
+        """Keep the catalog for the next run, if it is not there."""
+        if load_catalog(self.store, CATALOG, self.plan.catalog.archives) is None:
+            save_catalog(self.store, CATALOG, self.plan.catalog)
+
+    def _write(self, done: _Done, engine: Engine, watch: Watch) -> None:
+        """Write the shards. Raises SourceError or PrepError once, with everything that kept some from being written."""
+        if self.remaining.proved and self.remaining:
+            shards = sum(len(each.shards) for each in self.plan.outputs)
+            watch(Note(f"{self.remaining.proved:,} of {shards:,} shards are finished already and stay as they are."))
+        runs = list(runs_of(self.plan, self.remaining.is_missing))
+        images = sum(len(run.rows) for run in runs)
+        sizes = self.plan.catalog.numbers("size")
+        size = sum(int(sizes[run.rows].astype("int64").sum()) for run in runs)
+        tally = Tally(watch, Stage.WRITE, images, size)
+        failures = Failures(grows=self.grows)
+        if runs:
+            if unsynced := self.store.refusal():
+                watch(Note(unsynced))
+            if self.options.check == DECODE:
+                tell_decoder(watch)
+            tally.running()
+        work = seeing(engine, make_shards, [*paths_of(self.plan), self.store.local_path(STATE)])
+        for outcome in engine.run(work, self._tasks(runs), failures.lost, tally.running):
+            done.add(outcome)
+            failures.note(outcome)
+            tally.finished(outcome.images, outcome.bytes_read)
+        failures.raise_any(self.plan.images)
+
+    def _tasks(self, runs: list[Work]) -> Iterator[ShardTask]:
+        catalog, names = self.plan.catalog, self.plan.recipe.selection.class_names
+        moved = has_begun(self.store)  # then the archives may have changed
+        modified = () if moved else tuple(archive.modified for archive in catalog.archives)
+        for run in runs:
+            yield ShardTask(
+                store=self.store,
+                parts=tuple(
+                    Part(of.output, of.identity, shard.name, start, start + len(shard.rows))
+                    for of, shard, start in run.shards
+                ),
+                archives=paths_of(self.plan),
+                entries=entries_of(catalog.table.take(run.rows), catalog.archives),
+                class_names=names,
+                on_bad=self.options.on_bad,
+                check=self.options.check,
+                modified=modified,
+                left_out=self.remaining.left_out,
+            )
+
+    def _report(self, done: _Done, accounts: Accounts) -> Report:
+        left_out = set_aside_images(self.store) if accounts.set_aside else []
+        splits = {split: self._split_report(split, left_out) for split in self.plan.splits}
+        return Report(
+            accounts=accounts,
+            set_aside=tuple(image.why for image in left_out),
+            validation_classes=self.plan.validation_classes,
+            class_names=class_names(self.plan.recipe.selection.taxonomy),
+            splits=splits,
+            outputs=self._outputs(set_aside=bool(left_out)),
+            bytes_read=done.read,
+            bytes_written=done.written,
+            linked=done.linked,
+            reused=self.remaining.proved,
+        )
+
+    def _outputs(self, *, set_aside: bool) -> dict[str, str]:
+        outputs: dict[str, str] = {}
+        for each in self.plan.outputs:
+            outputs |= each.output.describe(self.plan.contents)
+        aside = {f"{SET_ASIDE_FOLDER}/": "images that cannot be used, as they were in the source"} if set_aside else {}
+        return outputs | DESCRIPTIONS | aside
+
+    def _split_report(self, split: str, left_out: list[LeftOut]) -> SplitReport:
+        missing = [image.size for image in left_out if image.split == split]
+        shards = sum(shard.name.split == split for shard in self.plan.shards)
+        return SplitReport(self.plan.images_of(split) - len(missing), shards, self.plan.size_of(split) - sum(missing))
+
+
+@dataclass(slots=True)
+class _Done:
+    """Adds up what tasks say."""
+
+    images: int = 0
+    read: int = 0
+    written: int = 0
+    linked: int = 0
+
+    def add(self, outcome: ShardOutcome) -> None:
+        """Take one outcome."""
+        self.images += outcome.images
+        self.read += outcome.bytes_read
+        self.written += outcome.bytes_written
+        self.linked += outcome.linked

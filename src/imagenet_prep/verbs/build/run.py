@@ -1,0 +1,124 @@
+"""Build: the main job. Archives → catalog → plan → shards and receipts → manifest, each from the one before.
+
+Remaining work is a subtraction: planned shards minus receipts. The same command again therefore goes on where the last
+one stopped, another selection in the same place is refused, and another output is added.
+
+The engine comes first, then the index, then what needs Arrow: so the workers are at work while it is loaded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from imagenet_prep.dataset.layout import CATALOG
+from imagenet_prep.engines.base import Engine
+from imagenet_prep.engines.factory import AnyEngine, engine_for
+from imagenet_prep.errors import OtherBuildError
+from imagenet_prep.model.events import Note, Watch, unwatched
+from imagenet_prep.model.given import given, options_given
+from imagenet_prep.model.report import Report
+from imagenet_prep.options import BuildOptions
+from imagenet_prep.platform import check_platform
+from imagenet_prep.sources.search import SourcePath, source_paths
+from imagenet_prep.stores import Place, store_at
+from imagenet_prep.stores.base import Store
+from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in, judge_labels
+
+if TYPE_CHECKING:
+    from imagenet_prep.planning.plan import Plan
+    from imagenet_prep.verbs.build.job import Job
+
+
+def build(
+    source: SourcePath | Iterable[SourcePath],
+    out: Place,
+    options: BuildOptions | None = None,
+    *,
+    watch: Watch = unwatched,
+    engine: AnyEngine | None = None,
+) -> Report:
+    """Make a data set in ``out``, a folder or a store, from the archives in ``source``. The same call again resumes, or
+    finds nothing to do; one with another output adds it.
+
+    In a script, call it under ``if __name__ == "__main__":``, because worker processes import the script.
+    ``engine`` does the work instead of ``options.jobs`` processes: an engine, any ``concurrent.futures.Executor`` whose
+    workers see the same paths, or a name such as ``dask=tcp://HOST:PORT``. What the caller made stays the caller's to
+    shut down.
+
+    Raises UsageError, SourceError, OtherBuildError and OutputError, each with the exit code of the command
+    line. Nothing is written before sources, plan and free space were found good.
+    """
+    started = time.monotonic()
+    options, watch = options_given(options, BuildOptions), given("watch", watch, Watch)
+    store = store_at(out)
+    with _swept(store), engine_for(engine, options.jobs) as at_work:
+        report = _prepared(source, store, options, at_work, watch).run(at_work, watch)
+    return replace(report, seconds=time.monotonic() - started)
+
+
+def preview(
+    source: SourcePath | Iterable[SourcePath],
+    out: Place,
+    options: BuildOptions,
+    *,
+    watch: Watch = unwatched,
+    engine: AnyEngine | None = None,
+) -> Plan:
+    """Give the plan that ``build`` would carry out; raises what that would raise before it begins, except for a lack of
+    space. Nothing is written.
+    """
+    with engine_for(engine, options.jobs) as at_work:
+        job = _prepared(source, store_at(out), options, at_work, watch)
+    if job.remaining.proved:
+        shards = sum(len(each.shards) for each in job.plan.outputs)
+        watch(Note(f"{job.remaining.proved:,} of {shards:,} shards are finished already and would stay."))
+    return job.plan
+
+
+def _prepared(
+    source: SourcePath | Iterable[SourcePath], store: Store, options: BuildOptions, engine: Engine, watch: Watch
+) -> Job:
+    """Decide everything before a byte is written."""
+    check_platform()
+    sources = source_paths(source)
+    from imagenet_prep.dataset.state import load_state
+    from imagenet_prep.verbs.build.preflight import grown, refuse_foreign
+    from imagenet_prep.verbs.build.relocate import has_begun
+
+    store.free()  # raises where nothing can lie, before the archives are read
+    state = load_state(store)
+    refuse_foreign(store, state)
+    recipe = grown(store, options.recipe, state)
+    if state and has_begun(store):  # the source is no longer what it was
+        from imagenet_prep.dataset.catalog_file import load_catalog
+
+        catalog = load_catalog(store, CATALOG)
+        if catalog is None:
+            remedy = f"Put the files back, and build again: imagenet-prep undo {store.place}"
+            raise OtherBuildError(f"{store.place}: {CATALOG} is damaged, or of another version.", remedy=remedy)
+        catalog = replace(catalog, archives=state.sources)
+        judge_labels(catalog, recipe.selection.taxonomy, watch, trust=True)  # which it was, or nothing had been moved
+    else:
+        boxes = any(output.stores_boxes for output in recipe.outputs)
+        how = IndexOptions(taxonomy=recipe.selection.taxonomy, boxes=boxes, trust_labels=options.trust_labels)
+        found = found_in(sources, how, watch)
+        catalog = catalog_of(found, how, engine=engine, watch=watch, kept=(store, CATALOG))
+    # With Arrow, which the index has loaded while it waited.
+    from imagenet_prep.verbs.build.job import job
+
+    return job(store, catalog, replace(options, recipe=recipe), state, watch)
+
+
+@contextmanager
+def _swept(store: Store) -> Iterator[None]:
+    """Leave no half-written file, whatever ends the build: a worker that was stopped hard could not remove its own, nor
+    can this process if an interrupt comes just as a file is made.
+    """
+    try:
+        yield
+    finally:
+        store.sweep(own=True)

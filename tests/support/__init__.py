@@ -1,0 +1,1 @@
+"""What tests share: a tree as a value, a command run, a recipe from flat options."""
