@@ -1,6 +1,4 @@
-"""Each seam carries something else: an output and a source of at most 60 lines, made here, and a store that is not a
-folder.
-"""
+"""Each seam carries something else, made here in at most 60 lines: an output, a source and a store."""
 
 import base64
 import inspect
@@ -11,9 +9,10 @@ import subprocess
 import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, TypeAlias
 
 import pyarrow.parquet as pq
 import pytest
@@ -36,6 +35,7 @@ from imagenet_prep.codecs.tfrecord import digest_of
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import FileFact
+from imagenet_prep.model.sample import Buffer
 from imagenet_prep.outputs import base
 from imagenet_prep.outputs.base import Contents, Shards, StoredShard, Written, shards_option
 from imagenet_prep.sources import base as sources
@@ -43,7 +43,7 @@ from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, 
 from imagenet_prep.sources.found import Found
 from imagenet_prep.sources.labels import classes_by_name, role_of
 from imagenet_prep.sources.reader import source_errors
-from imagenet_prep.stores.base import Batch, Sink, Store
+from imagenet_prep.stores.base import Batch, Listing, Sink, Stat, Store
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.contracts import Known, OutputContract, SourceContract
 from support.build import contents
@@ -223,28 +223,122 @@ def with_it(*arguments: object, row: tuple[str, ...] = ("outputs", "OUTPUTS", "j
     return subprocess.run(command, check=False, env=environment, timeout=120).returncode
 
 
+InMemory: TypeAlias = "MemoryStore | Dictionary"
+Kind: TypeAlias = "type[MemoryStore | Dictionary]"
+
+
+class DictionarySink:
+    def __init__(self, path: str) -> None:
+        self.path, self.data, self.size = path, bytearray(), 0
+
+    def write(self, *buffers: Buffer) -> None:
+        self.data += b"".join(buffers)
+        self.size = len(self.data)
+
+    def flush(self) -> None:
+        return
+
+    def fact(self) -> FileFact:
+        return FileFact(self.path, self.size, digest_of(bytes(self.data)))
+
+
+class DictionaryBatch(Batch):
+    def __init__(self, store: "Dictionary") -> None:
+        self.store, self.sinks = store, list[DictionarySink]()
+
+    def create(self, path: str) -> DictionarySink:
+        self.sinks.append(DictionarySink(path))
+        return self.sinks[-1]
+
+    def place(self, path: str, data: Buffer, source: str = "") -> None:  # noqa: ARG002
+        self.store.publish(path, bytes(data))
+
+    def discard(self, path: str) -> None:
+        self.store.remove(path)
+
+    def commit(self) -> None:
+        for sink in self.sinks:
+            self.store.publish(sink.path, bytes(sink.data))
+
+    def __exit__(self, *_: object) -> None:
+        self.sinks.clear()
+
+
+class Dictionary(Store):
+    place = "a dictionary"
+
+    def __init__(self) -> None:
+        self.files, self.stats = dict[str, bytes](), dict[str, Stat]()
+
+    def batch(self) -> DictionaryBatch:
+        return DictionaryBatch(self)
+
+    def publish(self, path: str, data: bytes) -> FileFact:
+        written = 1 + max((stat.version for stat in self.stats.values()), default=0)
+        self.files[path], self.stats[path] = data, Stat(len(data), written, written)
+        return FileFact(path, len(data), digest_of(data))
+
+    def touch(self, path: str, time: int) -> None:
+        self.stats[path] = self.stats[path]._replace(time=time)
+
+    def read(self, path: str) -> bytes:
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        return self.files[path]
+
+    def stat(self, path: str) -> Stat | None:
+        return self.stats[path] if path in self.files else None
+
+    def list(self, folder: str) -> Listing:
+        below = [PurePosixPath(path).relative_to(folder).parts for path in self.files if path.startswith(folder)]
+        names = [{parts[0] for parts in below if (len(parts) == 1) is wanted} for wanted in (True, False)]
+        return Listing(*map(sorted, names))
+
+    def remove(self, path: str) -> None:
+        self.files.pop(path, None)
+
+    def turn(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def hold(self, *, alone: bool) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
+
+
+def test_a_store_takes_at_most_sixty_lines() -> None:
+    source = "".join(map(inspect.getsource, (DictionarySink, DictionaryBatch, Dictionary)))
+    assert len([line for line in source.splitlines() if line.strip()]) <= MOST_LINES
+
+
+@pytest.fixture(params=[MemoryStore, Dictionary])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    kind: Kind = request.param
+    return kind
+
+
 class TestADataSetInMemory:
     """A whole life of a data set, without a file."""
 
     @pytest.fixture
-    def store(self, two_classes: Miniature) -> MemoryStore:
-        store = MemoryStore()
+    def store(self, kind: Kind, two_classes: Miniature) -> InMemory:
+        store = kind()
         imagenet_prep.build(two_classes.root, store, SET_ASIDE)
         return store
 
-    def test_it_is_the_one_that_a_folder_has(self, store: MemoryStore, two_classes: Miniature, tmp_path: Path) -> None:
+    def test_it_is_the_one_that_a_folder_has(self, store: InMemory, two_classes: Miniature, tmp_path: Path) -> None:
         imagenet_prep.build(two_classes.root, tmp_path / "data", SET_ASIDE)
         assert public(store) == contents(tmp_path / "data")
         assert any(path.startswith("set-aside/") for path in store.files)
 
-    def test_the_same_build_again_writes_nothing(self, store: MemoryStore, two_classes: Miniature) -> None:
+    def test_the_same_build_again_writes_nothing(self, store: InMemory, two_classes: Miniature) -> None:
         before = dict(store.files)
         report = imagenet_prep.build(two_classes.root, store, SET_ASIDE)
         assert (report.bytes_read, report.bytes_written, store.files) == (0, 0, before)
 
-    def test_it_is_resumed_from_wherever_it_was_stopped(self, store: MemoryStore, two_classes: Miniature) -> None:
+    def test_it_is_resumed_from_wherever_it_was_stopped(
+        self, kind: Kind, store: InMemory, two_classes: Miniature
+    ) -> None:
         for stop in range(5):
-            other, seen = MemoryStore(), list[object]()
+            other, seen = kind(), list[object]()
 
             def stopping(event: object, seen: list[object] = seen, stop: int = stop) -> None:
                 seen.append(event)
@@ -257,8 +351,8 @@ class TestADataSetInMemory:
             imagenet_prep.resume(other, jobs=1)
             assert public(other) == public(store)
 
-    def test_it_grows(self, two_classes: Miniature) -> None:
-        at_once, grown = MemoryStore(), MemoryStore()
+    def test_it_grows(self, kind: Kind, two_classes: Miniature) -> None:
+        at_once, grown = kind(), kind()
         imagenet_prep.build(two_classes.root, at_once, SET_ASIDE)
         for name in ("folders", "tfds", "tfrecord"):
             shards = {} if name == "folders" else {"shards": {"train": 2}}
@@ -266,7 +360,7 @@ class TestADataSetInMemory:
             imagenet_prep.build(two_classes.root, grown, step)
         assert public(grown) == public(at_once)
 
-    def test_an_audit_passes_and_finds_a_flipped_bit_in_every_file(self, store: MemoryStore) -> None:
+    def test_an_audit_passes_and_finds_a_flipped_bit_in_every_file(self, store: InMemory) -> None:
         assert imagenet_prep.audit(store, SOUND).records == 45
         for path, data in list(store.files.items()):
             store.publish(path, data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 4]) + data[len(data) // 2 + 1 :])
@@ -275,7 +369,7 @@ class TestADataSetInMemory:
             store.publish(path, data)
         assert imagenet_prep.audit(store, SOUND).records == 45
 
-    def test_a_repair_writes_again_what_is_damaged(self, store: MemoryStore) -> None:
+    def test_a_repair_writes_again_what_is_damaged(self, store: InMemory) -> None:
         before = public(store)
         for path in ("tfrecord/train-00001-of-00002", "folders/classes.csv", "manifest.parquet"):
             store.publish(path, store.read(path)[:-1])
@@ -283,16 +377,16 @@ class TestADataSetInMemory:
         imagenet_prep.repair(store, jobs=1)
         assert public(store) == before
 
-    def test_an_undo_leaves_what_others_put_there(self, store: MemoryStore) -> None:
+    def test_an_undo_leaves_what_others_put_there(self, store: InMemory) -> None:
         store.publish("notes.txt", b"mine")
         assert imagenet_prep.undo(store).kept == ("notes.txt",)
         assert store.files == {"notes.txt": b"mine"}
 
-    def test_it_holds_no_links_and_says_so_before_anything_is_written(self, tmp_path: Path) -> None:
+    def test_it_holds_no_links_and_says_so_before_anything_is_written(self, kind: Kind, tmp_path: Path) -> None:
         source = write_files(tmp_path)
         for transfer in ("hardlink", "symlink", "move"):
-            store = MemoryStore()
-            with pytest.raises(UsageError, match="memory cannot hold links"):
+            store = kind()
+            with pytest.raises(UsageError, match=f"{store.place} cannot hold links"):
                 imagenet_prep.build(source, store, BuildOptions.of(format="folders", transfer=transfer, jobs=1))
             assert store.files == {}
 
@@ -303,7 +397,7 @@ def write_files(folder: Path) -> Path:
     return write_miniature(folder / "source", options).root
 
 
-def public(store: MemoryStore) -> dict[str, bytes]:
+def public(store: InMemory) -> dict[str, bytes]:
     return {path: data for path, data in store.files.items() if not path.startswith(".imagenet-prep/")}
 
 

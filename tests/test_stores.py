@@ -74,20 +74,8 @@ class TestAFileOnDisk:
         with pytest.raises(OutputError, match="data/below/a") as caught, store.batch() as batch:
             batch.create("a")
         assert caught.value.exit_code == 6
-        for write in (store.publish, store.claim):
-            with pytest.raises(OutputError, match="data/below/a"):
-                write("a", b"")
-
-    @pytest.mark.parametrize("links", [True, False])
-    def test_a_claim_replaces_nothing_even_where_there_are_no_links(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
-    ) -> None:
-        store = LocalStore(str(tmp_path))
-        if not links:
-            monkeypatch.setattr(os, "link", refuse)
-        assert [store.claim("a/b", b"first"), store.claim("a/b", b"second")] == [True, False]
-        assert store.read("a/b") == b"first"
-        assert list(files_below(store, "")) == ["a/b"]
+        with pytest.raises(OutputError, match="data/below/a"):
+            store.publish("a", b"")
 
     def test_a_writer_that_was_killed_leaves_what_a_sweep_removes(self, tmp_path: Path) -> None:
         code = (

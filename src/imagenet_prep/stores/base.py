@@ -1,12 +1,14 @@
 """Where the files of a data set live. Whole objects appear at once, or not at all.
 
 A worker writes through a batch, whose files get their names together, when all of them are complete. Paths are those
-below the data set, with forward slashes. What reads raises OSError, or ForbiddenError for what may not be read; what
+below the data set, with forward slashes. Whoever inherits a protocol has what it says of a place that has no links, no
+paths and nothing half-written. What reads raises OSError, or ForbiddenError for what may not be read; what
 writes raises OutputError, and DisturbedError, which is one, where another program changed a file in the meantime.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol, Self
@@ -49,6 +51,7 @@ class Batch(Protocol):
         """Give a local file a name in the store, or make a symbolic link to it, at once, over what has that name. For
         stores that can ``link``. Raises SourceError if the file is gone.
         """
+        raise io.UnsupportedOperation(source)
 
     def discard(self, path: str) -> None:
         """Remove a file that an earlier batch may have placed."""
@@ -56,7 +59,8 @@ class Batch(Protocol):
     def commit(self) -> None:
         """Make everything durable, then give each created file its name. Called once, last."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *_: object) -> None: ...
 
@@ -90,6 +94,7 @@ class Store(Protocol):
     @property
     def links(self) -> bool:
         """Whether a file can be a link to one of the source."""
+        return False
 
     def batch(self) -> Batch:
         """Begin to write."""
@@ -99,24 +104,30 @@ class Store(Protocol):
 
     def stream(self, path: str, write: Callable[[Sink], object]) -> FileFact:
         """Have one file written by ``write``, which may be called again, as ``publish`` does."""
+        with self.batch() as batch:
+            sink = batch.create(path)
+            write(sink)
+            fact = sink.fact()
+            batch.commit()
+        return fact
 
     def touch(self, path: str, time: int) -> None:
         """Give a file another time, as ``stat`` tells it. Where that cannot be, nothing happens."""
 
     def local_path(self, path: str) -> str:
         """Give the path of a file on this machine; "" if it has none."""
+        return ""
 
     def refusal(self) -> str:
         """Say in a sentence what keeps files here from surviving a power cut; "" for nothing."""
-
-    def claim(self, path: str, data: bytes) -> bool:
-        """Write a document if there is none of that name; say whether it was written."""
+        return ""
 
     def read(self, path: str) -> bytes:
         """Read a whole file."""
 
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading, from its start; it is the caller's to close."""
+        return io.BytesIO(self.read(path))
 
     def stat(self, path: str) -> Stat | None:
         """Look at a file; None if there is none."""
@@ -129,17 +140,21 @@ class Store(Protocol):
 
     def remove_folder(self, path: str) -> None:
         """Remove a folder if it is empty."""
+        return
 
     def is_same(self, path: str, source: str) -> bool:
         """Whether a file is the local file ``source``: one file with two names."""
+        return False
 
     def give_back(self, path: str, source: str) -> None:
         """Give a file the local name ``source`` in place of the one it has here, without replacing anything. Raises
         FileExistsError, or OutputError.
         """
+        raise io.UnsupportedOperation(source)
 
     def try_link(self, source: str, *, symbolic: bool) -> None:
         """Try whether a local file can be linked. Raises OutputError if not."""
+        raise io.UnsupportedOperation(source)
 
     def turn(self) -> AbstractContextManager[None]:
         """Be the only one to decide something, for a moment: others wait for their turn."""
@@ -149,9 +164,11 @@ class Store(Protocol):
 
     def sweep(self, *, own: bool = False) -> None:
         """Remove what writers that are dead left half-written; ``own``: this process has written all that it wanted."""
+        return
 
     def free(self) -> int | None:
         """Give the bytes that are free; None where nobody knows. Raises OutputError if nothing can lie here."""
+        return None
 
 
 def files_below(store: Store, folder: str) -> Iterator[str]:

@@ -22,7 +22,7 @@ from imagenet_prep.platform import lacking
 from imagenet_prep.stores.base import Listing, Sink, Stat
 from imagenet_prep.stores.errors import MAY_READ, output_errors, undisturbed
 from imagenet_prep.stores.lock import held, turn
-from imagenet_prep.stores.publish import Publication, claim_bytes
+from imagenet_prep.stores.publish import Publication
 from imagenet_prep.stores.sync import refusal
 from imagenet_prep.stores.temporary import sweep
 from imagenet_prep.stores.tree import Tree, try_link
@@ -187,10 +187,6 @@ class LocalStore:
     def refusal(self) -> str:
         """Try it on the folder."""
         return refusal(self._root)
-
-    def claim(self, path: str, data: bytes) -> bool:
-        """Give a complete file its name with a link, which fails if there is one."""
-        return claim_bytes(self._root / path, data)
 
     def read(self, path: str) -> bytes:
         """Read a file."""

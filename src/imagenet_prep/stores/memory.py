@@ -4,19 +4,17 @@ it wants an engine that runs there.
 
 from __future__ import annotations
 
-import io
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Self
 
 import xxhash
 
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
-from imagenet_prep.stores.base import Listing, Sink, Stat
+from imagenet_prep.stores.base import Batch, Listing, Stat, Store
 
 
 class _Sink:
@@ -42,7 +40,7 @@ class _Sink:
         return FileFact(self.path, self.size, xxhash.xxh3_128_hexdigest(self.data))
 
 
-class _Batch:
+class _Batch(Batch):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self._sinks: list[_Sink] = []
@@ -56,10 +54,6 @@ class _Batch:
         """Write a file at once."""
         self._store.publish(path, bytes(data))
 
-    def link(self, path: str, source: str, *, symbolic: bool = False) -> None:
-        """Refuse: nothing links into memory."""
-        raise NotImplementedError
-
     def discard(self, path: str) -> None:
         """Remove a file."""
         self._store.remove(path)
@@ -70,18 +64,14 @@ class _Batch:
             sink.flush()
             self._store.publish(sink.path, bytes(sink.data))
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self._sinks.clear()
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """Files in a dictionary, ``files``: path → bytes."""
 
     place = "memory"
-    links = False
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -101,42 +91,15 @@ class MemoryStore:
         self._versions[path] = self._times[path] = next(self._count)
         return FileFact(path, len(data), xxhash.xxh3_128_hexdigest(data))
 
-    def stream(self, path: str, write: Callable[[Sink], object]) -> FileFact:
-        """Have a file written."""
-        sink = _Sink(path)
-        write(sink)
-        sink.flush()
-        return self.publish(path, bytes(sink.data))
-
     def touch(self, path: str, time: int) -> None:
         """Give a file another time."""
         self._times[path] = time
-
-    def local_path(self, path: str) -> str:  # noqa: ARG002
-        """Nothing in memory has a path."""
-        return ""
-
-    def refusal(self) -> str:
-        """Nothing here survives the process, and nobody expects it."""
-        return ""
-
-    def claim(self, path: str, data: bytes) -> bool:
-        """Write a file if there is none."""
-        with self._turn:
-            if path in self.files:
-                return False
-            self.publish(path, data)
-            return True
 
     def read(self, path: str) -> bytes:
         """Read a file."""
         if path not in self.files:
             raise FileNotFoundError(2, "No such file", path)
         return self.files[path]
-
-    def open(self, path: str) -> BinaryIO:
-        """Open a file for reading."""
-        return io.BytesIO(self.read(path))
 
     def stat(self, path: str) -> Stat | None:
         """Look at a file."""
@@ -155,21 +118,6 @@ class MemoryStore:
         """Remove a file."""
         self.files.pop(path, None)
 
-    def remove_folder(self, path: str) -> None:
-        """Nothing to do: there are no empty folders."""
-
-    def is_same(self, path: str, source: str) -> bool:  # noqa: ARG002
-        """Nothing in memory is a file."""
-        return False
-
-    def give_back(self, path: str, source: str) -> None:
-        """Nothing was taken."""
-        raise NotImplementedError
-
-    def try_link(self, source: str, *, symbolic: bool) -> None:
-        """Nothing links into memory."""
-        raise NotImplementedError
-
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Let other threads wait."""
@@ -187,9 +135,3 @@ class MemoryStore:
             yield
         finally:
             self._writers -= change
-
-    def sweep(self, *, own: bool = False) -> None:
-        """Nothing is ever half-written."""
-
-    def free(self) -> None:
-        """Nobody knows."""

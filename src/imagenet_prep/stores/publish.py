@@ -124,29 +124,3 @@ class _Noting(io.RawIOBase):
         self.size += written
         self.digest.update(memoryview(data)[:written])
         return written
-
-
-def claim_bytes(path: Path, data: bytes) -> bool:
-    """Write a whole small file, durably, if there is none of that name; say whether it was written."""
-    with output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with Draft(str(path)) as draft:
-            _write_durably(draft.descriptor, data)
-            try:
-                os.link(draft.path, path)
-            except FileExistsError:
-                return False
-            except OSError:  # a file system without links; there a kill may leave a part of it
-                try:
-                    with path.open("xb") as file:
-                        _write_durably(file.fileno(), data)
-                except FileExistsError:
-                    return False
-    sync_folder(path.parent)
-    return True
-
-
-def _write_durably(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-    sync_file(descriptor)

@@ -150,24 +150,6 @@ class StoreContract:
             assert before and after and after.size == 4  # noqa: PT018
             assert after.version != before.version
 
-    def test_a_file_is_claimed_once(self, tmp_path: Path) -> None:
-        """Of many who claim a name at the same moment one gets it, and its bytes are the file's."""
-        store, count, claimed = self.store(tmp_path), 8, list[int]()
-        ready = threading.Barrier(count)
-
-        def claim(number: int) -> None:
-            ready.wait()
-            if store.claim("a/b", b"%d" % number):
-                claimed.append(number)
-
-        _all_at_once([threading.Thread(target=claim, args=(number,)) for number in range(count)])
-        [winner] = claimed
-        assert store.read("a/b") == b"%d" % winner
-        assert not store.claim("a/b", b"late")
-        assert list(files_below(store, "")) == ["a/b"]
-        store.remove("a/b")
-        assert store.claim("a/b", b"again")
-
     def test_writers_hold_it_together_or_alone(self, tmp_path: Path) -> None:
         """Who wants to be alone is refused while there is anybody, and so is anybody while one is alone."""
         store = self.store(tmp_path)
