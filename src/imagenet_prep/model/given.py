@@ -52,6 +52,7 @@ Seed = Annotated[int, Between(-(2**63), 2**64 - 1, "a whole number of at most 64
 Share = Annotated[float, Between(0, 1, "a share from 0 to 1, such as 0.1")]
 
 Kind = TypeVar("Kind")
+_SHOWN = 40  # characters of a key
 _WORDS = {
     bool: "True or False",
     int: "a whole number",
@@ -74,6 +75,10 @@ def given(name: str, value: object, kind: object, *, shown: bool = True) -> Any:
     """Give ``value`` as the type ``kind`` says; raises UsageError, with the ``name`` of what was given, if it is not of
     that type. The message has the value only if it may be ``shown``.
     """
+    if get_origin(kind) is Mapping and isinstance(value, Mapping):  # whose values have names of their own
+        of = get_args(kind)
+        named = [(given(f"a key of {name}", key, of[0]), each) for key, each in value.items()]
+        return {key: given(f"{name}.{str(key)[:_SHOWN]}", each, of[1]) for key, each in named}
     try:
         return _taken(value, kind)
     except _OtherError:
@@ -128,8 +133,7 @@ def _taken(value: Any, kind: Any) -> Any:
     if origin is tuple:
         return _several(value, of[0])
     if origin is Mapping:
-        pairs: Mapping[Any, Any] = _asserted(value, good=isinstance(value, Mapping))
-        return {_taken(key, of[0]): _taken(each, of[1]) for key, each in pairs.items()}
+        raise _OtherError
     take: Callable[[Any, Any], Any] = _PLAIN.get(origin or kind, _instance)
     return take(value, kind)
 
