@@ -572,7 +572,11 @@ class TestInterrupts:
 
     def test_a_closed_terminal_is_an_interrupt(self, make: Callable[..., Build]) -> None:
         build = make()
-        command = Paused(build, jobs=2, fault=at_event(WRITE)).command
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and the build would ignore it
+        try:
+            command = Paused(build, jobs=2, fault=at_event(WRITE)).command
+        finally:
+            signal.signal(signal.SIGHUP, before)
         os.killpg(command.pid, signal.SIGHUP)
         said = command.communicate(timeout=10)[1]
         assert command.returncode == 130
