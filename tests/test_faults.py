@@ -572,7 +572,7 @@ class TestInterrupts:
 
     def test_a_closed_terminal_is_an_interrupt(self, make: Callable[..., Build]) -> None:
         build = make()
-        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and the build would ignore it
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and so would the build
         try:
             command = Paused(build, jobs=2, fault=at_event(WRITE)).command
         finally:
