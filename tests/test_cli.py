@@ -400,3 +400,21 @@ def test_a_reader_that_goes_away_is_no_failure(arguments: list[str]) -> None:
     os.close(writer)
 
     assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[slection]\nseed = 3\n", "has 'slection': a recipe has the sections selection and outputs, and no other"),
+        ("seed = 3\n", "has 'seed': a recipe has the sections selection and outputs, and no other"),
+        ("[selection]\nseeds = 3\n", "A selection has no 'seeds'; it has classes, exclude, "),
+        ("[outputs.folders]\nname = 'wnid'\n", "The format folders has no option 'name'; it has names, "),
+    ],
+)
+def test_a_recipe_with_a_word_that_nobody_knows_is_refused(
+    archives: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "recipe.toml").write_text(text)
+    result = run("build", archives, tmp_path / "data", "--recipe", tmp_path / "recipe.toml", "--dry-run")
+    assert result.returncode == 2
+    assert said in result.stderr

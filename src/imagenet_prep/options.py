@@ -109,13 +109,18 @@ class Selection:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Selection:
-        """Read back what ``document`` gave."""
+        """Read back what ``document`` gave. Raises UsageError for a name that it does not know."""
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
         }
         class_map: str = values.pop("class_map", "")
         if values.get("test_per_class") is None:
             values.pop("test_per_class", None)
+        known = {each.name for each in fields(cls)} - {"taxonomy"}
+        if unknown := sorted(set(values) - known):
+            raise UsageError(
+                f"A selection has no {_short(unknown[0])}; it has {', '.join(sorted(known))} and class_map."
+            )
         if class_map:
             values["taxonomy"] = official().with_names(class_map.encode(), "the class map")
         return cls(**values)

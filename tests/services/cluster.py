@@ -22,19 +22,19 @@ _LIMIT = 600.0  # seconds for what comes in a few, on a machine with other work 
 HOLDING = """
 import os, time
 from pathlib import Path
-from imagenet_prep.verbs.build import write
+from imagenet_prep.verbs.build import shard
 
-here, make_shard = Path({folder!r}), write.make_shard
+here, make_shards = Path({folder!r}), shard.make_shards
 
-def held(task, make_shard=make_shard):
-    (here / f"{{os.getpid()}}-{{task.shard}}.held").touch()
+def held(task, make_shards=make_shards):
+    (here / f"{{os.getpid()}}-{{task.parts[0].shard}}.held").touch()
     end = time.monotonic() + 600
     while not (here / "open").exists() and time.monotonic() < end:
         time.sleep(0.01)
-    return make_shard(task)
+    return make_shards(task)
 
-write.make_shard = held
-held.__module__, held.__qualname__ = make_shard.__module__, make_shard.__qualname__
+shard.make_shards = held
+held.__module__, held.__qualname__ = make_shards.__module__, make_shards.__qualname__
 """
 ANOTHER_VERSION = "from imagenet_prep import version\nversion.__version__ = '9.9.9'\n"
 

@@ -31,13 +31,13 @@ SHARD = "train-00003-of-00008"
 # Loaded by a worker: it dies of one shard.
 KILLER = f"""
 import os
-from imagenet_prep.verbs.build import write
+from imagenet_prep.verbs.build import shard
 
-def dying(task, make_shard=write.make_shard):
-    return os._exit(9) if str(task.shard) == {SHARD!r} else make_shard(task)
+def dying(task, make_shards=shard.make_shards):
+    return os._exit(9) if str(task.parts[0].shard) == {SHARD!r} else make_shards(task)
 
-dying.__module__, dying.__qualname__ = write.make_shard.__module__, write.make_shard.__qualname__
-write.make_shard = dying
+dying.__module__, dying.__qualname__ = shard.make_shards.__module__, shard.make_shards.__qualname__
+shard.make_shards = dying
 """
 
 
@@ -152,8 +152,8 @@ class TestDeaths:
             code, _, err = run("build", miniature.root, tmp_path / "data", *RECIPE, "--engine", one.engine)
         assert code == 1
         assert f"{SHARD}: " in err
-        receipts = (tmp_path / "data" / ".imagenet-prep" / "receipts").glob("*")
-        assert len(list(receipts)) == 9  # of ten: seven others of train, validation and test
+        receipts = (tmp_path / "data" / ".imagenet-prep" / "receipts").glob("*/*")
+        assert len(list(receipts)) == 18  # of each output all but one: seven others of train, validation and test
         assert "died" in err
         assert "Traceback" not in err
 
@@ -237,7 +237,7 @@ class TestDeaths:
         gate.open()
         with Client(mortal.address, set_as_default=False) as client:
             wait_until(lambda: not any(client.processing().values()))
-        assert len(list((tmp_path / "data" / ".imagenet-prep" / "receipts").glob("*"))) <= 1  # the one that ran
+        assert len(list((tmp_path / "data" / ".imagenet-prep" / "receipts").glob("*/*"))) <= 2  # of the task that ran
         assert run("build", miniature.root, tmp_path / "data", *RECIPE, "--engine", two.engine)[0] == 0
         assert tree(tmp_path / "data") == tree(expected)
 

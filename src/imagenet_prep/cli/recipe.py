@@ -166,6 +166,9 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"{path} cannot be read as a recipe: {error}.") from error
     if not isinstance(document, dict):
         raise UsageError(f"{path} is not a recipe: it has no sections selection and outputs.")
+    unknown = sorted(set(document) - {"selection", "outputs"})
+    if unknown and "format_version" not in document:  # which a build.json has, and much beside the recipe
+        raise UsageError(f"{path} has {unknown[0]!r}: a recipe has the sections selection and outputs, and no other.")
     selection, outputs = document.get("selection", {}), document.get("outputs", {})
     if not isinstance(selection, dict) or not isinstance(outputs, dict):
         raise UsageError(f"{path} is not a recipe: selection and outputs are sections of it.")

@@ -200,9 +200,9 @@ def output_class(name: str) -> type[Output]:
 def output_from(name: str, document: Mapping[str, Any]) -> Output:
     """Make an output from its options; UsageError for one that it does not have."""
     kind: Any = output_class(name)
-    unknown = set(document) - {each.name for each in fields(kind)}
-    if unknown:
-        raise UsageError(f"The format {name} has no option {min(unknown)!r}.")
+    known = [each.name for each in fields(kind)]
+    if unknown := set(document) - set(known):
+        raise UsageError(f"The format {name} has no option {min(unknown)!r}; it has {', '.join(known)}.")
     made: Output = kind(**document)
     return made
 
