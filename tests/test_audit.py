@@ -212,7 +212,7 @@ class TestFiles:
             (str(path.relative_to(out)), reason) for reason in MISSING[name]
         ]
         assert error.exit_code == 7
-        assert f"imagenet-prep repair {out}" in error.remedy
+        assert (f"imagenet-prep repair {out}" in error.remedy) is (path.name != "state.json")
 
     @pytest.mark.parametrize("name", ["build.json", "manifest.parquet"])
     def test_without_build_json_or_manifest_there_is_no_finished_build(self, out: Path, name: str) -> None:
@@ -468,6 +468,11 @@ class TestDocuments:
         imagenet_prep.build(miniature.root, tmp_path / "other", BuildOptions.of(**FLAT | {"seed": 1}))
         shutil.copy(tmp_path / "other/.imagenet-prep" / name, out / ".imagenet-prep" / name)
         assert refused(out).problems == (Problem(f".imagenet-prep/{name}", reason),)
+
+    def test_of_a_lost_state_it_says_what_a_repair_says(self, out: Path) -> None:
+        (out / ".imagenet-prep/state.json").unlink()
+        assert "repair" not in refused(out).remedy
+        assert "Bring .imagenet-prep/state.json back from a copy" in refused(out).remedy
 
     def test_a_folder_without_a_build_is_no_build(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()

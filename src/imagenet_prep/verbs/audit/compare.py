@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imagenet_prep.codecs.sealed import unseal
-from imagenet_prep.dataset.layout import BUILD, MANIFEST
+from imagenet_prep.dataset.layout import BUILD, MANIFEST, STATE
 from imagenet_prep.dataset.manifest import read_manifest
 from imagenet_prep.dataset.state import FORMAT_VERSION
 from imagenet_prep.engines.base import Engine
@@ -55,6 +55,7 @@ _MOVED_REMEDY = (
     "Do not delete moved files: there are no others. Restore the damaged ones from a backup, and go on: imagenet-prep "
     "resume {place}"
 )
+_STATE_REMEDY = f"Bring {STATE} back from a copy. Without it the data set can be read and audited, but not changed."
 _STRAY_REMEDY = "Take out what is not of the data set."
 
 
@@ -76,7 +77,10 @@ def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -
     read.add_up(reading)
     problems = list(dict.fromkeys([*at_rest, *read.problems]))
     extra = [*unexpected(of), *strange_receipts(store)]
-    _raise_any(store.place, {_remedy(of): problems, _BAD_REMEDY: read.undecodable, _STRAY_REMEDY: extra}, read.unread)
+    lost = [problem for problem in problems if problem.archive == STATE]
+    problems = [problem for problem in problems if problem.archive != STATE]
+    found = {_remedy(of): problems, _STATE_REMEDY: lost, _BAD_REMEDY: read.undecodable, _STRAY_REMEDY: extra}
+    _raise_any(store.place, found, read.unread)
     written = of.written()
     return AuditReport(
         splits={split: _split_audit(written, split) for split in SPLITS if split in of.document["splits"]},
