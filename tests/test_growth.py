@@ -519,3 +519,11 @@ def killed_at(place: str, *arguments: object) -> bool:
     path = {"tfds-receipt": "receipts/tfds/train-00000-of-00001"}.get(place, place)
     words = [sys.executable, "-c", DIES.replace("PLACE", repr(path)), *map(str, arguments)]
     return subprocess.run(words, capture_output=True, check=False).returncode == -9
+
+
+def test_what_is_finished_is_not_counted_among_the_reads(archives: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    for formats in (("tfrecord",), ("tfrecord", "folders")):
+        options = BuildOptions.of(format=formats, test_per_class=1, jobs=1)
+        imagenet_prep.build(archives, tmp_path / "data", options, watch=lambda event: said.append(str(event)))
+    assert not [line for line in said if "is read" in line]

@@ -281,7 +281,7 @@ class TestSharedReads:
     def test_numbers_that_do_not_nest_cost_a_second_read(self) -> None:
         given = {"tfrecord.shards": {"train": 2}, "tfds.shards": {"train": 3}}
         assert [images for images, _ in self.read(format=("tfrecord", "tfds"), **given)] == [6, 6, 6, 9, 9]
-        assert reads(plan(catalog_of({0: 20}), few(format=("tfrecord", "tfds"), **given))) == 2
+        assert reads(plan(catalog_of({0: 20}), few(format=("tfrecord", "tfds"), **given)).outputs) == 2
 
     def test_class_folders_take_part_in_the_read_of_the_others(self) -> None:
         assert self.read(format=("tfrecord", "folders")) == [(18, ["folders 0", "tfrecord 0"])]

@@ -136,7 +136,10 @@ def given_recipe(context: click.Context, given: dict[str, Any], taxonomy: Taxono
         if not equals or not dot:
             raise UsageError(f"--set {text!r} is not of the form folders.names=wnid.")
         if output not in formats:
-            raise UsageError(f"--set {text}: {output} is not among the formats to write ({', '.join(formats)}).")
+            raise UsageError(
+                f"--set {text}: {output} is not among the formats to write ({', '.join(formats)}).",
+                remedy=f"Formats are {', '.join(OUTPUTS)}; each that is to be written is given with --format.",
+            )
         values[key] = _value(name, (value,) if name == "shards" else value)
     return BuildOptions.of(format=formats, taxonomy=taxonomy, **values).recipe
 

@@ -301,9 +301,9 @@ def work(of: Plan, is_missing: Callable[[OutputPlan, Shard], bool]) -> Iterator[
             yield from _runs(sorted(missing, key=lambda one: (one[0], -len(one[2].rows))))
 
 
-def reads(of: Plan) -> int:
-    """How often images are read: more than once where numbers of shards do not nest."""
-    return len(_groups(of.outputs))
+def reads(outputs: Sequence[OutputPlan]) -> int:
+    """How often images are read for these outputs: more than once where numbers of shards do not nest."""
+    return len(_groups(outputs))
 
 
 def _groups(outputs: Sequence[OutputPlan]) -> list[list[OutputPlan]]:

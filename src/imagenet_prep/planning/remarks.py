@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, VALIDATION
 from imagenet_prep.options import Selection
 from imagenet_prep.planning.condemned import condemned_rows
-from imagenet_prep.planning.plan import Plan, reads
+from imagenet_prep.planning.plan import OutputPlan, Plan, reads
 
 _NAMED = 5  # classes of a choice: a number in a list may have been meant as another number
 
 
-def remarks(of: Plan) -> list[str]:
-    """Give all there is to say of a plan, a sentence or two each."""
+def remarks(of: Plan, written: Sequence[OutputPlan] | None = None) -> list[str]:
+    """Give all there is to say of a plan, a sentence or two each; ``written`` are the outputs of which something is
+    still to be written, None for all.
+    """
     of_outputs = (remark for each in of.outputs for remark in each.output.remarks(of.contents))
-    return [hold_out_sentence(of), *_excluded(of), *_condemned(of), *of_outputs, *_reads(of)]
+    return [
+        hold_out_sentence(of),
+        *_excluded(of),
+        *_condemned(of),
+        *of_outputs,
+        *_reads(of.outputs if written is None else written),
+    ]
 
 
 def _excluded(of: Plan) -> Iterator[str]:
@@ -33,10 +41,10 @@ def _condemned(of: Plan) -> Iterator[str]:
         yield f"No image by its size: {len(rows):,}, such as {first}; `imagenet-prep check` names each."
 
 
-def _reads(of: Plan) -> Iterator[str]:
-    if reads(of) > 1:
+def _reads(written: Sequence[OutputPlan]) -> Iterator[str]:
+    if (times := reads(written)) > 1:
         yield (
-            f"The source is read {reads(of)} times: these outputs want the images in another order, or in numbers of "
+            f"The source is read {times} times: these outputs want the images in another order, or in numbers of "
             "shards that do not nest."
         )
 

@@ -73,7 +73,8 @@ class Job:
 
     def run(self, engine: Engine, watch: Watch) -> Report:
         """Do everything that is missing. Nothing is written before space and links were found good."""
-        for remark in remarks(self.plan):
+        written = [each for each in self.plan.outputs if self.remaining.missing[each.output.name]]
+        for remark in remarks(self.plan, written):
             watch(Note(remark))
         return self._add_to(_Done(), engine, watch)
 
