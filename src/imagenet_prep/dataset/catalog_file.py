@@ -87,7 +87,7 @@ def _document(reader: pa.ipc.RecordBatchFileReader) -> dict[str, Any]:
 
 
 def _content(file: BinaryIO) -> pa.Buffer:
-    """Map a file into memory, or read what is no file."""
+    """Map a file into memory, or read it, if it is not a file."""
     try:
         return pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, io.UnsupportedOperation):  # no file, or one of a file system that cannot map it

@@ -24,9 +24,6 @@ from imagenet_prep.stores.base import Store, files_below
 if TYPE_CHECKING:
     from imagenet_prep.planning.plan import Plan
 
-if TYPE_CHECKING:
-    from imagenet_prep.planning.plan import Plan
-
 
 @dataclass(frozen=True, slots=True)
 class UndoReport:
