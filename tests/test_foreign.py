@@ -18,11 +18,12 @@ import xxhash
 
 from imagenet_prep import AuditError, AuditOptions, Problem, official
 from imagenet_prep.cli.foreign import looked_at
+from imagenet_prep.codecs.classic_schema import CLASSIC as CLASSIC_SCHEMA
 from imagenet_prep.model.events import Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.pictures import picture
 from imagenet_prep.verbs.audit.others.judgement import SplitColumns, missing
-from imagenet_prep.verbs.audit.others.look import Look, Schema, ShardLook, look, look_in_vain
+from imagenet_prep.verbs.audit.others.look import Look, ShardLook, look, look_in_vain
 from imagenet_prep.verbs.audit.others.observed import Seen
 from imagenet_prep.verbs.audit.others.report import ForeignReport, ranges
 from imagenet_prep.verbs.audit.others.run import audit_foreign
@@ -577,7 +578,7 @@ class TestDamage:
         assert "does not decode" in problem
 
     def test_a_shard_that_a_process_dies_of_is_named(self, tmp_path: Path) -> None:
-        task = ShardLook(0, "train", 3, tmp_path / "x", "train-00003-of-00008", 3, 0, Schema("", "", "", "", ""))
+        task = ShardLook(0, "train", 3, tmp_path / "x", "train-00003-of-00008", 3, 0, CLASSIC_SCHEMA)
 
         assert list(map(str, look_in_vain(task).problems)) == [
             "train-00003-of-00008: was not read: the process that read it died twice"

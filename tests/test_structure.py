@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "model": ("errors", "imagenet", "model"),
     "model.given": ("errors", "platform"),
     "model.task": ("errors", "model", "outputs.base", "stores.base"),  # for type checkers: a task holds one of each
-    "codecs": ("errors", "model", "codecs"),
+    "codecs": (*FACTS, "codecs"),
     "engines": ("errors", "version", "engines"),
     "stores": ("errors", "model", "platform", "stores"),
     "stores.base": ("model",),

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from imagenet_prep.codecs.tfrecord import FRAMING_BYTES
 
+INFO, FEATURES, LABELS = "dataset_info.json", "features.json", "label.labels.txt"  # what the files are called
 _CORE = "tensorflow_datasets.core.features"
 Json = Mapping[str, object]
 
@@ -101,3 +102,15 @@ def dataset_info(
 def as_bytes(document: Json) -> bytes:
     """Write a document the way all documents of a build are written."""
     return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def shard_lengths(document: bytes) -> dict[str, list[int]]:
+    """Read back from a dataset info, anyone's, the records of every shard by split.
+
+    Raises ValueError that says in what the document differs from its form.
+    """
+    try:
+        splits = json.loads(document)["splits"]
+        return {str(split["name"]): [int(length) for length in split.get("shardLengths", ())] for split in splits}
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError(str(error) or type(error).__name__) from None

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import ClassVar
 
 from imagenet_prep.codecs import features as spec
-from imagenet_prep.codecs.example import Value, bytes_entry, bytes_in, head_of, int64_entry, number_in, text_in
+from imagenet_prep.codecs.tfds_schema import FEATURES, SUPERVISED, decode, encode
 from imagenet_prep.codecs.tfrecord import RecordWriter
-from imagenet_prep.imagenet.archives import CLASS_COUNT
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
@@ -27,7 +25,6 @@ from imagenet_prep.stores.base import Batch, Store
 NAME = "imagenet2012"
 VERSION = "5.1.0"
 FOLDER = f"tfds/{NAME}/{VERSION}"
-_UNLABELLED = -1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,12 +39,12 @@ class Tfds(Output):
     overhead: ClassVar[int] = 128
     columns: ClassVar[Mapping[str, str]] = RECORD_COLUMNS
     document_paths: ClassVar[tuple[str, ...]] = tuple(
-        f"{FOLDER}/{name}" for name in ("features.json", "dataset_info.json", "label.labels.txt")
+        f"{FOLDER}/{name}" for name in (spec.FEATURES, spec.INFO, spec.LABELS)
     )
 
     def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
         """Open a shard."""
-        return _Writer(batch.create(_shard_path(shard)), _encode)
+        return _Writer(batch.create(_shard_path(shard)), encode)
 
     def files(self, stored: StoredShard) -> Sequence[str]:
         """Give the shard."""
@@ -60,10 +57,9 @@ class Tfds(Output):
     def documents(self, contents: Contents) -> Mapping[str, bytes]:
         """Give the feature spec, the dataset info and the class names."""
         template = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
-        features = {"image": spec.jpeg(), "label": spec.class_label(CLASS_COUNT), "file_name": spec.text()}
-        info = spec.dataset_info(NAME, VERSION, template, record_shards(contents), ("image", "label"))
+        info = spec.dataset_info(NAME, VERSION, template, record_shards(contents), SUPERVISED)
         documents = (
-            spec.as_bytes(spec.features_dict(features)),
+            spec.as_bytes(FEATURES),
             spec.as_bytes(info),
             "".join(f"{of.wnid}\n" for of in official().classes).encode(),
         )
@@ -77,7 +73,7 @@ class Tfds(Output):
         """Read a shard back. The schema stores neither sizes nor boxes. An image without a label has the class index
         −1, as in the test split of TensorFlow Datasets.
         """
-        return read_shard(store, _shard_path(stored.shard), _decode, seen)
+        return read_shard(store, _shard_path(stored.shard), decode, seen)
 
 
 def _shard_path(shard: ShardName) -> str:
@@ -89,21 +85,3 @@ class _Writer(RecordWriter):
     def finish(self) -> Written:
         """Complete the shard."""
         return written_records((self.close(),), self.lengths)
-
-
-def _encode(sample: Sample) -> tuple[bytes, bytes]:
-    after = _label(sample.class_index)
-    before = bytes_entry("file_name", sample.name.encode())
-    return head_of(before, b"image", len(sample.image), len(after)), after
-
-
-@cache
-def _label(class_index: int) -> bytes:
-    return int64_entry("label", class_index)
-
-
-def _decode(features: Mapping[str, Value]) -> Sample:
-    label = number_in(features, "label")
-    if not _UNLABELLED <= label < CLASS_COUNT:
-        raise ValueError(f"label is {label}, none of 0…{CLASS_COUNT - 1}, and not {_UNLABELLED}")
-    return Sample(text_in(features, "file_name"), bytes_in(features, "image"), label, width=0, height=0)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from imagenet_prep.codecs.features import FEATURES, INFO, LABELS, shard_lengths
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.archives import CLASS_COUNT
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.observed import Seen
-
-INFO, FEATURES, LABELS = "dataset_info.json", "features.json", "label.labels.txt"
 
 
 def promised_lengths(root: Path, found: FoundSet, *, needed: bool) -> dict[str, list[int]]:
@@ -21,13 +19,12 @@ def promised_lengths(root: Path, found: FoundSet, *, needed: bool) -> dict[str, 
     """
     place = printable(str(root / INFO))
     try:
-        document = json.loads((root / INFO).read_bytes())
-        lengths = {str(of["name"]): [int(length) for length in of.get("shardLengths", ())] for of in document["splits"]}
+        lengths = shard_lengths((root / INFO).read_bytes())
     except FileNotFoundError:
         if needed:
             found.problems.append(Problem(place, "is missing: TensorFlow Datasets cannot load the data without it"))
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+    except (OSError, ValueError) as error:
         found.problems.append(Problem(place, f"cannot be read: {error}"))
         return {}
     if needed and not (root / FEATURES).exists():

@@ -16,6 +16,7 @@ import xxhash
 
 from imagenet_prep.codecs.example import Value, parse
 from imagenet_prep.codecs.jpeg import NotAnImageError, decode, inspect
+from imagenet_prep.codecs.record_schema import RecordSchema
 from imagenet_prep.codecs.tfrecord import read_records
 from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import AuditError, Problem, printable
@@ -33,17 +34,6 @@ _NAME = re.compile(rf"{STEM}(?:_{WNID})?(?:\.[A-Za-z]+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Schema:
-    """The keys under which a kind of record has what an audit looks at; "" for what it does not have."""
-
-    layout: str
-    image: str
-    label: str
-    name: str
-    synset: str
-
-
-@dataclass(frozen=True, slots=True)
 class ShardLook:
     """One shard; ``place`` is what messages call it, ``index`` its number."""
 
@@ -54,7 +44,7 @@ class ShardLook:
     place: str
     index: int
     size: int
-    schema: Schema
+    schema: RecordSchema
     decode: bool = False
 
 

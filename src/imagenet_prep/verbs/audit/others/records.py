@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imagenet_prep.codecs.classic_schema import CLASSIC
 from imagenet_prep.codecs.example import parse
+from imagenet_prep.codecs.record_schema import RecordSchema
+from imagenet_prep.codecs.tfds_schema import TFDS
 from imagenet_prep.codecs.tfrecord import read_records
 from imagenet_prep.errors import AuditError, Problem, printable
 from imagenet_prep.imagenet.archives import TEST, TRAIN, VALIDATION
@@ -21,17 +24,9 @@ from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.sources.survey import is_folder
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.documents import compare_labels, promised_lengths
-from imagenet_prep.verbs.audit.others.look import Schema, ShardLook
+from imagenet_prep.verbs.audit.others.look import ShardLook
 from imagenet_prep.verbs.audit.others.report import ranges
 
-CLASSIC = Schema(
-    "TFRecord with the classic image/… keys",
-    "image/encoded",
-    "image/class/label",
-    "image/filename",
-    "image/class/synset",
-)
-TFDS = Schema("TFRecord of TensorFlow Datasets", "image", "label", "file_name", "")
 _DEEPEST = 4  # folders below the one that was given: tfds/imagenet2012/5.1.0 is three deep
 _MOST_FOLDERS = 20_000
 _MOST_KEYS = 10  # in a message
@@ -72,7 +67,7 @@ def find_record_sets(out: Path) -> tuple[list[FoundSet], list[Problem]]:
 
     Raises OSError for a folder that cannot be read.
     """
-    sets: dict[tuple[Path, Schema], list[_Series]] = {}
+    sets: dict[tuple[Path, RecordSchema], list[_Series]] = {}
     strange = []
     for series in _all_series(out):
         keys = _keys(series)
@@ -136,7 +131,7 @@ def _keys(series: _Series) -> set[str]:
     return set()
 
 
-def _schema(series: _Series, keys: set[str]) -> Schema | None:
+def _schema(series: _Series, keys: set[str]) -> RecordSchema | None:
     """Tell what the records of a series are; without a readable record, what the name says that they should be."""
     if CLASSIC.image in keys:
         return CLASSIC
@@ -147,8 +142,8 @@ def _schema(series: _Series, keys: set[str]) -> Schema | None:
     return TFDS if ".tfrecord" in series.before else CLASSIC
 
 
-def _found_set(out: Path, root: Path, schema: Schema, several: list[_Series]) -> FoundSet:
-    found = FoundSet(schema.layout, root, [], labels_from_one=schema is CLASSIC)
+def _found_set(out: Path, root: Path, schema: RecordSchema, several: list[_Series]) -> FoundSet:
+    found = FoundSet(schema.layout, root, [], labels_from_one=schema.first_label == 1)
     for series in several:
         found.problems += _missing_shards(series)
         for index, path in sorted(series.shards.items()):
