@@ -407,8 +407,8 @@ def test_a_reader_that_goes_away_is_no_failure(arguments: list[str]) -> None:
     [
         ("[slection]\nseed = 3\n", "has 'slection': a recipe has the sections selection and outputs, and no other"),
         ("seed = 3\n", "has 'seed': a recipe has the sections selection and outputs, and no other"),
-        ("[selection]\nseeds = 3\n", "A selection has no 'seeds'; it has classes, exclude, "),
-        ("[outputs.folders]\nname = 'wnid'\n", "The format folders has no option 'name'; it has names, "),
+        ("[selection]\nseeds = 3\n", "Did you mean seed?"),
+        ("[outputs.folders]\nname = 'wnid'\n", "Did you mean names?"),
     ],
 )
 def test_a_recipe_with_a_word_that_nobody_knows_is_refused(

@@ -29,7 +29,7 @@ from imagenet_prep.cli.main import cli
 from imagenet_prep.codecs.example import parse
 from imagenet_prep.codecs.sealed import unseal
 from imagenet_prep.codecs.tfrecord import read_records
-from imagenet_prep.dataset.state import FORMAT_VERSION
+from imagenet_prep.dataset.format import FORMAT_VERSION
 from imagenet_prep.options import BuildOptions
 from imagenet_prep.testing import LAYOUTS, MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build.run import build

@@ -356,7 +356,7 @@ class TestRefusals:
         [
             ({"names": "latin"}, r"folders\.names is one of name, wnid, indexed, not 'latin'"),
             ({"validation_folder": "dev"}, r"folders\.validation_folder is one of validation, val, not 'dev'"),
-            ({"format": "tfrecord", "names": "wnid"}, r"names is no option of the format tfrecord"),
+            ({"format": "tfrecord", "names": "wnid"}, r"names is not an option of the format tfrecord"),
         ],
     )
     def test_a_choice_that_makes_no_sense(self, choice: dict[str, str], message: str) -> None:

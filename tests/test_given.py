@@ -97,7 +97,7 @@ def test_none_is_taken_only_where_it_is_the_default(kind: type[Any], name: str) 
         (prep.Recipe, "outputs", {"tfrecord": 1}),
         (prep.Selection, "splits", "everything"),
         (prep.Selection, "classes", "imagenettes"),
-        (prep.Selection, "classes", ("n01440764",)),
+        (prep.Selection, "classes", ("n01440764x",)),
         (prep.Selection, "classes", (1.0,)),
         (prep.Selection, "exclude", "n01440764_10.JPEG"),
         (prep.Selection, "test_list", (1,)),

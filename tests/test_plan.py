@@ -318,7 +318,7 @@ class TestRefusals:
         [
             ({"format": "webdataset"}, "There is no format 'webdataset'; the formats are tfrecord, tfds, folders"),
             ({"format": ()}, "A recipe has outputs"),
-            ({"names": "wnid"}, "names is no option of the format tfrecord"),
+            ({"names": "wnid"}, "names is not an option of the format tfrecord"),
             ({"format": "folders", "names": "nickname"}, "folders.names is one of name, wnid, indexed, not 'nickname'"),
             ({"splits": ("val",)}, "There is no split 'val'; the splits are train, validation, test"),
             ({"shards": {"dev": 3}}, "There is no split 'dev'"),

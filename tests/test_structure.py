@@ -82,6 +82,7 @@ VERBS = {
     "build": ("verbs.index", "verbs.decode"),
     "audit": ("verbs.decode",),
     "resume": ("verbs.build", "verbs.audit"),
+    "recipe": (),
     "undo": ("verbs.build",),
 }  # fmt: skip
 MAY_IMPORT |= {f"verbs.{name}": (*BELOW_VERBS, f"verbs.{name}", *others) for name, others in VERBS.items()}

@@ -258,7 +258,7 @@ class TestArchives:
         assert imagenet_prep.audit(tmp_path / "data", ONE_PROCESS).records == 10
 
     def test_shards_cannot_be_linked(self) -> None:
-        with pytest.raises(UsageError, match="transfer is no option of the format tfrecord"):
+        with pytest.raises(UsageError, match="transfer is not an option of the format tfrecord"):
             BuildOptions.of(format="tfrecord", transfer="hardlink")
 
     def test_a_transfer_that_does_not_exist_is_refused(self) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import xxhash
 
@@ -20,11 +20,14 @@ from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST
 from imagenet_prep.imagenet.classes import Taxonomy, official, to_map
 from imagenet_prep.imagenet.lists import chosen_classes, listed_names, listed_train_names, preset_classes
 from imagenet_prep.imagenet.presets import PRESETS
-from imagenet_prep.model.given import Count, Jobs, Seed, Share, check_fields
+from imagenet_prep.model.given import Count, Jobs, Seed, Share, check_fields, given, nearest
 from imagenet_prep.model.receipt import DECODE, HEADER
 from imagenet_prep.model.task import FAIL, Check, OnBad
-from imagenet_prep.outputs.base import DEFAULT_OUTPUT, Output, options_of, output_class, output_from
+from imagenet_prep.outputs.base import DEFAULT_OUTPUT, OUTPUTS, Output, options_of, output_class, output_from
 from imagenet_prep.platform import local_path
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _LONGEST = 4_200  # characters of a text in a message: a path has at most 4,096 bytes
 TEST_PER_CLASS = 50  # unless the user says otherwise: as many as validation has
@@ -110,17 +113,14 @@ class Selection:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Selection:
         """Read back what ``document`` gave. Raises UsageError for a name that it does not know."""
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
-        }
-        class_map: str = values.pop("class_map", "")
+        values = dict(given("selection", document, Mapping))
+        class_map = given("class_map", values.pop("class_map", ""), str)
         if values.get("test_per_class") is None:
             values.pop("test_per_class", None)
         known = {each.name for each in fields(cls)} - {"taxonomy"}
-        if unknown := sorted(set(values) - known):
-            raise UsageError(
-                f"A selection has no {_short(unknown[0])}; it has {', '.join(sorted(known))} and class_map."
-            )
+        if unknown := sorted(map(str, set(values) - known)):
+            remedy = nearest(unknown[0], {*known, "class_map"})
+            raise UsageError(f"A selection has no {_short(unknown[0])}.", remedy=remedy)
         if class_map:
             values["taxonomy"] = official().with_names(class_map.encode(), "the class map")
         return cls(**values)
@@ -151,11 +151,9 @@ class Recipe:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Recipe:
         """Read back what ``document`` gave. Raises UsageError for what is not a recipe."""
-        try:
-            outputs = tuple(output_from(name, options) for name, options in document.get("outputs", {}).items())
-            selection = Selection.from_document(document.get("selection", {}))
-        except (TypeError, AttributeError) as error:
-            raise UsageError(f"This is not a recipe: {error}.") from error
+        sections = given("outputs", given("a recipe", document, Mapping).get("outputs", {}), Mapping)
+        outputs = tuple(output_from(name, options) for name, options in sections.items())
+        selection = Selection.from_document(document.get("selection", {}))
         return cls(selection=selection, outputs=outputs) if outputs else cls(selection=selection)
 
 
@@ -213,11 +211,21 @@ def _outputs(names: Iterable[str], given: Mapping[str, Any]) -> tuple[Output, ..
     unused = sorted(set(given) - used)
     if unused:
         raise UsageError(
-            f"{unused[0]} is no option of the format{'s' if len(made) > 1 else ''} "
+            f"{unused[0]} is not an option of the format{'s' if len(made) > 1 else ''} "
             f"{', '.join(output.name for output in made)}.",
-            remedy="Add the format that has it, or leave it out.",
+            remedy=_who_has(unused[0], names),
         )
     return tuple(made)
+
+
+def _who_has(option: str, chosen: Iterable[str]) -> str:
+    """Say which format has an option; or if none does, which option was probably meant."""
+    having = {name: [each.name for each in fields(cast("DataclassInstance", output_class(name)))] for name in OUTPUTS}
+    if others := [name for name, options in having.items() if option in options]:
+        return f"Add a format that has it ({', '.join(others)}), or leave it out."
+    of_outputs = [f"{name}.{each}" if "." in option else each for name in chosen for each in having[name]]
+    own = [] if "." in option else [each.name for kind in (Selection, BuildOptions) for each in fields(kind)]
+    return nearest(option, {*of_outputs, *own} - {"recipe"})
 
 
 def check_split(split: object) -> None:
@@ -232,7 +240,11 @@ def digest_of_names(names: Iterable[str]) -> str:
 
 
 def _classes(given: Any, taxonomy: Taxonomy) -> Any:
-    """Give class indexes as they are; or those of a preset, or of a list in a file."""
+    """Give class indexes as they are; or those of a preset, or of a list, in a file or not, as names and WNIDs."""
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | bytearray | Mapping):
+        items = tuple(given)
+        named = any(isinstance(item, str) for item in items)
+        return chosen_classes("\n".join(map(str, items)), "classes", taxonomy) if named else items
     if not isinstance(given, str | Path):
         return given
     if not given:

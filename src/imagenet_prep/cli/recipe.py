@@ -4,7 +4,6 @@ every chosen output that has the field, and ``--set OUTPUT.FIELD=VALUE`` for one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -159,21 +158,10 @@ def _shards(texts: tuple[str, ...]) -> dict[str, int]:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a ``build.json``, or a TOML file. Raises UsageError for what is not a recipe."""
-    import tomllib
+    """Read a ``build.json``, or a TOML file. Raises UsageError and OtherBuildError."""
+    from imagenet_prep.verbs.recipe import recipe_from
 
     try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read as a recipe: {error}.") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{path} is not a recipe: it has no sections selection and outputs.")
-    unknown = sorted(set(document) - {"selection", "outputs"})
-    if unknown and "format_version" not in document:  # which a build.json has, and much beside the recipe
-        raise UsageError(f"{path} has {unknown[0]!r}: a recipe has the sections selection and outputs, and no other.")
-    selection, outputs = document.get("selection", {}), document.get("outputs", {})
-    if not isinstance(selection, dict) or not isinstance(outputs, dict):
-        raise UsageError(f"{path} is not a recipe: selection and outputs are sections of it.")
-    options = {name: of.get("options", of) if isinstance(of, dict) else of for name, of in outputs.items()}
-    return Recipe.from_document({"selection": selection, "outputs": options})
+        return recipe_from(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read as a recipe: {error.strerror}.") from error

@@ -14,6 +14,7 @@ from typing import Any
 import PIL
 
 from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.dataset.format import FORMAT_VERSION, refuse_other_version
 from imagenet_prep.dataset.layout import STATE
 from imagenet_prep.errors import OtherBuildError, OutputError
 from imagenet_prep.model.archive import Archive
@@ -23,7 +24,6 @@ from imagenet_prep.outputs.base import options_of
 from imagenet_prep.planning.plan import Arrangement, OutputPlan, Plan
 from imagenet_prep.stores.base import Store
 
-FORMAT_VERSION = 1  # of state, manifest and build.json together: docs/format.md
 _CONVERTS_WITH = "pillow"  # its version decides the bytes of converted images
 
 
@@ -100,16 +100,12 @@ def load_state(store: Store) -> State | None:
         raise OutputError(f"Cannot read {store.place}/{STATE}: {error.strerror}.", remedy=remedy) from error
     try:
         document = unseal(data)
-        if document.pop("format_version") != FORMAT_VERSION:
-            raise _refused(store, "was made by another version of imagenet-prep", "Use that version for it.")
+        refuse_other_version(document, f"{store.place}/{STATE}")
+        del document["format_version"]
         return _parsed(document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         remedy = f"Bring {STATE} back from a copy. Without it the data set can be read and audited, but not changed."
-        raise _refused(store, "has a damaged state", remedy) from error
-
-
-def _refused(store: Store, what: str, remedy: str) -> OtherBuildError:
-    return OtherBuildError(f"{store.place} {what}: {STATE}.", remedy=remedy)
+        raise OtherBuildError(f"{store.place} has a damaged state: {STATE}.", remedy=remedy) from error
 
 
 def _parsed(document: dict[str, Any]) -> State:

@@ -7,10 +7,11 @@ What means the same is taken: a list or a generator for a tuple, NumPy's numbers
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -60,6 +61,7 @@ _WORDS = {
     str: "a text",
     Path: "a path",
     NoneType: "None",
+    Mapping: "a table of names",
 }
 
 
@@ -99,6 +101,13 @@ def check_fields(options: DataclassInstance, *, shown: bool = True, of: str = ""
         object.__setattr__(options, field.name, value)
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Ask for the name that was probably meant, or list all there are."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, 1)
+    return f"Did you mean {close[0]}?" if close else f"There are {', '.join(names)}."
+
+
 def choices_of(kind: type, name: str) -> tuple[str, ...]:
     """Give the values that a field may have, if they are a few; else none."""
     of = _kinds(kind)[name]
@@ -106,11 +115,10 @@ def choices_of(kind: type, name: str) -> tuple[str, ...]:
 
 
 def _named(value: object, *, shown: bool) -> str:
-    kind = type(value).__name__
     try:
-        return f"{printable(reprlib.repr(value))} ({kind})" if shown else f"this ({kind})"
+        return printable(reprlib.repr(value)) if shown else "what was given"
     except ValueError:  # a number of thousands of digits, of which Python makes no text
-        return f"this ({kind})"
+        return "a number of thousands of digits"
 
 
 @cache
@@ -211,9 +219,9 @@ def _described(kind: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(of)}"
     if origin is tuple:
-        return f"several in a tuple or list, each {_described(of[0])}"
+        return f"a list, of which each is {_described(of[0])}"
     if origin is Mapping:
-        return f"a dictionary, from {_described(of[0])} to {_described(of[1])}"
+        return f"a table of names, each with {_described(of[1])}"
     if origin is Callable:
         return "something that can be called"
     return _WORDS.get(kind, f"of the class {kind.__name__}")

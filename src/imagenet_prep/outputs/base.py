@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, cast
 
 from imagenet_prep.errors import UsageError
-from imagenet_prep.model.given import Between, check_fields
+from imagenet_prep.model.given import Between, check_fields, given, nearest
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
@@ -201,9 +201,10 @@ def output_from(name: str, document: Mapping[str, Any]) -> Output:
     """Make an output from its options; UsageError for one that it does not have."""
     kind: Any = output_class(name)
     known = [each.name for each in fields(kind)]
-    if unknown := set(document) - set(known):
-        raise UsageError(f"The format {name} has no option {min(unknown)!r}; it has {', '.join(known)}.")
-    made: Output = kind(**document)
+    options = given(f"outputs.{name}", document, Mapping)
+    if unknown := sorted(map(str, set(options) - set(known))):
+        raise UsageError(f"The format {name} has no option {unknown[0]!r}.", remedy=nearest(unknown[0], known))
+    made: Output = kind(**options)
     return made
 
 

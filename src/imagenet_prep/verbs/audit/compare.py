@@ -16,16 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imagenet_prep.codecs.sealed import unseal
+from imagenet_prep.dataset.format import refuse_other_version
 from imagenet_prep.dataset.layout import BUILD, MANIFEST, STATE
 from imagenet_prep.dataset.manifest import read_manifest
-from imagenet_prep.dataset.state import FORMAT_VERSION
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.errors import (
     AuditError,
     Forbidden,
     ForbiddenError,
-    OtherBuildError,
     OutputError,
     PrepError,
     Problem,
@@ -111,9 +110,7 @@ def _read_documents(store: Store) -> Expected:
     name = BUILD
     try:
         document = unseal(store.read(BUILD))
-        if document.get("format_version") != FORMAT_VERSION:
-            remedy = "Use the version that it was built with."
-            raise OtherBuildError(f"{store.place} was built by another version of imagenet-prep.", remedy=remedy)
+        refuse_other_version(document, f"{store.place}/{BUILD}")
         name = MANIFEST
         return Expected(store, document, _read_manifest(store, document))
     except ForbiddenError:

@@ -16,10 +16,10 @@ import PIL
 import pyarrow as pa
 
 from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.dataset.format import FORMAT_VERSION
 from imagenet_prep.dataset.layout import BUILD, CLASSES, SET_ASIDE_FOLDER, set_aside_path
 from imagenet_prep.dataset.manifest import Images, write_manifest
 from imagenet_prep.dataset.receipts import load_receipt
-from imagenet_prep.dataset.state import FORMAT_VERSION
 from imagenet_prep.errors import OutputError, PrepError, Problem
 from imagenet_prep.imagenet.class_map import class_names
 from imagenet_prep.imagenet.classes import to_csv

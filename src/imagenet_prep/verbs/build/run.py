@@ -85,6 +85,7 @@ def _prepared(
     """Decide everything before a byte is written."""
     check_platform()
     sources = source_paths(source)
+    from imagenet_prep.dataset.format import refuse_other_build
     from imagenet_prep.dataset.state import load_state
     from imagenet_prep.verbs.build.preflight import grown, refuse_foreign
     from imagenet_prep.verbs.build.relocate import has_begun
@@ -92,6 +93,7 @@ def _prepared(
     store.free()  # raises where nothing can lie, before the archives are read
     state = load_state(store)
     refuse_foreign(store, state)
+    refuse_other_build(store)
     recipe = grown(store, options.recipe, state)
     if state and has_begun(store):  # the source is no longer what it was
         from imagenet_prep.dataset.catalog_file import load_catalog
