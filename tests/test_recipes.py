@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,13 +78,15 @@ class TestADataSetWhoseBuildJsonIsOfAnotherVersion:
         imagenet_prep.build(two_classes.root, out, RECIPE)
         other = {**unseal((out / "build.json").read_bytes()), "format_version": 2}
         (out / "build.json").write_bytes(seal(other) if sealed else json.dumps(other).encode())
+        (out / ".imagenet-prep/receipts/tfrecord/train-00000-of-00001").write_bytes(b"damaged")
         before = everything(out)
-        for attempt in (
+        attempts: tuple[Callable[[], object], ...] = (
             lambda: imagenet_prep.build(two_classes.root, out, GROWN),
             lambda: imagenet_prep.build(two_classes.root, out, RECIPE),
             lambda: imagenet_prep.resume(out, jobs=1),
             lambda: imagenet_prep.repair(out, jobs=1),
-        ):
+        )
+        for attempt in attempts:
             with pytest.raises(OtherBuildError):
                 attempt()
         assert everything(out) == before
@@ -163,7 +166,7 @@ def test_an_option_that_the_formats_have_not_is_answered_with_what_there_is(
     assert meant in caught.value.remedy
 
 
-def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "imagenet_prep", *map(str, arguments)], capture_output=True, text=True, check=False
     )

@@ -374,9 +374,12 @@ class TestRepair:
         source = shutil.copytree(folder_source, tmp_path / "in")
         move = BuildOptions.of(format="folders", test_per_class=1, transfer="move", jobs=1)
         imagenet_prep.build(source, tmp_path / "data", move)
+        lost = next((tmp_path / "data/folders/train").rglob("*.JPEG"))
+        lost.unlink()
         before = inodes(tmp_path / "data")
-        with pytest.raises(UsageError, match="there are no others"):
+        with pytest.raises(UsageError) as caught:
             imagenet_prep.repair(tmp_path / "data", jobs=1)
+        assert [problem.archive for problem in caught.value.problems] == [str(lost.relative_to(tmp_path / "data"))]
         assert inodes(tmp_path / "data") == before
 
     @pytest.mark.parametrize("transfer", ["hardlink", "symlink"])

@@ -24,6 +24,11 @@ def printable(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Say how many there are of something: ``1 file``, ``2 files``; ``many`` is what an s alone does not make."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong, with the place where it is.
@@ -86,6 +91,10 @@ class SourceError(PrepError):
     """An archive is missing, damaged, ambiguous, or holds something that is not an image."""
 
     exit_code = 4
+
+
+class MissingSourceError(SourceError):
+    """There is nothing at the path of a source."""
 
 
 class OtherBuildError(PrepError):

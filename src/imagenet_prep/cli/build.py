@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +23,7 @@ from imagenet_prep.cli.options import (
 )
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.cli.recipe import given_recipe, recipe_options
+from imagenet_prep.errors import UsageError
 from imagenet_prep.model.receipt import DECODE, HEADER
 from imagenet_prep.model.task import FAIL, ON_BAD, Check, OnBad
 from imagenet_prep.options import BuildOptions
@@ -33,7 +36,7 @@ _SET_ASIDE = 3  # the exit code of a build that is done, but without some images
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=LocalPath(readable=False))
+@click.argument("sources", nargs=-1, metavar="SOURCE…", type=LocalPath(readable=False))
 @click.argument("out", type=LocalPath(readable=False))
 @recipe_options
 @click.option(
@@ -90,6 +93,8 @@ def build(
     imagenet-prep build ~/archives ~/folders --format folders
     imagenet-prep build ~/ILSVRC ~/sorted --format folders --transfer move
     """  # noqa: D301 — the backslash is click's mark for lines to leave as they are
+    if not sources:  # one path alone is what is there rather than what is to be made
+        raise UsageError("OUT is missing, the folder to build in.", remedy=f"imagenet-prep build {quote(str(out))} OUT")
     if not dry_run:
         note_resuming(context)
     recipe = given_recipe(context, given, class_names(class_map))
@@ -100,20 +105,20 @@ def build(
     context.exit(code)
 
 
-def summed_up(report: Report, out: Path, *, as_json: bool) -> tuple[str, int]:
+def summed_up(report: Report, out: Path, show: Callable[[Report, str], str], *, as_json: bool) -> tuple[str, int]:
     """Give what to print of a build, and the exit code."""
-    from imagenet_prep.cli import show
-
-    text = json.dumps(asdict(report)) if as_json else show.summary(report, str(out))
+    text = json.dumps(asdict(report)) if as_json else show(report, str(out))
     return text, _SET_ASIDE if report.set_aside else 0
 
 
 def _built(
     sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, engine: str | None, as_json: bool
 ) -> tuple[str, int]:
+    from imagenet_prep.cli import show
     from imagenet_prep.verbs.build.run import build as build_step
 
-    return summed_up(build_step(sources, out, options, watch=watch, engine=engine), out, as_json=as_json)
+    report = build_step(sources, out, options, watch=watch, engine=engine)
+    return summed_up(report, out, show.summary, as_json=as_json)
 
 
 def _planned(

@@ -1,8 +1,10 @@
-"""``imagenet-prep resume OUT [SOURCE…]``."""
+"""``imagenet-prep resume OUT [SOURCE…]``, and what it has in common with repair."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,32 +13,45 @@ from imagenet_prep.cli.invocation import note_resuming
 from imagenet_prep.cli.options import LocalPath, engine_option, jobs_option, output_options
 from imagenet_prep.cli.progress import watching
 
+if TYPE_CHECKING:
+    from imagenet_prep.model.report import Report
 
-@click.command()
-@click.argument("out", type=LocalPath(exists=True, file_okay=False))
-@click.argument("sources", nargs=-1, metavar="[SOURCE…]", type=LocalPath(readable=False))
-@jobs_option
-@engine_option
-@output_options
-@click.pass_context
-def resume(
+
+def going_on(command: Callable[..., Any]) -> click.Command:
+    """Make a command that goes on with a data set."""
+    out = click.argument("out", type=LocalPath(exists=True, file_okay=False))
+    sources = click.argument("sources", nargs=-1, metavar="[SOURCE…]", type=LocalPath(readable=False))
+    options = jobs_option(engine_option(output_options(click.pass_context(command))))
+    return click.command()(out(sources(options)))
+
+
+def run(
     context: click.Context,
+    step: Callable[..., Report],
+    show: Callable[[Report, str], str],
+    *,
     out: Path,
     sources: tuple[Path, ...],
-    jobs: int,
-    engine: str | None,
     as_json: bool,
     quiet: bool,
+    **how: Any,
 ) -> None:
+    """Take a step with a data set, and show what came of it."""
+    note_resuming(context)
+    with watching(as_json=as_json, quiet=quiet) as watch:
+        report = step(out, sources, watch=watch, **how)
+    result, code = summed_up(report, out, show, as_json=as_json)
+    click.echo(result)
+    context.exit(code)
+
+
+@going_on
+def resume(context: click.Context, /, **given: Any) -> None:
     """Finish the data set in OUT as it was begun, without typing anything again.
 
     Its recipe and its sources are remembered; SOURCE replaces these where they were moved.
     """
+    from imagenet_prep.cli import show
     from imagenet_prep.verbs.resume import resume as resume_step
 
-    note_resuming(context)
-    with watching(as_json=as_json, quiet=quiet) as watch:
-        report = resume_step(out, sources, jobs=jobs, watch=watch, engine=engine)
-    result, code = summed_up(report, out, as_json=as_json)
-    click.echo(result)
-    context.exit(code)
+    run(context, resume_step, show.resumed, **given)

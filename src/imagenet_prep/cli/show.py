@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagenet_prep.errors import SHOWN_PROBLEMS, Problem
+from imagenet_prep.errors import SHOWN_PROBLEMS, Problem, counted
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.validation_classes import ValidationClasses
 
@@ -66,18 +66,45 @@ def summary(report: Report, out: str) -> str:
     rows += [
         (name, f"{split.images:,}", f"{split.shards:,}", size(split.size)) for name, split in report.splits.items()
     ]
-    lines = [f"Built {report.images:,} images in {out}:", table(rows)]
+    lines = [f"Built {counted(report.images, 'image')} in {out}:", table(rows)]
     lines += ["", branches(out, report.outputs), ""]
     lines += _accounts(report)
     if report.linked:
-        lines.append(f"{report.linked:,} files were linked or moved as they are; none of them was read.")
+        lines.append(f"Linked or moved {counted(report.linked, 'file')}, and read none of these.")
+    return "\n".join([*lines, _speed(report)])
+
+
+def _speed(report: Report) -> str:
     if report.bytes_read:
         rate = f"{report.bytes_read / report.seconds / 1e6:,.0f} MB/s"
         speed = f"{size(report.bytes_read)} read once and {size(report.bytes_written)} written once, {rate}"
+    elif report.linked:
+        speed = f"{report.linked / report.seconds:,.0f} files/s"
+    elif report.documents:
+        speed = "all shards were there already; the documents beside them were written again"
     else:
-        speed = f"{report.linked / report.seconds:,.0f} files/s" if report.linked else "everything was there already"
-    lines.append(f"{duration(report.seconds)}: {speed}.")
-    return "\n".join(lines)
+        speed = "everything was there already"
+    return f"{duration(report.seconds)}: {speed}."
+
+
+def resumed(report: Report, out: str) -> str:
+    """Show what a run finished; of what was finished before, that it is."""
+    return summary(report, out) if report.documents else _complete(report, out, "nothing was left to do")
+
+
+def repaired(report: Report, out: str) -> str:
+    """Say what was written again, and no more: the rest is as it was."""
+    again = [counted(report.shards, "shard")] * bool(report.shards)
+    again += ["the documents beside the shards"] * report.documents
+    if not again:
+        return _complete(report, out, "nothing is damaged")
+    were = "was" if again == ["1 shard"] else "were"
+    return "\n".join([_complete(report, out, f"{' and '.join(again)} {were} written again"), _speed(report)])
+
+
+def _complete(report: Report, out: str, what: str) -> str:
+    lines = [f"{out} is complete, with {counted(report.images, 'image')}: {what}."]
+    return "\n".join(lines + listed(report.set_aside, "image set aside", "images set aside"))
 
 
 def _accounts(report: Report) -> list[str]:
@@ -155,9 +182,9 @@ def branches(out: str, outputs: Mapping[str, str]) -> str:
 
 def undone(report: UndoReport, out: str) -> str:
     """Say what an undo put back, and what it left alone."""
-    lines = [f"{report.removed:,} files that were built in {out} are gone."]
+    lines = [f"Removed {counted(report.removed, 'file')} that the build had put into {out}."]
     if report.moved:
-        lines.append(f"{report.moved:,} files are where they were before it was built.")
+        lines.append(f"Put {counted(report.moved, 'file')} back where they were before it was built.")
     if report.kept:
         lines.append(f"Kept in {out}, because the build did not make it: {', '.join(report.kept)}")
     return "\n".join(lines)

@@ -45,11 +45,11 @@ class Report:
     """The numbers of one run.
 
     ``outputs`` says what each file or folder of the output is. ``bytes_read`` and ``bytes_written`` are those of images
-    and shards in this run; ``linked`` counts files that were linked or moved instead; ``reused`` counts shards
-    that were finished before it. ``accounts`` are those of the whole build; ``set_aside`` names each image that was set
-    aside, in this run or before, with the reason. ``validation_classes`` says what the classes of the validation
-    images were taken from, ``class_names`` whether names that the user gave are those of other classes. ``seconds`` is
-    the wall time of the run.
+    and shards in this run; ``linked`` counts files that were linked or moved instead; ``shards`` counts those that this
+    run wrote, ``reused`` all others; ``documents`` says whether it wrote manifest and the like. ``accounts`` are those
+    of the whole build; ``set_aside`` names each image that was set aside, in this run or before, with the reason.
+    ``validation_classes`` says what the classes of the validation images were taken from, ``class_names`` whether names
+    that the user gave are those of other classes. ``seconds`` is the wall time of the run.
     """
 
     splits: dict[str, SplitReport] = field(default_factory=dict)
@@ -61,7 +61,9 @@ class Report:
     bytes_read: int = 0
     bytes_written: int = 0
     linked: int = 0
+    shards: int = 0
     reused: int = 0
+    documents: bool = False
     seconds: float = 0.0
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, VALIDATION
 from imagenet_prep.options import Selection
@@ -12,16 +12,15 @@ from imagenet_prep.planning.plan import OutputPlan, Plan, reads
 _NAMED = 5  # classes of a choice: a number in a list may have been meant as another number
 
 
-def remarks(of: Plan, written: Sequence[OutputPlan] | None = None) -> list[str]:
-    """Give all there is to say of a plan, a sentence or two each; ``written`` are the outputs of which something is
-    still to be written, None for all.
+def remarks(of: Plan, written: Sequence[OutputPlan] | None = None, known: Collection[str] = ()) -> list[str]:
+    """Give what there is to say of a plan, a sentence or two each; ``written`` are the outputs of which something is
+    still to be written, None for all. Of a data set that was begun with the outputs ``known`` only what is new is said.
     """
-    of_outputs = (remark for each in of.outputs for remark in each.output.remarks(of.contents))
+    new = (each.output for each in of.outputs if each.output.name not in known)
+    of_selection = () if known else (hold_out_sentence(of), *_excluded(of), *_condemned(of))
     return [
-        hold_out_sentence(of),
-        *_excluded(of),
-        *_condemned(of),
-        *of_outputs,
+        *of_selection,
+        *(remark for output in new for remark in output.remarks(of.contents)),
         *_reads(of.outputs if written is None else written),
     ]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.errors import MissingSourceError, Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.sources.base import ImageSet, Part, Seen, is_claimed
@@ -61,7 +61,7 @@ def _is_given_folder(source: Path) -> bool:
             return stat.S_ISDIR(os.stat(source).st_mode)
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # a ValueError for a path with NUL in it
             remedy = "Give the folder that holds the ILSVRC2012 archives or images."
-            raise SourceError(f"{source} does not exist.", remedy=remedy) from error
+            raise MissingSourceError(f"{printable(str(source))} does not exist.", remedy=remedy) from error
 
 
 def _search(source: Path, found: Seen, seen: set[tuple[int, int]], classes_called: ClassesCalled) -> None:

@@ -132,8 +132,11 @@ def catalog_of(
     engine: Engine,
     watch: Watch,
     kept: tuple[Store, str] | None = None,
+    told: bool = False,
 ) -> Catalog:
-    """Catalog what was found, or take it from where it is ``kept`` (a store, and a path in it), or from the cache."""
+    """Catalog what was found, or take it from where it is ``kept`` (a store, and a path in it), or from the cache. Its
+    notes are said, unless they were ``told`` when the data set was begun; warnings are said each time.
+    """
     place = _place(options.cache) if options.cache else kept
     catalog = _kept(place, found)
     if catalog is None:
@@ -143,7 +146,7 @@ def catalog_of(
 
             save_catalog(*place, catalog)
     judge_labels(catalog, options.taxonomy, watch, trust=options.trust_labels)
-    for note in catalog.notes:
+    for note in () if told else catalog.notes:
         watch(Note(note))
     return catalog
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imagenet_prep.dataset.layout import BUILD, CATALOG, SET_ASIDE_FOLDER, UNDONE, is_data_set
-from imagenet_prep.errors import OtherBuildError, Problem, SourceError, UsageError
+from imagenet_prep.errors import OtherBuildError, Problem, SourceError, UsageError, counted
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Progress, Stage, Watch, unwatched
 from imagenet_prep.model.given import given
@@ -98,13 +98,14 @@ def _put_all_back(store: Store, the_plan: Plan) -> int:
             reason = f"is there again, though {path} was moved from it: take one of the two away"
             problems.append(Problem(place, reason))
         except FileNotFoundError:
-            reason = f"is neither there nor at {path}; to undo the rest without it, put an empty file there"
+            reason = f"is neither there nor at {path}: it is lost"
             problems.append(Problem(place, reason))
     if problems:
         raise SourceError(
-            f"{len(problems):,} files could not be put back; all others are where they were:",
+            f"{counted(len(problems), 'file')} could not be put back; all others are where they were:",
             tuple(problems),
-            "Put each right, and run the same command again.",
+            "Put each right, and run the same command again. In place of a file that is lost for good, make an empty "
+            "one (touch FILE): then the rest is taken away.",
         )
     return moved
 

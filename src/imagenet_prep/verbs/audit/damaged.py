@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from imagenet_prep.dataset.catalog_file import load_catalog
 from imagenet_prep.dataset.layout import CATALOG, STATE, receipt_path, set_aside_path
@@ -32,27 +33,37 @@ class _Named:
     task: ReadBackTask
 
 
-def damaged_receipts(store: Store, engine: Engine, watch: Watch) -> tuple[list[str], int]:
-    """Read the shards that seem finished back; give the places of the receipts that are not true any more, and how many
-    shards were read. Nothing is read where the catalog is damaged: resuming makes it again, and tells what is missing.
+class Damage(NamedTuple):
+    """The ``receipts`` that are not true any more, by their places; what is wrong (``problems``), file by file; and how
+    many shards were ``read``.
+    """
+
+    receipts: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    read: int = 0
+
+
+def damage_of(store: Store, engine: Engine, watch: Watch) -> Damage:
+    """Read the shards that seem finished back. Nothing is read where the catalog is damaged: resuming makes it again,
+    and tells what is missing.
     """
     state, catalog = load_state(store), load_catalog(store, CATALOG)
     if state is None or catalog is None:
-        return [], 0
+        return Damage()
     the_plan = plan(replace(catalog, archives=state.sources), state.recipe, state.arrangements)
     found: list[str] = []
-    read, forbidden = 0, dict[Problem, None]()
+    read, problems = 0, dict[Problem, None]()
     tally = Tally(watch, Stage.AUDIT, sum(each.images for each in the_plan.outputs))
     tally.running()
     work, tasks = seeing(engine, _look_at, [store.local_path(STATE)]), _tasks(store, the_plan, found)
     for receipt, back in engine.run(work, tasks, _lost, lambda done, _: tally.running(done)):
         read += 1
         found += [receipt] if back.problems else []
-        forbidden |= dict.fromkeys(problem for problem in back.problems if isinstance(problem, Forbidden))
+        problems |= dict.fromkeys(back.problems)
         tally.finished(back.images)
-    if forbidden:
-        raise OutputError(f"{store.place} may not be read as a whole:", tuple(forbidden), MAY_READ)
-    return sorted(set(found)), read
+    if forbidden := tuple(problem for problem in problems if isinstance(problem, Forbidden)):
+        raise OutputError(f"{store.place} may not be read as a whole:", forbidden, MAY_READ)
+    return Damage(tuple(sorted(set(found))), tuple(problems), read)
 
 
 def _look_at(named: _Named) -> tuple[str, ReadBack]:

@@ -12,6 +12,7 @@ from imagenet_prep.dataset.manifest import LeftOut, set_aside_images
 from imagenet_prep.dataset.state import State, load_state, save_state, state_of
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.shared_files import seeing
+from imagenet_prep.errors import counted
 from imagenet_prep.imagenet.class_map import class_names
 from imagenet_prep.model.events import Note, Progress, Stage, Tally, Watch
 from imagenet_prep.model.receipt import DECODE
@@ -74,9 +75,15 @@ class Job:
     def run(self, engine: Engine, watch: Watch) -> Report:
         """Do everything that is missing. Nothing is written before space and links were found good."""
         written = [each for each in self.plan.outputs if self.remaining.missing[each.output.name]]
-        for remark in remarks(self.plan, written):
+        for remark in remarks(self.plan, written, known=self.state.outputs if self.state else ()):
             watch(Note(remark))
         return self._add_to(_Done(), engine, watch)
+
+    def complete(self) -> Report | None:
+        """Give the report if there is nothing left to do, without a source; None if there may be."""
+        moves = any(each.output.moves for each in self.plan.outputs)  # whose names in the source may not be gone yet
+        accounts = None if moves or self.remaining else finished(self.store, self.plan)
+        return self._report(_Done(), accounts) if accounts else None
 
     def _add_to(self, done: _Done, engine: Engine, watch: Watch) -> Report:
         accounts = self._run(done, engine, watch)
@@ -105,12 +112,14 @@ class Job:
             if finished_outputs(store) & {of.output.name for of, _ in todo}:
                 unfinish(store, [])
             self._write(done, engine, watch)
+            done.shards += len(todo)
             accounts = None if todo else finished(store, the_plan)
             if accounts is None:
                 watch(Progress(Stage.FINISH, 0, 0))
                 self._claim(held=True)  # what resuming needs may have gone in the meantime
                 self._keep_catalog()
                 accounts = finish(store, the_plan)
+                done.documents = True
             relocate(store, the_plan, watch)
         return accounts
 
@@ -141,7 +150,8 @@ class Job:
         """Write the shards. Raises SourceError or PrepError once, with everything that kept some from being written."""
         if self.remaining.proved and self.remaining:
             shards = sum(len(each.shards) for each in self.plan.outputs)
-            watch(Note(f"{self.remaining.proved:,} of {shards:,} shards are finished already and stay as they are."))
+            are, stay = ("is", "stays as it is") if self.remaining.proved == 1 else ("are", "stay as they are")
+            watch(Note(f"{self.remaining.proved:,} of {counted(shards, 'shard')} {are} finished already and {stay}."))
         runs = list(runs_of(self.plan, self.remaining.is_missing))
         images = sum(len(run.rows) for run in runs)
         sizes = self.plan.catalog.numbers("size")
@@ -194,7 +204,9 @@ class Job:
             bytes_read=done.read,
             bytes_written=done.written,
             linked=done.linked,
-            reused=self.remaining.proved,
+            shards=done.shards,
+            reused=sum(len(each.shards) for each in self.plan.outputs) - done.shards,
+            documents=done.documents,
         )
 
     def _outputs(self, *, set_aside: bool) -> dict[str, str]:
@@ -212,9 +224,11 @@ class Job:
 
 @dataclass(slots=True)
 class _Done:
-    """Adds up what tasks say."""
+    """Adds up what tasks say, and what a run writes."""
 
     images: int = 0
+    shards: int = 0
+    documents: bool = False
     read: int = 0
     written: int = 0
     linked: int = 0

@@ -27,6 +27,7 @@ from imagenet_prep.stores.base import Listing, Store
 _NAMED = 5  # of the files that are in the way
 _TOLD = 200  # characters of a difference: a choice of classes may have 1,000 of them
 _OTHER = "Choose another folder, or finish what is there: imagenet-prep resume {place}"
+_OTHER_SOURCE = "Choose another folder, or go on with the source it was made from: imagenet-prep resume {place} SOURCE"
 
 
 def refuse_foreign(store: Store, state: State | None) -> None:
@@ -79,7 +80,8 @@ def refuse_other(store: Store, plan: Plan, state: State | None) -> None:
     if state is None:
         return
     if state.identity != plan.identity:
-        _refuse(store, [*_selection(state, plan), *_sources(state, plan)])
+        differences = list(_selection(state, plan))
+        _refuse(store, [*differences, *_sources(state, plan)], _OTHER if differences else _OTHER_SOURCE)
     now = state_of(plan, state.check, state.on_bad)
     for name, output in state.outputs.items():
         if name not in now.outputs:  # another run has just added it
@@ -104,8 +106,8 @@ def refuse_moved(store: Store, new: list[OutputPlan]) -> None:
         )
 
 
-def _refuse(store: Store, problems: list[Problem]) -> None:
-    raise OtherBuildError(f"{store.place} holds another data set:", tuple(problems), _OTHER.format(place=store.place))
+def _refuse(store: Store, problems: list[Problem], remedy: str = _OTHER) -> None:
+    raise OtherBuildError(f"{store.place} holds another data set:", tuple(problems), remedy.format(place=store.place))
 
 
 def _selection(state: State, plan: Plan) -> Iterator[Problem]:
@@ -126,13 +128,12 @@ def _sources(state: State, plan: Plan) -> Iterator[Problem]:
     now = {(each.role, each.name): each.size for each in plan.catalog.archives}
     for role, name in dict.fromkeys((*there, *now)):
         if (role, name) not in now:
-            yield Problem(name, f"({role}) is no longer among the sources")
+            yield Problem(f"{name} ({role})", "is no longer among the sources")
         elif (role, name) not in there:
-            yield Problem(name, f"({role}) was not among the sources")
+            yield Problem(f"{name} ({role})", "was not among the sources")
         elif there[role, name] != now[role, name]:
-            yield Problem(
-                name, f"({role}) has {now[role, name]:,} bytes of images or archive, not {there[role, name]:,}"
-            )
+            size, before = now[role, name], there[role, name]
+            yield Problem(f"{name} ({role})", f"has {size:,} bytes of images or archive, not {before:,}")
 
 
 def effective(options: BuildOptions, state: State | None, *, grows: bool) -> BuildOptions:

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 
 from imagenet_prep.dataset.layout import receipt_path, set_aside_path
 from imagenet_prep.dataset.receipts import load_receipt
+from imagenet_prep.errors import counted
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.receipt import CHECKS, UNREAD, FileFact, Receipt, SetAside
 from imagenet_prep.model.shards import ShardName
@@ -53,7 +54,8 @@ class Remaining:
                 self.left_out |= {image.name: image for image in receipts[name].set_aside}
         if lost:
             named = f"{', '.join(sorted(lost)[:_NAMED])}{' …' if len(lost) > _NAMED else ''}"
-            watch(Note(f"{len(lost):,} finished shards have files that are gone or changed: {named}."))
+            have = "has" if len(lost) == 1 else "have"
+            watch(Note(f"{counted(len(lost), 'finished shard')} {have} files that are gone or changed: {named}."))
 
     def remember(self) -> None:
         """Give receipts the times of what was read again, so that it is not read each time."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from imagenet_prep.dataset.layout import CATALOG
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.factory import AnyEngine, engine_for
-from imagenet_prep.errors import OtherBuildError
+from imagenet_prep.errors import OtherBuildError, counted
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.given import given, options_given
 from imagenet_prep.model.report import Report
@@ -75,7 +75,8 @@ def preview(
         job = _prepared(source, store_at(out), options, at_work, watch)
     if job.remaining.proved:
         shards = sum(len(each.shards) for each in job.plan.outputs)
-        watch(Note(f"{job.remaining.proved:,} of {shards:,} shards are finished already and would stay."))
+        are = "is" if job.remaining.proved == 1 else "are"
+        watch(Note(f"{job.remaining.proved:,} of {counted(shards, 'shard')} {are} finished already and would stay."))
     return job.plan
 
 
@@ -108,11 +109,25 @@ def _prepared(
         boxes = any(output.stores_boxes for output in recipe.outputs)
         how = IndexOptions(taxonomy=recipe.selection.taxonomy, boxes=boxes, trust_labels=options.trust_labels)
         found = found_in(sources, how, watch)
-        catalog = catalog_of(found, how, engine=engine, watch=watch, kept=(store, CATALOG))
+        catalog = catalog_of(found, how, engine=engine, watch=watch, kept=(store, CATALOG), told=state is not None)
     # With Arrow, which the index has loaded while it waited.
     from imagenet_prep.verbs.build.job import job
 
     return job(store, catalog, replace(options, recipe=recipe), state, watch)
+
+
+def completed(store: Store, options: BuildOptions) -> Report | None:
+    """Give the report of a data set of which everything is there that its state and its catalog promise; None if
+    something is left to do. No source is needed, and nothing is written.
+    """
+    from imagenet_prep.dataset.catalog_file import load_catalog
+    from imagenet_prep.dataset.state import load_state
+    from imagenet_prep.verbs.build.job import job
+
+    state, catalog = load_state(store), load_catalog(store, CATALOG)
+    if state is None or catalog is None:
+        return None
+    return job(store, replace(catalog, archives=state.sources), options, state, unwatched).complete()
 
 
 @contextmanager
