@@ -330,7 +330,7 @@ def test_own_class_names_reach_the_class_table(archives: Path, tmp_path: Path) -
         (("--shards", "train:3"), "--shards 'train:3' is not of the form train=64."),
         (("--shards", "dev=3"), "There is no split 'dev'"),
         (("--format", "mds"), "'mds' is not one of 'tfrecord', 'tfds', 'folders'"),
-        (("--test-per-class", "-1"), "-1 is not in the range x>=0"),
+        (("--test-per-class", "-1"), "-1 is not a whole number from 0 up"),
     ],
 )
 def test_wrong_usage_is_code_2(archives: Path, tmp_path: Path, arguments: tuple[str, str], message: str) -> None:

@@ -55,7 +55,8 @@ def check(
     """Say what SOURCE holds, what is wrong with it, and what can be built from it. Nothing is written.
 
     SOURCE is a folder that holds the archives, class tars, or images in folders (by WNID, by class name, flat; Kaggle's
-    tree), or several folders and files. With a problem the exit code is 4.
+    tree), or several folders and files. With a problem (something damaged, ambiguous or of no use) the exit
+    code is 4; classes that are missing or short are none: a part of ImageNet can be built, too.
     """
     from imagenet_prep.verbs.check import CheckOptions
     from imagenet_prep.verbs.check import check as check_step

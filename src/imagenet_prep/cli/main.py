@@ -16,6 +16,7 @@ import click
 
 from imagenet_prep.cli.invocation import Invocation
 from imagenet_prep.errors import OutputError, PrepError, UsageError
+from imagenet_prep.model.given import nearest
 from imagenet_prep.platform import check_platform
 from imagenet_prep.version import __version__
 
@@ -55,6 +56,14 @@ class _Commands(click.Group):
         module = __import__(f"imagenet_prep.cli.{cmd_name}", fromlist=[cmd_name])
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. Raises UsageError, with the one that was probably meant."""
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise UsageError(f"There is no command {args[0]!r}.", remedy=nearest(args[0], _COMMANDS))
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command named. For programs an interrupt is told in one line: of its own, click adds an empty one."""

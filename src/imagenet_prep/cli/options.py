@@ -32,12 +32,32 @@ class LocalPath(click.Path):
         try:
             if self.exists:
                 path.stat()
+        except FileNotFoundError as error:  # said as of a source that is not there
+            raise UsageError(f"{printable(str(path))} does not exist.") from error
         except PermissionError as error:  # of which click says that there is no such path
             place, what = map(str, lacking(path))
             raise UsageError(f"{printable(str(path))} cannot be found: {printable(place)} {what}.") from error
         except (OSError, ValueError):
             pass
         return super().convert(path, param, ctx)
+
+
+class Whole(click.IntRange):
+    """A whole number from ``least`` up, said in words: click says it in formulas."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__(min=least)
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Give the number. Raises what click raises."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{printable(str(value))} is not a whole number from {self._least} up.", param, ctx)
+
+    def _describe_range(self) -> str:
+        return ""
 
 
 class LocalFile(click.File):
@@ -61,7 +81,12 @@ trust_labels_option = click.option(
     "a tenth of the validation images another class than the published truth, or of the classes the name of another.",
 )
 jobs_option = click.option(
-    "--jobs", type=click.IntRange(min=0), default=0, help="Processes; by default one for each processor, at most 32."
+    "--jobs",
+    type=Whole(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Processes; 0 is one for each processor, at most 32, and 1 is this process alone.",
 )
 engine_option = click.option(
     "--engine",

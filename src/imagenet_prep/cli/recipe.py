@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from imagenet_prep.cli.options import LocalPath
+from imagenet_prep.cli.options import LocalPath, Whole
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.archives import SPLITS
 from imagenet_prep.imagenet.classes import Taxonomy
@@ -32,7 +32,7 @@ _SELECTION = (
     ),
     click.option(
         "--test-per-class",
-        type=click.IntRange(min=0),
+        type=Whole(0),
         default=TEST_PER_CLASS,
         show_default=True,
         metavar="N",
@@ -57,7 +57,7 @@ _SELECTION = (
     ),
     click.option(
         "--images-per-class",
-        type=click.IntRange(min=1),
+        type=Whole(1),
         metavar="N",
         help="At most N images of each class in each split.",
     ),

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from imagenet_prep.errors import Problem, UsageError
+from imagenet_prep.errors import Problem, UsageError, counted
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.options import Selection
@@ -22,6 +22,7 @@ from imagenet_prep.planning.keys import rank_keys
 
 Rows = npt.NDArray[np.int64]
 _NAMES_AT_ONCE = 1 << 16  # names as Python objects cost about 100 bytes each: never all 1.28 million together
+_NAMED = 10  # classes: as many as a miniature has
 
 
 def assign(catalog: Catalog, options: Selection) -> dict[str, Rows]:
@@ -140,10 +141,16 @@ def _check_classes(catalog: Catalog, classes: tuple[int, ...]) -> None:
     missing = [official().classes[index] for index in classes if not counts[index]]
     if missing:
         raise UsageError(
-            f"The source has no images of {len(missing):,} of the {len(classes):,} classes chosen:",
+            f"The source has no images of {len(missing):,} of the {counted(len(classes), 'class', 'classes')} chosen:",
             tuple(Problem(facts.wnid, f"no images ({facts.name})") for facts in missing),
-            "Choose classes that the source has (--classes).",
+            f"Choose classes that the source has (--classes): {_there(counts)}.",
         )
+
+
+def _there(counts: npt.NDArray[np.int64]) -> str:
+    """Name classes that have images: some, where there are many."""
+    names = [facts.name for facts in official().classes if counts[facts.index]]
+    return f"{', '.join(names[:_NAMED])}{' …' if names[_NAMED:] else ''}"
 
 
 def _check_what_is_left(catalog: Catalog, train: Rows, held_out: Rows, options: Selection) -> None:

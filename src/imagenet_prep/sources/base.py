@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from imagenet_prep.errors import Problem
+from imagenet_prep.errors import Problem, counted
 from imagenet_prep.imagenet.archives import HELD_OUT, TRAIN
 from imagenet_prep.sources.found import Found
 from imagenet_prep.sources.labels import ARCHIVE_NAMES
@@ -164,17 +164,12 @@ class Source(ABC):
         """
 
 
-def counted(parts: Sequence[Part], what: str) -> str:
-    """Say how many there are."""
-    return f"{len(parts):,} {what}{'' if len(parts) == 1 else 's'}"
-
-
 def form_of_folders(parts: Sequence[Part]) -> str:
     """Say in a few words what a folder of folders is, or a flat one."""
     folders = [part for part in parts if part.name]
     if not folders:
         return "flat folder"
-    return counted(folders, "class folder") + (", and files beside them" if len(folders) < len(parts) else "")
+    return counted(len(folders), "class folder") + (", and files beside them" if len(folders) < len(parts) else "")
 
 
 @cache

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
-from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.errors import Problem, SourceError, counted, printable
 from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.imagenet.names import WNID
 from imagenet_prep.sources.archive_file import archive_at
-from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, counted
+from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
 from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation
 from imagenet_prep.sources.reader import source_errors
@@ -93,7 +93,7 @@ class ClassTarFolder(Source):
 
     def form(self, found: Input) -> str:
         """Count the tars."""
-        return f"folder of {counted(found.parts, 'class tar')}"
+        return f"folder of {counted(len(found.parts), 'class tar')}"
 
     def pieces(self, found: Input) -> Pieces:
         """Give the class tars."""
