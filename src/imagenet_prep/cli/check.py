@@ -21,7 +21,7 @@ from imagenet_prep.cli.options import (
     trust_labels_option,
 )
 from imagenet_prep.cli.progress import watching
-from imagenet_prep.errors import SourceError
+from imagenet_prep.errors import SourceError, counted
 from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST, TRAIN, UNLABELLED, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.options import TEST_PER_CLASS
@@ -81,7 +81,7 @@ def _text(holdings: Holdings, next_command: str) -> str:
         lines += [line for origin, facts in holdings.origins.items() for line in _gaps(origin, facts)]
         lines += _boxes(holdings)
     if holdings.decoded:
-        lines.append(f"{holdings.decoded:,} images were decoded in full.")
+        lines.append(f"Decoded in full: {counted(holdings.decoded, 'image')}.")
     lines += [f"Note: {note}" for note in holdings.notes]
     lines += show.listed(holdings.remarks, "remark", "remarks")
     if holdings.problems:
@@ -121,10 +121,11 @@ def _boxes(holdings: Holdings) -> list[str]:
 
 def _gaps(origin: str, facts: OriginFacts) -> list[str]:
     lines = []
-    for wnids, what in ((facts.missing, "have no image"), (facts.short, "have fewer images than any official class")):
+    for wnids, what in ((facts.missing, "no image"), (facts.short, "fewer images than any official class")):
         if wnids:
             named = ", ".join(f"{wnid} ({of.name})" for wnid in wnids[:_NAMED_CLASSES] if (of := official().find(wnid)))
-            lines.append(f"{len(wnids):,} classes of {origin} {what}: {named}{' …' if wnids[_NAMED_CLASSES:] else ''}")
+            classes = f"{counted(len(wnids), 'class', 'classes')} of {origin} {'has' if len(wnids) == 1 else 'have'}"
+            lines.append(f"{classes} {what}: {named}{' …' if wnids[_NAMED_CLASSES:] else ''}")
     return lines
 
 

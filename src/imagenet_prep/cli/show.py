@@ -184,7 +184,8 @@ def undone(report: UndoReport, out: str) -> str:
     """Say what an undo put back, and what it left alone."""
     lines = [f"Removed {counted(report.removed, 'file')} that the build had put into {out}."]
     if report.moved:
-        lines.append(f"Put {counted(report.moved, 'file')} back where they were before it was built.")
+        are = "is where it was" if report.moved == 1 else "are where they were"
+        lines.append(f"{counted(report.moved, 'file')} {are} before it was built.")
     if report.kept:
         lines.append(f"Kept in {out}, because the build did not make it: {', '.join(report.kept)}")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
+from imagenet_prep.errors import counted
 from imagenet_prep.imagenet.archives import CLASS_COUNT
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.model.receipt import FileFact
@@ -105,8 +106,8 @@ class Folders(Output):
         tree = self._tree(contents.class_names)
         text = "class folders for ImageFolder and the like; folders/classes.csv has their orders and class indexes"
         return {FOLDER: text} | {
-            f"{FOLDER}/{tree.split(split)}": f"{facts.images:,} images in {len(facts.classes):,} class folders, "
-            f"{tree.classes[facts.classes[0]]} and so on"
+            f"{FOLDER}/{tree.split(split)}": f"{counted(facts.images, 'image')} in "
+            f"{counted(len(facts.classes), 'class folder')}, {tree.classes[facts.classes[0]]} and so on"
             for split, facts in contents.splits.items()
         }
 

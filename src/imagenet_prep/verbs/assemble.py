@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.errors import Problem, SourceError, counted, printable
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
 from imagenet_prep.planning.census import check_counts
@@ -67,11 +67,12 @@ def _check(parts: list[Found], catalog: Catalog, annotations: list[Annotations],
     notes = [*census.notes, *unused, *few_boxes(catalog)]
     ignored = sum(part.ignored for part in parts)
     if ignored:
-        notes.append(f"Ignored {ignored:,} folders and files that are no images, such as .DS_Store or a script.")
+        are = "folder or file that is no image" if ignored == 1 else "folders and files that are no images"
+        notes.append(f"Ignored {ignored:,} {are}, such as .DS_Store or a script.")
     beside = sum(part.annotations for part in parts)
     if beside:
         notes.append(
-            f"Passed over {beside:,} annotations (.xml) that lie among the images: boxes are read from archives, "
+            f"Passed over {counted(beside, 'annotation')} (.xml) among the images: boxes are read from archives, "
             "or from folders that hold annotations alone."
         )
     return notes

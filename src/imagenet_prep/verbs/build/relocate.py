@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.layout import FOLDERS_BEFORE_MOVE
-from imagenet_prep.errors import OutputError, Problem, SourceError
+from imagenet_prep.errors import OutputError, Problem, SourceError, counted
 from imagenet_prep.model.events import Progress, Stage, Watch
 from imagenet_prep.planning.plan import Plan, entries_of
 from imagenet_prep.stores.base import Store
@@ -61,7 +61,7 @@ def relocate(store: Store, plan: Plan, watch: Watch) -> int:
             problems.append(Problem(place, "is not the file that was moved, and stays"))
     if problems:
         raise SourceError(
-            f"{len(problems):,} names in the source stay, though the data set is complete:",
+            f"{counted(len(problems), 'name')} in the source could not be taken away, though the data set is complete:",
             tuple(problems),
             "Look at each; the same command again takes away what is the same file.",
         )
