@@ -35,9 +35,16 @@ if TYPE_CHECKING:
 _SET_ASIDE = 3  # the exit code of a build that is done, but without some images
 
 
+def _out(context: click.Context, _argument: click.Parameter, out: Path) -> Path:
+    """One path alone is what is there, rather than what is to be made."""
+    if not context.params["sources"]:
+        raise UsageError("OUT is missing, the folder to build in.", remedy=f"imagenet-prep build {quote(str(out))} OUT")
+    return out
+
+
 @click.command()
 @click.argument("sources", nargs=-1, metavar="SOURCE…", type=LocalPath(readable=False))
-@click.argument("out", type=LocalPath(readable=False))
+@click.argument("out", type=LocalPath(readable=False), callback=_out)
 @recipe_options
 @click.option(
     "--on-bad",
@@ -93,8 +100,6 @@ def build(
     imagenet-prep build ~/archives ~/folders --format folders
     imagenet-prep build ~/ILSVRC ~/sorted --format folders --transfer move
     """  # noqa: D301 — the backslash is click's mark for lines to leave as they are
-    if not sources:  # one path alone is what is there rather than what is to be made
-        raise UsageError("OUT is missing, the folder to build in.", remedy=f"imagenet-prep build {quote(str(out))} OUT")
     if not dry_run:
         note_resuming(context)
     recipe = given_recipe(context, given, class_names(class_map))
