@@ -39,7 +39,7 @@ class TestABuildJson:
     def test_it_is_the_recipe_it_was_written_from(self, document: bytes) -> None:
         assert recipe_from(document, "build.json") == RECIPE.recipe
 
-    @pytest.mark.parametrize("version", [0, 2, "1"])
+    @pytest.mark.parametrize("version", [0, 2, "1", None])
     @pytest.mark.parametrize("sealed", [True, False])
     def test_of_another_version_it_is_refused(self, document: bytes, version: object, sealed: bool) -> None:
         other = {**unseal(document), "format_version": version}
@@ -122,6 +122,8 @@ class TestWhatAFileMayHold:
             "selection.test_list = 3",
             "selection.exclude = [3]",
             "selection.classes = [1.5]",
+            'selection.classes = ["tench", 1.5]',
+            f'selection.classes = ["tench", 0x{"f" * 9_000}]',
             'selection.seed = "a"',
             "selection.limit = {a = 1}",
         ],

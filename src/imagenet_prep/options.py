@@ -243,8 +243,9 @@ def _classes(given: Any, taxonomy: Taxonomy) -> Any:
     """Give class indexes as they are; or those of a preset, or of a list, in a file or not, as names and WNIDs."""
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | bytearray | Mapping):
         items = tuple(given)
-        named = any(isinstance(item, str) for item in items)
-        return chosen_classes("\n".join(map(str, items)), "classes", taxonomy) if named else items
+        named = [item for item in items if isinstance(item, str)]
+        indexes = [item for item in items if not isinstance(item, str)]
+        return (*(chosen_classes("\n".join(named), "classes", taxonomy) if named else ()), *indexes)
     if not isinstance(given, str | Path):
         return given
     if not given:

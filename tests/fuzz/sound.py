@@ -169,11 +169,12 @@ def moves() -> list[bytes]:
 def recipes() -> list[bytes]:
     document = _recipe().document()
     built = {**document, "outputs": {name: {"options": of} for name, of in document["outputs"].items()}}
-    return [json.dumps(document).encode(), json.dumps(built, indent=1).encode(), b"{}"]
+    whole = seal({**built, "format_version": 1})
+    return [json.dumps(document).encode(), json.dumps(built, indent=1).encode(), whole, b"{}"]
 
 
 def toml_recipes() -> list[bytes]:
-    return [b'[selection]\nclasses = [0, 7]\nlimit = 0.5\n[outputs.folders]\nnames = "wnid"\n', b""]
+    return [b'[selection]\nclasses = [0, "tench", 7]\nlimit = 0.5\n[outputs.folders]\nnames = "wnid"\n', b""]
 
 
 def documents() -> list[bytes]:

@@ -17,11 +17,10 @@ FORMAT_VERSION = 1
 
 def refuse_other_version(document: Mapping[str, Any], place: str) -> None:
     """Raise OtherBuildError if a document that has a ``format_version`` has another one; ``place`` is its path."""
-    found = document.get("format_version", FORMAT_VERSION)
-    if found != FORMAT_VERSION:
+    if document.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         raise OtherBuildError(
-            f"{place} has the format_version {str(found)[:20]}; this version of imagenet-prep reads "
-            f"{FORMAT_VERSION} alone.",
+            f"{place} has another format_version than {FORMAT_VERSION}, the only one that this version of "
+            "imagenet-prep reads.",
             remedy="Use the version that made it.",
         )
 
