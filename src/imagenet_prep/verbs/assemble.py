@@ -85,7 +85,7 @@ def _remedy(problems: list[Problem], catalog: Catalog) -> str:
 
 
 def _doubled(catalog: Catalog, paths: list[str]) -> Iterator[Problem]:
-    """Yield every image that is in two places: inside archives the walk has seen it already."""
+    """Yield every image that is in two places. In one archive the walk has seen it, and two of a kind are refused."""
     if not any(archive.folder for archive in catalog.archives):
         return
     counts = pc.value_counts(catalog.table["name"])
