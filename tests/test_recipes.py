@@ -70,14 +70,11 @@ class TestABuildJson:
 
 
 class TestADataSetWhoseBuildJsonIsOfAnotherVersion:
-    @pytest.mark.parametrize("sealed", [True, False])
-    def test_it_is_neither_grown_nor_resumed_nor_repaired(
-        self, two_classes: Miniature, tmp_path: Path, sealed: bool
-    ) -> None:
+    def test_it_is_neither_grown_nor_resumed_nor_repaired(self, two_classes: Miniature, tmp_path: Path) -> None:
         out = tmp_path / "data"
         imagenet_prep.build(two_classes.root, out, RECIPE)
         other = {**unseal((out / "build.json").read_bytes()), "format_version": 2}
-        (out / "build.json").write_bytes(seal(other) if sealed else json.dumps(other).encode())
+        (out / "build.json").write_bytes(seal(other))
         (out / ".imagenet-prep/receipts/tfrecord/train-00000-of-00001").write_bytes(b"damaged")
         before = everything(out)
         attempts: tuple[Callable[[], object], ...] = (
@@ -90,6 +87,16 @@ class TestADataSetWhoseBuildJsonIsOfAnotherVersion:
             with pytest.raises(OtherBuildError):
                 attempt()
         assert everything(out) == before
+
+    def test_one_whose_version_is_a_flipped_bit_is_damaged_and_written_again(
+        self, two_classes: Miniature, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "data"
+        imagenet_prep.build(two_classes.root, out, RECIPE)
+        sound = (out / "build.json").read_bytes()
+        (out / "build.json").write_bytes(sound.replace(b'"format_version": 1', b'"format_version": 3'))
+        imagenet_prep.repair(out, jobs=1)
+        assert (out / "build.json").read_bytes() == sound
 
 
 class TestWhatAFileMayHold:

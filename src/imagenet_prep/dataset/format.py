@@ -4,10 +4,10 @@ refused before anything else is asked of it. No Arrow here: a recipe is read bef
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from imagenet_prep.codecs.sealed import unseal
 from imagenet_prep.dataset.layout import BUILD
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.stores.base import Store
@@ -26,12 +26,11 @@ def refuse_other_version(document: Mapping[str, Any], place: str) -> None:
 
 
 def refuse_other_build(store: Store) -> None:
-    """The same for the ``build.json`` of a data set, if there is one that can be read: a damaged one is written again,
+    """The same for the ``build.json`` of a data set, if there is one whose digest fits: a damaged one is written again,
     but not one that another version understands.
     """
     try:
-        document = json.loads(store.read(BUILD))
-    except (OSError, ValueError, RecursionError):
+        document = unseal(store.read(BUILD))
+    except (OSError, ValueError):
         return
-    if isinstance(document, dict):
-        refuse_other_version(document, f"{store.place}/{BUILD}")
+    refuse_other_version(document, f"{store.place}/{BUILD}")
