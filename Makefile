@@ -6,7 +6,7 @@ BIN := .venv/bin
 READERS := .venv-readers/bin
 FUZZ := .venv-fuzz/bin
 
-.PHONY: demo test lint test-services test-readers fuzz torture lock bench clean
+.PHONY: demo test lint sentences test-services test-readers fuzz torture lock bench clean
 
 demo: .venv/made
 	rm -rf demo-output
@@ -14,6 +14,10 @@ demo: .venv/made
 
 test: lint
 	$(BIN)/pytest -n 2
+
+# What the program says, as the tests see it, goes to tests/sentences.txt: read the diff.
+sentences: .venv/made
+	$(BIN)/pytest -n 2 --update-sentences
 
 lint: .venv/made
 	$(BIN)/ruff check

@@ -10,6 +10,8 @@ import pytest
 from imagenet_prep.stores import sync
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
+pytest_plugins = ["support.sentences"]
+
 
 def pytest_configure() -> None:
     """Tests interrupt themselves and others; where a shell runs them in the background, SIGINT begins as ignored."""
