@@ -79,17 +79,14 @@ def test_names_of_the_users_own_map_are_shown_and_exported(tmp_path: Path) -> No
     assert "differs by case alone from Renard, the name of n02119022" in run("--class-map", str(mine), "--renamed")
 
 
-def test_an_export_of_the_users_own_names_says_beside_it_what_was_changed(tmp_path: Path) -> None:
+def test_an_export_of_the_users_own_names_says_beside_it_what_was_changed(tmp_path: Path, sentence: Sentence) -> None:
     mine = tmp_path / "mine.txt"
     mine.write_text("n02119789 1 kit fox\n", "utf-8")
 
     result = CliRunner().invoke(classes, ["278", "--class-map", str(mine), "--format", "map"])
 
     assert result.stdout == "n02119789 1 kit_fox\n"
-    assert result.stderr.splitlines() == [
-        "1 renamed:",
-        "n02119789  kit fox  →  kit_fox  not safe as a folder name on every file system",
-    ]
+    sentence(result.stderr)
 
 
 def test_a_query_without_an_answer_is_a_wrong_usage(sentence: Sentence) -> None:

@@ -20,6 +20,7 @@ from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.receipts import save_receipt
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from support.build import changed, contents, inodes
+from support.sentences import Sentence
 
 OUTPUTS = ("tfrecord", "tfds", "folders")
 PAIRS = pytest.mark.parametrize(("first", "second"), list(itertools.permutations(OUTPUTS, 2)))
@@ -301,12 +302,15 @@ class TestRefused:
                 attempt()
         assert inodes(grown) == before
 
-    def test_records_are_not_made_of_files_that_were_moved_away(self, files: Path, tmp_path: Path, out: Path) -> None:
+    def test_records_are_not_made_of_files_that_were_moved_away(
+        self, files: Path, tmp_path: Path, out: Path, sentence: Sentence
+    ) -> None:
         source = shutil.copytree(files, tmp_path / "in")
         imagenet_prep.build(source, out, options("folders", transfer="move"))
         before = inodes(out)
-        with pytest.raises(SourceError, match="were moved") as caught:
+        with pytest.raises(SourceError) as caught:
             imagenet_prep.build(source, out, options("tfrecord"))
+        sentence(caught.value)
         assert f"imagenet-prep undo {out}" in caught.value.remedy
         assert inodes(out) == before
         assert imagenet_prep.audit(out, AuditOptions(jobs=1)).records == 16
@@ -314,14 +318,16 @@ class TestRefused:
 
 class TestBadImages:
     @pytest.mark.parametrize("on_bad", ["fail", "set-aside"])
-    def test_one_that_is_found_only_now_is_an_error_that_names_it(self, bad: Miniature, out: Path, on_bad: str) -> None:
+    def test_one_that_is_found_only_now_is_an_error_that_names_it(
+        self, bad: Miniature, out: Path, on_bad: str, sentence: Sentence
+    ) -> None:
         imagenet_prep.build(bad.root, out, options("folders", transfer="symlink"))
         before = inodes(out)
         with pytest.raises(SourceError) as caught:
             imagenet_prep.build(bad.root, out, options("tfrecord", on_bad=on_bad))
         named = {problem.member.rpartition("/")[2] for problem in caught.value.problems}
         assert named == {entry.name for entry in bad.entries if entry.quirk}
-        assert "another folder" in caught.value.remedy.splitlines()[-1]
+        sentence(caught.value)
         changed_files = {name for name, inode in before.items() if inodes(out).get(name) != inode}
         assert changed_files <= {STATE}
 

@@ -31,6 +31,7 @@ from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.outputs.base import Contents, Output, ShardFacts, SplitFacts
 from imagenet_prep.testing.contracts import OutputContract
 from imagenet_prep.testing.output_contract import CLASS_NAMES, sample_of, stored, write_shard
+from support.sentences import Sentence
 
 CLASSIC = "tfrecord/train-00003-of-00016"
 DROP_IN = "tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00003-of-00016"
@@ -292,37 +293,35 @@ class TestAClassicRecordOfSomebodyElse:
             "image/object/bbox/xmin",
         ],
     )
-    def test_one_that_lacks_a_key_is_refused(self, key: str) -> None:
-        with pytest.raises(AuditError, match=f"16 at byte 0: a record does not follow the schema: {key[:17]}"):
+    def test_one_that_lacks_a_key_is_refused(self, key: str, sentence: Sentence) -> None:
+        with pytest.raises(AuditError) as caught:
             self.read({key: None})
+        sentence(caught.value)
 
     @pytest.mark.parametrize(
-        ("key", "entry", "reason"),
+        ("key", "entry"),
         [
-            (
-                "image/class/label",
-                b"\x1a\x02\x08\x02",
-                "image/class/synset is 'n01440764', which is not the WNID of label 2",
-            ),
-            ("image/class/label", b"\x1a\x02\x08\x00", "image/class/label is 0, none of 1…1000"),
-            ("image/class/label", b"\x1a\x03\x08\xe9\x07", "image/class/label is 1001, none of 1…1000"),
-            ("image/class/label", b"\x1a\x0b\x08" + b"\xff" * 9 + b"\x01", "image/class/label is -1, none of 1…1000"),
-            ("image/class/label", b"\x1a\x04\x08\x01\x08\x01", "image/class/label has 2 values instead of one"),
-            ("image/class/label", b"\x1a\x00", "image/class/label has 0 values instead of one"),
-            ("image/class/label", b"\x0a\x03\x0a\x01\x01", "image/class/label is no int64"),
-            ("image/class/label", b"\x12\x05\x0d\x00\x00\x80\x3f", "image/class/label is no int64"),
-            ("image/class/synset", b"\x0a\x04\x0a\x02\xc3\x28", "'utf-8' codec can't decode"),
-            ("image/filename", b"\x1a\x02\x08\x01", "image/filename is no byte string"),
-            ("image/format", b"\x0a\x05\x0a\x03PNG", "image/format is not b'JPEG'"),
-            ("image/channels", b"\x1a\x02\x08\x01", "image/channels is not 3"),
-            ("image/object/bbox/xmin", b"\x12\x00", "image/object/bbox has lists of unequal lengths"),
-            ("image/object/bbox/label", b"\x1a\x02\x08\x02", "image/object/bbox has lists of .* another label"),
-            ("image/object/bbox/xmin", b"\x1a\x02\x08\x00", "image/object/bbox has sides that are no floats"),
+            pytest.param("image/class/label", b"\x1a\x02\x08\x02", id="label of another class"),
+            pytest.param("image/class/label", b"\x1a\x02\x08\x00", id="label 0"),
+            pytest.param("image/class/label", b"\x1a\x03\x08\xe9\x07", id="label 1001"),
+            pytest.param("image/class/label", b"\x1a\x0b\x08" + b"\xff" * 9 + b"\x01", id="label -1"),
+            pytest.param("image/class/label", b"\x1a\x04\x08\x01\x08\x01", id="two labels"),
+            pytest.param("image/class/label", b"\x1a\x00", id="no label"),
+            pytest.param("image/class/label", b"\x0a\x03\x0a\x01\x01", id="label of bytes"),
+            pytest.param("image/class/label", b"\x12\x05\x0d\x00\x00\x80\x3f", id="label of floats"),
+            pytest.param("image/class/synset", b"\x0a\x04\x0a\x02\xc3\x28", id="synset not UTF-8"),
+            pytest.param("image/filename", b"\x1a\x02\x08\x01", id="name of numbers"),
+            pytest.param("image/format", b"\x0a\x05\x0a\x03PNG", id="format PNG"),
+            pytest.param("image/channels", b"\x1a\x02\x08\x01", id="one channel"),
+            pytest.param("image/object/bbox/xmin", b"\x12\x00", id="boxes without a side"),
+            pytest.param("image/object/bbox/label", b"\x1a\x02\x08\x02", id="boxes of another class"),
+            pytest.param("image/object/bbox/xmin", b"\x1a\x02\x08\x00", id="sides of numbers"),
         ],
     )
-    def test_one_with_a_wrong_value_is_refused(self, key: str, entry: bytes, reason: str) -> None:
-        with pytest.raises(AuditError, match=f"16 at byte 0: a record does not follow the schema: {reason}"):
+    def test_one_with_a_wrong_value_is_refused(self, key: str, entry: bytes, sentence: Sentence) -> None:
+        with pytest.raises(AuditError) as caught:
             self.read({key: entry})
+        sentence(caught.value)
 
     def read(self, changes: Mapping[str, bytes | None]) -> list[Sample]:
         """Read the tench's record with other features, None for none."""
@@ -335,12 +334,11 @@ class TestADropInRecordOfSomebodyElse:
         [sample] = self.read(b"\x1a\x0b\x08" + b"\xff" * 9 + b"\x01")
         assert (sample.name, sample.class_index, sample.image) == ("n01440764_18.JPEG", -1, b"a tench")
 
-    @pytest.mark.parametrize(
-        ("label", "number"), [(b"\x08\xe8\x07", 1000), (b"\x08" + b"\xfe" + b"\xff" * 8 + b"\x01", -2)]
-    )
-    def test_one_with_another_label_is_refused(self, label: bytes, number: int) -> None:
-        with pytest.raises(AuditError, match=f"label is {number}, none of 0…999"):
+    @pytest.mark.parametrize("label", [b"\x08\xe8\x07", b"\x08" + b"\xfe" + b"\xff" * 8 + b"\x01"], ids=["1000", "-2"])
+    def test_one_with_another_label_is_refused(self, label: bytes, sentence: Sentence) -> None:
+        with pytest.raises(AuditError) as caught:
             self.read(delimited(b"\x1a", label))
+        sentence(caught.value)
 
     def read(self, label: bytes) -> list[Sample]:
         features = {
@@ -369,19 +367,21 @@ def test_a_record_may_be_longer_than_what_is_read_at_once() -> None:
     assert records_of(framed(long) + framed(short)) == [(0, long), (5_120_016, short)]
 
 
-def test_a_file_that_becomes_shorter_while_it_is_read_is_damaged() -> None:
+def test_a_file_that_becomes_shorter_while_it_is_read_is_damaged(sentence: Sentence) -> None:
     file = io.BytesIO(framed(bytes(3 << 20)) * 2)
     records = read_records(file, "shard", len(file.getvalue()))
     next(records)
     file.truncate(5 << 20)
-    with pytest.raises(AuditError, match="shard at byte 3,145,744: the data of a record does not match its checksum"):
+    with pytest.raises(AuditError) as caught:
         next(records)
+    sentence(caught.value)
 
 
-def test_a_file_that_was_not_read_to_its_end_is_not_seen() -> None:
+def test_a_file_that_was_not_read_to_its_end_is_not_seen(sentence: Sentence) -> None:
     seen: list[FileFact] = []
-    with pytest.raises(AuditError, match="shard at byte 38: the length of a record is damaged"):
+    with pytest.raises(AuditError) as caught:
         records_of(framed(b"one") + framed(b"two") + b"rubbish", seen)
+    sentence(caught.value)
     assert seen == []
 
 
@@ -392,17 +392,19 @@ def test_an_image_stays_what_it_is_when_the_next_is_read() -> None:
     assert [sample.image for sample in list(Tfds().read(store, stored(samples)))] == images
 
 
-def test_a_record_of_another_schema_is_refused() -> None:
+def test_a_record_of_another_schema_is_refused(sentence: Sentence) -> None:
     store = MemoryStore()
     write_shard(Tfds(), store, [TENCH])
     store.publish(CLASSIC, store.files[DROP_IN])
-    with pytest.raises(AuditError, match=r"train-00003-of-00016 at byte 0: a record does not follow the schema"):
+    with pytest.raises(AuditError) as caught:
         list(TFRecord().read(store, stored([TENCH])))
+    sentence(caught.value)
 
 
-def test_an_unknown_format_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(UsageError, match=r"no format 'mds'; the formats are tfrecord, tfds, folders"):
+def test_an_unknown_format_is_refused_with_the_names_there_are(sentence: Sentence) -> None:
+    with pytest.raises(UsageError) as caught:
         BuildOptions.of(format="mds")
+    sentence(caught.value)
 
 
 def test_the_command_line_offers_every_format() -> None:

@@ -20,6 +20,7 @@ from imagenet_prep.planning.keys import order_keys, rank_keys
 from imagenet_prep.planning.plan import Plan, plan, reads, work
 from imagenet_prep.planning.splits import assign
 from support.build import recipe
+from support.sentences import Sentence
 
 MIB, GIB = 1 << 20, 1 << 30
 ARCHIVES = (Archive("ILSVRC2012_img_train.tar", TRAIN, 1, 0), Archive("ILSVRC2012_img_val.tar", VALIDATION, 1, 0))
@@ -87,14 +88,12 @@ class TestHoldOut:
         assert (result.images_of(TRAIN), result.images_of(TEST)) == (29, 0)
         assert result.splits == (TRAIN, VALIDATION)
 
-    def test_a_class_that_would_be_left_empty_is_an_error_that_says_how_many_are_possible(self) -> None:
+    def test_a_class_that_would_be_left_empty_is_an_error_that_says_how_many_are_possible(
+        self, sentence: Sentence
+    ) -> None:
         with pytest.raises(UsageError) as caught:
             plan(catalog_of({0: 20, 7: 5}), recipe(test_per_class=5))
-        assert str(caught.value) == (
-            "Holding out 5 images per class leaves 1 of the classes without train images:\n"
-            "  n01514668: 5 train images (cock)\n"
-            "Choose --test-per-class 4 or less; 0 holds nothing out."
-        )
+        sentence(caught.value)
 
     def test_a_small_train_set_does_not_stand_in_the_way_of_validation_alone(self) -> None:
         result = plan(catalog_of({0: 3}), recipe(splits=(VALIDATION,)))
@@ -176,9 +175,10 @@ class TestShards:
             "test-00000-of-00001",
         ]
 
-    def test_more_shards_than_images_are_refused(self) -> None:
-        with pytest.raises(UsageError, match="The split train has 18 images, too few for 19 shards"):
+    def test_more_shards_than_images_are_refused(self, sentence: Sentence) -> None:
+        with pytest.raises(UsageError) as caught:
             plan(catalog_of({0: 20}), recipe(test_per_class=2, shards={TRAIN: 19}))
+        sentence(caught.value)
 
     @pytest.mark.parametrize("name", ["train-1-of-2", "train-00001-of-00002.tfrecord", "Train-00001-of-00002", ""])
     def test_what_is_no_shard_name_is_refused(self, name: str) -> None:
@@ -301,17 +301,15 @@ class TestSharedReads:
 
 
 class TestRefusals:
-    def test_a_missing_archive_is_never_passed_over(self) -> None:
+    def test_a_missing_archive_is_never_passed_over(self, sentence: Sentence) -> None:
         with pytest.raises(SourceError) as caught:
             plan(catalog_of({0: 60}, validation=0))
-        assert str(caught.value) == (
-            "The source has no validation images.\nAdd them (ILSVRC2012_img_val.tar, or a folder of them), or build "
-            "without them: --split train --split test"
-        )
+        sentence(caught.value)
 
-    def test_a_split_without_images_is_refused_where_it_was_asked_for(self) -> None:
-        with pytest.raises(UsageError, match="no images for the split validation"):
+    def test_a_split_without_images_is_refused_where_it_was_asked_for(self, sentence: Sentence) -> None:
+        with pytest.raises(UsageError) as caught:
             plan(catalog_of({0: 60}, validation=0), recipe(splits=(VALIDATION,)))
+        sentence(caught.value)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -157,7 +157,7 @@ def test_where_there_are_no_links_the_message_names_what_works(
     fault = refusing(function, error)
     ended = build(tmp_path, sources["sorted"], "--format", "folders", "--transfer", transfer, fault=fault)
     assert ended.returncode == 6
-    assert "--transfer copy always works" in ended.stderr
+    assert "--transfer copy" in ended.stderr
     assert not (tmp_path / "OUT").exists()
 
 

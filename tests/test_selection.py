@@ -1,13 +1,12 @@
 """What users write down: which classes, which images. Every form that goes round is read; nothing is guessed."""
 
-import re
-
 import pytest
 
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.imagenet.lists import chosen_classes, listed_train_names, preset_classes
 from imagenet_prep.imagenet.presets import PRESETS
+from support.sentences import Sentence
 
 TENCH = 0
 
@@ -73,45 +72,36 @@ class TestClasses:
         assert all(chosen_classes(facts.name, "list") == (facts.index,) for facts in understood[::10])
 
     @pytest.mark.parametrize(
-        ("line", "reason"),
-        [
-            (
-                "crane",
-                "crane may be n02012849 (crane) or n03126707 (crane): write the WNID",
-            ),
-            (
-                "horn",
-                "horn may be n03110669 (cornet, horn, trumpet, trump) or n03394916 (French horn, horn): write the WNID",
-            ),
-            ("unicorn", "unicorn is not the name of a class"),
-            ("n00000001", "n00000001 is not one of the 1,000 WNIDs"),
-            ("n00000001 unicorn", "n00000001 is not one of the 1,000 WNIDs"),
-            ("n01440764x", "n01440764x is not the name of a class"),
-            ("1000", "1000 is not a class index: these are 0 to 999"),
-            ("9" * 5000, f"{'9' * 5000} is not a class index: these are 0 to 999"),
-            ("-1", "-1 is not the name of a class"),
-            ("n0144076", "n0144076 is not the name of a class"),
-        ],
+        "line",
+        ["crane", "horn", "unicorn", "n00000001", "n00000001 unicorn", "n01440764x", "1000", "-1", "n0144076"],
     )
-    def test_a_line_that_means_nothing_or_too_much_is_an_error(self, line: str, reason: str) -> None:
+    def test_a_line_that_means_nothing_or_too_much_is_an_error(self, line: str, sentence: Sentence) -> None:
         with pytest.raises(UsageError) as caught:
             chosen_classes(f"tench\n{line}\n", "mine.txt")
-        assert str(caught.value.problems[0]) == f"mine.txt: line 2: {reason}"
+        assert [(problem.archive, problem.member) for problem in caught.value.problems] == [("mine.txt", "line 2")]
+        sentence(caught.value)
 
-    def test_all_bad_lines_are_reported(self) -> None:
+    def test_more_digits_than_python_reads_are_an_error_too(self) -> None:
+        with pytest.raises(UsageError) as caught:
+            chosen_classes("9" * 5000, "mine.txt")
+        assert [(problem.archive, problem.member) for problem in caught.value.problems] == [("mine.txt", "line 1")]
+
+    def test_all_bad_lines_are_reported(self, sentence: Sentence) -> None:
         with pytest.raises(UsageError) as caught:
             chosen_classes("unicorn\ntench\n\ncrane\n1000\n", "mine.txt")
         assert [problem.member for problem in caught.value.problems] == ["line 1", "line 4", "line 5"]
-        assert "Presets: imagenette, imagewoof, imagenet100" in str(caught.value)
+        sentence(caught.value)
 
     @pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n"])
-    def test_an_empty_list_is_an_error_because_no_choice_means_everything(self, text: str) -> None:
-        with pytest.raises(UsageError, match=re.escape("mine.txt: is empty")):
+    def test_an_empty_list_is_an_error_because_no_choice_means_everything(self, text: str, sentence: Sentence) -> None:
+        with pytest.raises(UsageError) as caught:
             chosen_classes(text, "mine.txt")
+        sentence(caught.value)
 
-    def test_what_is_not_text_is_an_error(self) -> None:
-        with pytest.raises(UsageError, match=re.escape("mine.txt at byte 6: not UTF-8 text")):
+    def test_what_is_not_text_is_an_error(self, sentence: Sentence) -> None:
+        with pytest.raises(UsageError) as caught:
             chosen_classes(b"tench\n\xff\xfe", "mine.txt")
+        sentence(caught.value)
 
 
 class TestImages:
@@ -153,9 +143,10 @@ class TestImages:
             listed_train_names(f"n01440764_18.JPEG\n\n{line}\n", "test.txt")
         assert [str(problem) for problem in caught.value.problems] == [f"test.txt: line 3: {reason}"]
 
-    def test_an_empty_list_is_an_error_because_no_list_means_another_hold_out(self) -> None:
-        with pytest.raises(UsageError, match=re.escape("test.txt: is empty")):
+    def test_an_empty_list_is_an_error_because_no_list_means_another_hold_out(self, sentence: Sentence) -> None:
+        with pytest.raises(UsageError) as caught:
             listed_train_names("# none\n", "test.txt")
+        sentence(caught.value)
 
 
 class TestPresets:

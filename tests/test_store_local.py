@@ -14,6 +14,7 @@ from imagenet_prep.stores.publish import Publication, publish_bytes
 from imagenet_prep.stores.space import check_space
 from imagenet_prep.stores.temporary import sweep
 from imagenet_prep.stores.tree import Tree
+from support.sentences import Sentence
 
 HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
 
@@ -55,10 +56,11 @@ class TestPublication:
         publish_bytes(tmp_path / "file", b"new")
         assert (tmp_path / "file").read_bytes() == b"new"
 
-    def test_a_file_in_the_way_of_a_folder_is_named(self, tmp_path: Path) -> None:
+    def test_a_file_in_the_way_of_a_folder_is_named(self, tmp_path: Path, sentence: Sentence) -> None:
         (tmp_path / "tfds").write_text("")
-        with pytest.raises(OutputError, match=r"Cannot write .*tfds/shard: (Not a directory|File exists)"):
+        with pytest.raises(OutputError) as caught:
             publish_bytes(tmp_path / "tfds" / "shard", b"x")
+        sentence(caught.value)
 
     def test_leftovers_of_dead_writers_are_swept_and_those_of_living_ones_are_not(self, tmp_path: Path) -> None:
         swept = {f".a.{HOST}.prep-0123456789ab.part", f".a.{HOST}.1.part", f".b.{HOST}.{os.getpid()}.part"}
@@ -101,6 +103,7 @@ class TestSpace:
     def test_enough_is_enough(self, tmp_path: Path) -> None:
         check_space(tmp_path / "not" / "yet" / "there", 1)
 
-    def test_too_little_is_said_in_gigabytes(self, tmp_path: Path) -> None:
-        with pytest.raises(OutputError, match=r"data needs 1,000,000,000\.0 GB, and its file system has .* GB free"):
+    def test_too_little_is_said_in_gigabytes(self, tmp_path: Path, sentence: Sentence) -> None:
+        with pytest.raises(OutputError) as caught:
             check_space(tmp_path / "data", 10**18)
+        sentence(caught.value)

@@ -28,6 +28,7 @@ from imagenet_prep.planning.splits import assign
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build.run import build
 from support.build import recipe
+from support.sentences import Sentence
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 
@@ -93,15 +94,10 @@ class TestClasses:
         result = planned(catalog_of({TENCH: 2, COCK: 9}), classes=(COCK,), test_per_class=5)
         assert result.images_of(TEST) == 5
 
-    def test_a_class_that_the_source_has_nothing_of_is_an_error(self) -> None:
+    def test_a_class_that_the_source_has_nothing_of_is_an_error(self, sentence: Sentence) -> None:
         with pytest.raises(UsageError) as caught:
             planned(catalog_of({TENCH: 2}), classes=(TENCH, COCK, HEN))
-        assert str(caught.value) == (
-            "The source has no images of 2 of the 3 classes chosen:\n"
-            "  n01514668: no images (cock)\n"
-            "  n01514859: no images (hen)\n"
-            "Choose classes that the source has (--classes)."
-        )
+        sentence(caught.value)
 
 
 class TestImagesPerClass:
@@ -219,24 +215,15 @@ class TestTestList:
         assert set(names(result, TEST)) == lowest(list(listed), 4)
         assert not set(names(result, TRAIN)) & set(listed)
 
-    def test_names_that_train_does_not_have_are_an_error(self) -> None:
+    def test_names_that_train_does_not_have_are_an_error(self, sentence: Sentence) -> None:
         with pytest.raises(UsageError) as caught:
             planned(catalog_of({TENCH: 9}), test_list=("n01440764_3.JPEG", "n01440764_9.JPEG", "n01514668_1.JPEG"))
-        assert str(caught.value) == (
-            "2 of the 3 images of the test list are not in train:\n"
-            "  test list: n01440764_9.JPEG: is not among the train images of the source\n"
-            "  test list: n01514668_1.JPEG: is not among the train images of the source\n"
-            "Take them out of the list, or add what they are in to the sources."
-        )
+        sentence(caught.value)
 
-    def test_a_class_that_it_takes_entirely_is_an_error(self) -> None:
+    def test_a_class_that_it_takes_entirely_is_an_error(self, sentence: Sentence) -> None:
         with pytest.raises(UsageError) as caught:
             planned(catalog_of({TENCH: 9, COCK: 2}), test_list=("n01514668_0.JPEG", "n01514668_1.JPEG"))
-        assert str(caught.value) == (
-            "Holding out the test list leaves 1 of the classes without train images:\n"
-            "  n01514668: 2 train images (cock)\n"
-            "Shorten the list, or leave these classes out (--classes)."
-        )
+        sentence(caught.value)
 
     def test_validation_alone_does_not_look_at_it(self) -> None:
         result = planned(catalog_of({TENCH: 9}), splits=(VALIDATION,), test_list=("n01440764_99.JPEG",))
@@ -357,9 +344,12 @@ class TestRecipe:
         assert selection.test_list == selection.exclude == ("n01440764_1.JPEG", "n01440764_3.JPEG")
 
     @pytest.mark.parametrize("option", ["classes", "test_list", "exclude"])
-    def test_a_path_that_cannot_be_read_is_an_error_that_names_option_and_path(self, option: str) -> None:
-        with pytest.raises(UsageError, match=f"{option}: nowhere/list.txt"):
+    def test_a_path_that_cannot_be_read_is_an_error_that_names_option_and_path(
+        self, option: str, sentence: Sentence
+    ) -> None:
+        with pytest.raises(UsageError) as caught:
             recipe(**{option: "nowhere/list.txt"})
+        sentence(caught.value)
 
     @pytest.mark.parametrize(
         ("arguments", "field"),
@@ -542,12 +532,10 @@ class TestCommandLine:
         assert isinstance(preset.exception, UsageError)
         assert "of the 10 classes chosen" in str(preset.exception)
 
-    def test_an_unknown_word_is_an_error_that_lists_the_presets(self, miniature: Miniature) -> None:
+    def test_an_unknown_word_is_an_error_that_lists_the_presets(self, miniature: Miniature, sentence: Sentence) -> None:
         with pytest.raises(UsageError) as caught:
             self.dry_run(miniature, "--classes", "imagenete")
-        assert str(caught.value) == (
-            "classes: imagenete is neither a file nor a preset; the presets are imagenette, imagewoof, imagenet100."
-        )
+        sentence(caught.value)
 
     def test_the_help_names_every_preset(self) -> None:
         shown = " ".join(CliRunner().invoke(cli, ["build", "--help"]).output.split())
@@ -560,13 +548,17 @@ class TestCommandLine:
         assert self.dry_run(miniature, "--test-per-class", 2, "--limit", text)["limit"] == limit
 
     @pytest.mark.parametrize("text", ["0", "0%", "101%", "-3", "0.5", "many", "", "%", "1e3", "٣"])
-    def test_any_other_limit_is_an_error(self, miniature: Miniature, text: str) -> None:
-        with pytest.raises(UsageError, match="limit is"):
+    def test_any_other_limit_is_an_error(self, miniature: Miniature, text: str, sentence: Sentence) -> None:
+        with pytest.raises(UsageError) as caught:
             self.dry_run(miniature, "--limit", text)
+        sentence(caught.value)
 
-    def test_a_test_list_and_a_number_are_not_given_together(self, miniature: Miniature, tmp_path: Path) -> None:
+    def test_a_test_list_and_a_number_are_not_given_together(
+        self, miniature: Miniature, tmp_path: Path, sentence: Sentence
+    ) -> None:
         listed = next(entry.name for entry in miniature.entries if entry.name.startswith("n"))
         (tmp_path / "test.txt").write_text(listed)
         assert self.dry_run(miniature, "--test-list", tmp_path / "test.txt")["test_list"] == [listed]
-        with pytest.raises(UsageError, match="--test-list takes the place of --test-per-class"):
+        with pytest.raises(UsageError) as caught:
             self.dry_run(miniature, "--test-list", tmp_path / "test.txt", "--test-per-class", 50)
+        sentence(caught.value)

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import SourceError
 from imagenet_prep.testing.archives import tar_of
+from support.sentences import Sentence
 
 END = bytes(1024)
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
@@ -330,7 +331,7 @@ def test_a_tar_inside_a_tar_is_walked_in_place() -> None:
         assert list(walk(tar)) == [Member("n01440764_1.JPEG", 2048, 3, b"0")]
 
 
-def test_a_member_must_not_reach_into_the_next_class_tar() -> None:
+def test_a_member_must_not_reach_into_the_next_class_tar(sentence: Sentence) -> None:
     inner = member(b"x" * 2000, name=b"n01440764_1.JPEG")[:-1024]
 
     with (
@@ -339,10 +340,7 @@ def test_a_member_must_not_reach_into_the_next_class_tar() -> None:
     ):
         list(walk(tar))
 
-    assert str(caught.value.problems[0]) == (
-        "some.tar: n01440764.tar/n01440764_1.JPEG at byte 512: "
-        "claims 2,000 bytes, but only 1,024 are left: the archive was cut short"
-    )
+    sentence(caught.value)
 
 
 # --- Damage -----------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from imagenet_prep.stores.tree import Tree
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build import preflight
 from support.build import changed, contents
+from support.sentences import Sentence, places
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
 
@@ -215,15 +216,15 @@ class TestSymbolicLinksInTheSource:
         assert new.readlink() == linked / "train/n01440764/n01440764_4.JPEG"
         assert new.read_bytes() == (tmp_path / "store/n01440764_4.JPEG").read_bytes()
 
-    def test_a_move_names_them_and_writes_nothing(self, linked: Path, tmp_path: Path) -> None:
+    def test_a_move_names_them_and_writes_nothing(self, linked: Path, tmp_path: Path, sentence: Sentence) -> None:
         before = state(tmp_path)
-        with pytest.raises(SourceError, match="Symbolic links cannot be moved") as caught:
+        with pytest.raises(SourceError) as caught:
             build(linked, tmp_path / "data", "move")
+        sentence(caught.value)
         assert sorted(map(str, caught.value.problems)) == [
             f"{linked}/train/n01440764: {name}: is a symbolic link"
             for name in ("n01440764_10.JPEG", "n01440764_4.JPEG")
         ]
-        assert "symlink, hardlink or copy" in caught.value.remedy
         assert state(tmp_path) == before
         build(linked, tmp_path / "data", "symlink")  # which was the advice
 
@@ -239,10 +240,13 @@ class TestSymbolicLinksInTheSource:
 
 class TestArchives:
     @pytest.mark.parametrize("transfer", LINKS)
-    def test_a_source_of_archives_alone_has_no_files_to_link(self, tmp_path: Path, transfer: str) -> None:
+    def test_a_source_of_archives_alone_has_no_files_to_link(
+        self, tmp_path: Path, transfer: str, sentence: Sentence
+    ) -> None:
         source = write_miniature(tmp_path / "source", replace(SMALL, layout="archives"))
-        with pytest.raises(UsageError, match="The source has archives alone, and no files to link or move"):
+        with pytest.raises(UsageError) as caught:
             build(source.root, tmp_path / "data", transfer)
+        sentence(caught.value)
         assert not (tmp_path / "data").exists()
 
     @pytest.mark.parametrize("transfer", LINKS)
@@ -257,13 +261,15 @@ class TestArchives:
         assert digests == {entry.name: entry.sha256 for entry in source.entries}
         assert imagenet_prep.audit(tmp_path / "data", ONE_PROCESS).records == 10
 
-    def test_shards_cannot_be_linked(self) -> None:
-        with pytest.raises(UsageError, match="transfer is not an option of the format tfrecord"):
+    def test_shards_cannot_be_linked(self, sentence: Sentence) -> None:
+        with pytest.raises(UsageError) as caught:
             BuildOptions.of(format="tfrecord", transfer="hardlink")
+        sentence(caught.value)
 
-    def test_a_transfer_that_does_not_exist_is_refused(self) -> None:
-        with pytest.raises(UsageError, match=r"folders\.transfer is one of copy, hardlink"):
+    def test_a_transfer_that_does_not_exist_is_refused(self, sentence: Sentence) -> None:
+        with pytest.raises(UsageError) as caught:
             BuildOptions.of(format=("folders",), transfer="reflink")
+        sentence(caught.value)
 
 
 class TestBesideShards:
@@ -293,14 +299,16 @@ class TestBesideShards:
 
 class TestResume:
     @pytest.mark.parametrize(("held", "wanted"), [("hardlink", "symlink"), ("copy", "move"), ("move", "copy")])
-    def test_another_transfer_is_another_build(self, source: Path, tmp_path: Path, held: str, wanted: str) -> None:
+    def test_another_transfer_is_another_build(
+        self, source: Path, tmp_path: Path, held: str, wanted: str, sentence: Sentence
+    ) -> None:
         build(source, tmp_path / "data", held)
         before = state(tmp_path)
         with pytest.raises(OtherBuildError) as caught:
             build(source, tmp_path / "data", wanted)
         [problem] = caught.value.problems
         assert (problem.archive, caught.value.exit_code) == ("folders", 5)
-        assert f"transfer {held!r}, not {wanted!r}" in problem.reason
+        sentence(problem.reason)
         assert state(tmp_path) == before
 
 
@@ -312,12 +320,12 @@ class TestOtherFileSystems:
 
     @pytest.mark.parametrize("transfer", ["hardlink", "move"])
     def test_a_hard_link_and_a_move_do_not_and_nothing_is_written(
-        self, source: Path, elsewhere: Path, transfer: str
+        self, source: Path, elsewhere: Path, transfer: str, sentence: Sentence
     ) -> None:
         before = state(source)
         with pytest.raises(OutputError) as caught:
             build(source, elsewhere / "data", transfer)
-        assert "file system of the source" in caught.value.remedy
+        sentence(caught.value)
         assert caught.value.exit_code == 6
         assert list(elsewhere.iterdir()) == []
         assert state(source) == before
@@ -350,14 +358,14 @@ class TestOtherFileSystems:
         assert state(source) == before
         assert not (tmp_path / "data").exists()
 
-    def test_the_command_says_so_in_two_sentences(self, source: Path, elsewhere: Path) -> None:
+    def test_the_command_says_so_in_two_sentences(self, source: Path, elsewhere: Path, sentence: Sentence) -> None:
         arguments = ["build", str(source), str(elsewhere / "data"), "--format", "folders", "--test-per-class", "1"]
         command = [sys.executable, "-m", "imagenet_prep", *arguments, "--transfer", "move", "--quiet"]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 6
         error, remedy = result.stderr.splitlines()
         assert error.startswith("Error: Cannot make a link to ")
-        assert "--transfer: symlink, or copy" in remedy
+        sentence(remedy)
 
 
 class TestATree:
@@ -390,10 +398,11 @@ class TestATree:
             (tmp_path / "data/folders/a.JPEG").unlink()
         assert (tmp_path / "precious").read_text() == "precious"
 
-    def test_what_cannot_get_its_name_leaves_no_trace(self, tmp_path: Path) -> None:
+    def test_what_cannot_get_its_name_leaves_no_trace(self, tmp_path: Path, sentence: Sentence) -> None:
         (tmp_path / "folders/a.JPEG").mkdir(parents=True)
-        with pytest.raises(OutputError, match=r"Cannot write .*folders/a\.JPEG"):
+        with pytest.raises(OutputError) as caught:
             Tree(tmp_path).place("folders/a.JPEG", b"x")
+        sentence(caught.value)
         assert [path.name for path in tmp_path.rglob("*")] == ["folders", "a.JPEG"]
 
 
@@ -443,14 +452,15 @@ class TestSharedBlocks:
             assert (tmp_path / "data/folders" / at).read_bytes() == (source / was).read_bytes()
 
 
-def test_no_two_files_are_one_where_capitals_do_not_count(source: Path, tmp_path: Path) -> None:
+def test_no_two_files_are_one_where_capitals_do_not_count(source: Path, tmp_path: Path, sentence: Sentence) -> None:
     build(source, tmp_path / "data", "copy")
     paths = [str(path) for path in (tmp_path / "data").rglob("*")]
     assert len({path.casefold() for path in paths}) == len(paths) > 20
     # A name in other capitals is not one of ImageNet's, so two that differ in them alone never meet.
     (source / "train/n01440764/N01440764_4.jpeg").write_bytes(b"")
-    with pytest.raises(SourceError, match=r"N01440764_4\.jpeg: is not named like an ImageNet train image"):
+    with pytest.raises(SourceError) as caught:
         build(source, tmp_path / "other", "copy")
+    sentence(caught.value)
 
 
 @pytest.mark.parametrize("transfer", ["copy", "hardlink", "symlink", "move"])
@@ -461,19 +471,20 @@ def test_the_target_may_lie_in_the_source_folder(source: Path, transfer: str) ->
 
 
 def test_another_mount_of_one_disk_is_found_out_before_a_file_is_moved(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sentence: Sentence
 ) -> None:
     """As containers have them: the device is the same, and a link is refused all the same."""
     monkeypatch.setattr(os, "link", refusing(errno.EXDEV))
 
-    with pytest.raises(OutputError, match="Invalid cross-device link"):
+    with pytest.raises(OutputError) as caught:
         build(source, tmp_path / "data", "move")
+    sentence(caught.value)
 
     assert not (tmp_path / "data").exists()
 
 
 def test_a_folder_that_may_not_be_written_to_is_named_before_a_file_is_moved(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sentence: Sentence
 ) -> None:
     closed = next((source / "train").iterdir())
     monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != str(closed))
@@ -481,7 +492,8 @@ def test_a_folder_that_may_not_be_written_to_is_named_before_a_file_is_moved(
     with pytest.raises(OutputError) as caught:
         build(source, tmp_path / "data", "move")
 
-    assert list(map(str, caught.value.problems)) == [f"{closed}: may not be written to"]
+    assert places(caught.value.problems) == [str(closed)]
+    sentence(caught.value)
     assert not (tmp_path / "data").exists()
 
 
@@ -506,7 +518,7 @@ def test_a_file_of_somebody_else_is_named_before_a_file_is_moved(
 
 
 @pytest.mark.parametrize("transfer", ["hardlink", "move"])
-def test_a_dry_run_says_what_the_build_would_say(tmp_path: Path, transfer: str) -> None:
+def test_a_dry_run_says_what_the_build_would_say(tmp_path: Path, transfer: str, sentence: Sentence) -> None:
     archives = write_miniature(tmp_path / "archives", MiniatureOptions(classes=1, images_per_class=2)).root
     words = ["build", str(archives), str(tmp_path / "data"), "--format", "folders", "--transfer", transfer, "--dry-run"]
     words += ["--test-per-class", "1"]
@@ -515,15 +527,16 @@ def test_a_dry_run_says_what_the_build_would_say(tmp_path: Path, transfer: str) 
     )
 
     assert result.returncode == 2
-    assert "no files to link or move" in result.stderr
+    sentence(result.stderr)
     assert not (tmp_path / "data").exists()
 
 
-def test_links_whose_source_has_moved_are_made_again(source: Path, tmp_path: Path) -> None:
+def test_links_whose_source_has_moved_are_made_again(source: Path, tmp_path: Path, sentence: Sentence) -> None:
     build(source, tmp_path / "data", "symlink")
     moved = source.rename(tmp_path / "elsewhere")
-    with pytest.raises(imagenet_prep.AuditError, match="is missing"):
+    with pytest.raises(imagenet_prep.AuditError) as caught:
         imagenet_prep.audit(tmp_path / "data", ONE_PROCESS)
+    sentence(caught.value)
 
     build(moved, tmp_path / "data", "symlink")
 

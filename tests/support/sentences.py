@@ -1,17 +1,22 @@
 """What the program says stands in one file, ``sentences.txt``, so that wording is reviewed and changed in one place.
 
-A test calls ``sentence(error)`` or ``sentence(output, "key")``; the entry is named after the test. ``make sentences``
-writes what the tests saw into the file, and removes entries that no test uses; any other run fails because of those.
+A test calls ``sentence(error)``, ``sentence(problems)`` or ``sentence(output, "key")``; the entry is named after the
+test. ``make sentences`` writes what the tests saw into the file, and removes entries that no test uses; any other run
+fails because of those.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+
+from imagenet_prep.errors import Problem
 
 TESTS = Path(__file__).parents[1]
 FILE = TESTS / "sentences.txt"
@@ -24,6 +29,18 @@ VARYING = {  # from run to run, and from machine to machine
 
 class Sentence(Protocol):
     def __call__(self, said: object, key: str = "") -> None: ...
+
+
+def places(problems: Iterable[Problem]) -> list[str]:
+    """Give where each problem is, as its text has it, without the reason."""
+    return [str(replace(problem, reason="")).removesuffix(": ") for problem in problems]
+
+
+def lines(text: str, *facts: str) -> str:
+    """Give the lines of a long text that hold one of some facts: file names, numbers, options."""
+    found = [line for line in text.splitlines() if any(fact in line for fact in facts)]
+    assert all(any(fact in line for line in found) for fact in facts), text
+    return "\n".join(found)
 
 
 def parse(text: str) -> dict[str, str]:
@@ -44,7 +61,11 @@ def sentence(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
     def check(said: object, key: str = "") -> None:
         name = f"{test_name(request.node.nodeid)} # {key}".removesuffix(" # ")
-        text = "\n".join(line.rstrip() for line in places.sub("TMP", str(said)).strip().splitlines())
+        if isinstance(said, tuple):
+            said = "\n".join(map(str, said))
+        _, error, after = str(said).partition("\nError: ")  # before an error stands progress
+        text = f"Error: {after}" if error else str(said)
+        text = "\n".join(line.rstrip() for line in places.sub("TMP", text).strip().splitlines())
         for pattern, word in VARYING.items():
             text = re.sub(pattern, word, text)
         request.node.user_properties.append((name, text))  # travels with the report, from any worker
@@ -71,6 +92,10 @@ class Sentences:
         self.ran: set[str] = set()
         self.unused: set[str] = set()
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.update:
+            items[:] = [item for item in items if "sentence" in getattr(item, "fixturenames", ())]
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         test = test_name(report.nodeid)
         self.ran.add(test)
@@ -83,14 +108,12 @@ class Sentences:
         if hasattr(session.config, "workerinput") or option.collectonly:
             return
         stopped = session.shouldfail or session.shouldstop or exitstatus > pytest.ExitCode.TESTS_FAILED
-        chosen = (
-            option.keyword or option.markexpr or option.lf or option.deselect or "::" in "".join(option.file_or_dir)
-        )
-        whole = not stopped and not chosen
-        files = {test.split("::")[0] for test in self.ran}
+        picked = option.keyword or option.markexpr or option.lf or option.deselect
+        chosen = picked or any("::" in each for each in option.file_or_dir)
+        whole = [] if stopped or chosen else [Path(each).resolve() for each in option.file_or_dir or (TESTS,)]
         for name in self.known.keys() - self.seen.keys():
-            file, test = name.split("::")[0], name.split(" # ")[0]
-            if test in self.passed or (whole and file in files and test not in self.ran) or not (TESTS / file).exists():
+            file, test = TESTS / name.split("::")[0], name.split(" # ")[0]
+            if test in self.passed or (test not in self.ran and any(map(file.is_relative_to, whole))):
                 self.unused.add(name)
         if self.update:
             kept = {name: said for name, said in self.known.items() if name not in self.unused}
