@@ -166,8 +166,8 @@ def _next(states: Sequence[ArchiveState], folder: Path, how: str = "") -> str:
     return f"Next: get {missing}: {how}."
 
 
-def _put_right(state: ArchiveState, folder: Path, how: str) -> str:
-    """Say what makes one usable that is there; "" if it is so, or nothing at hand would."""
+def _put_right(state: ArchiveState, folder: Path, how: str) -> str | None:
+    """Say what makes one usable that is there, if it is not and something at hand would."""
     final, part = quoted(folder / state.name), quoted(folder / f"{state.name}.part")
     if state.disguised:
         return f"move {final} away, and get {state.name} anew: {how}."
@@ -179,4 +179,4 @@ def _put_right(state: ArchiveState, folder: Path, how: str) -> str:
         return f"imagenet-prep fetch {quoted(folder)} --check   (compares {state.name}.part, which came whole)"
     if state.came_whole and state.checksum == RIGHT:
         return f"mv -n {part} {final}   (it came whole, and is right)"
-    return ""
+    return None

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from imagenet_prep.codecs.smallest import wrong_size
+from imagenet_prep.codecs.smallest import SMALLEST, too_small
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -90,33 +90,36 @@ def inspect(data: bytes | bytearray, start: int = 0, end: int | None = None) -> 
     end = len(data) if end is None else end
     jpeg = data[start : min(start + 2, end)] == _SOI
     facts = _inspect_jpeg(data, start, end) if jpeg else _inspect_other(bytes(data[start:end]))
-    if reason := wrong_size(end - start):  # markers that overlap; what is linked is judged by its size alone
-        raise NotAnImageError(reason)
+    if end - start < SMALLEST:  # markers that overlap; what is linked is judged by its size alone
+        raise NotAnImageError(too_small(end - start))
     return facts
 
 
-def decode(data: bytes, facts: ImageFacts) -> str:
-    """Decode an image in full, which ``inspect`` gave these facts of; give what the decoder remarks, "" for nothing.
+def decode(data: bytes, facts: ImageFacts) -> str | None:
+    """Decode an image in full, which ``inspect`` gave these facts of; give what the decoder remarks.
 
     Pillow takes a JPEG whose picture data ends early for a whole one, and paints the rest grey; simplejpeg in its
     strict mode does not. Raises NotAnImageError if an image does not decode to its last pixel.
     """
     if facts.kind not in (Kind.JPEG, Kind.JPEG_CMYK):
-        return _decode_loosely(data)
+        _decode_loosely(data)
+        return None
     _check_scans(data)
     simplejpeg = _strict_decoder()
     if simplejpeg is None:
-        return _decode_loosely(data)
+        _decode_loosely(data)
+        return None
     try:
         simplejpeg.decode_jpeg(data, "CMYK" if facts.kind is Kind.JPEG_CMYK else "RGB", strict=True)
     except ValueError as error:
         remark = str(error).removeprefix("Corrupt JPEG data: ")
         if "tjDecompressHeader" in remark:  # an unusual subsampling, which this library does not know
-            return _decode_loosely(data)
+            _decode_loosely(data)
+            return None
         if "extraneous" in remark:  # every decoder passes over bytes that belong to nothing
             return f"decodes, with {remark}"
         raise NotAnImageError(f"does not decode: {remark}") from error
-    return ""
+    return None
 
 
 @cache
@@ -134,10 +137,9 @@ def decodes_strictly() -> bool:
     return find_spec("simplejpeg") is not None  # without loading it, and NumPy with it
 
 
-def _decode_loosely(data: bytes) -> str:
+def _decode_loosely(data: bytes) -> None:
     with _opened(data) as image:
         image.load()
-    return ""
 
 
 def repair(data: bytes) -> tuple[bytes, int, int]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 SMALLEST = 26  # bytes
 
 
-def wrong_size(size: int) -> str:
-    """Say why no image has this size in bytes; "" if one may."""
-    if size >= SMALLEST:
-        return ""
+def too_small(size: int) -> str:
+    """Say of a size below SMALLEST why no image has it."""
     return f"has {size} byte{'s' * (size > 1)}, fewer than any image" if size else "is empty"

@@ -238,8 +238,8 @@ def _parse_map(map_text: str | bytes, origin: str) -> dict[str, str]:
     return names
 
 
-def _wrong_with(fields: list[str], names: Mapping[str, str]) -> str:
-    """Say why a line of a map cannot be used, or return ""; ``names`` holds the lines before it."""
+def _wrong_with(fields: list[str], names: Mapping[str, str]) -> str | None:
+    """Say why a line of a map cannot be used, if it cannot; ``names`` holds the lines before it."""
     facts = official().find(fields[0])
     if facts is None:
         return f"{fields[0]} is not one of the {CLASS_COUNT:,} WNIDs"
@@ -254,4 +254,4 @@ def _wrong_with(fields: list[str], names: Mapping[str, str]) -> str:
     other = official().find(fields[2].strip().casefold())
     if other is not None and other is not facts:
         return f"{facts.wnid} would be named by the WNID of another class, {other.wnid}"
-    return ""
+    return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from imagenet_prep.codecs.smallest import SMALLEST, wrong_size
+from imagenet_prep.codecs.smallest import SMALLEST, too_small
 from imagenet_prep.errors import Problem
 from imagenet_prep.planning.catalog import Catalog
 from imagenet_prep.planning.plan import entries_of
@@ -23,4 +23,4 @@ def condemned_rows(catalog: Catalog, rows: Rows | None = None) -> Rows:
 def condemned(catalog: Catalog, paths: Sequence[str], rows: Rows | None = None) -> tuple[Problem, ...]:
     """Name every image of ``condemned_rows``; ``paths`` are those of the archives."""
     entries = entries_of(catalog.table.take(pa.array(condemned_rows(catalog, rows))), catalog.archives)
-    return tuple(entries.problem(row, paths, wrong_size(size)) for row, size in enumerate(entries.sizes))
+    return tuple(entries.problem(row, paths, too_small(size)) for row, size in enumerate(entries.sizes))

@@ -19,7 +19,9 @@ def archive_at(path: Path, role: str, problems: list[Problem], source: Source | 
         problems.append(Problem(printable(str(path)), f"cannot be read: {error.strerror}"))
         return None
     # What is not used blocks nothing, whatever it is.
-    wrong = "" if role == UNLABELLED else disguise_at(path, plain_tar=role in (TRAIN, VALIDATION)) or interrupted(path)
+    wrong = (
+        None if role == UNLABELLED else disguise_at(path, plain_tar=role in (TRAIN, VALIDATION)) or interrupted(path)
+    )
     if wrong:
         problems.append(Problem(printable(str(path)), wrong))
     return Input(role, path, status.st_size, status.st_mtime_ns, source=source)

@@ -15,8 +15,8 @@ _GZIP = b"\x1f\x8b"
 _MAGIC, _MAGIC_AT = b"ustar", 257  # POSIX and GNU tar alike
 
 
-def disguise_at(path: Path, *, plain_tar: bool) -> str:
-    """Say what is wrong with the file at ``path``, "" for nothing; ``plain_tar`` is that of `disguise`."""
+def disguise_at(path: Path, *, plain_tar: bool) -> str | None:
+    """Say what is wrong with the file at ``path``, if anything is; ``plain_tar`` is that of `disguise`."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait forever
             return "is not a file"
@@ -60,9 +60,9 @@ def is_gzip(path: Path) -> bool:
         return file.read(len(_GZIP)) == _GZIP
 
 
-def disguise(start: bytes, *, plain_tar: bool) -> str:
-    """Say what a file that begins with ``start`` is instead of an archive, "" if it may be one. ``plain_tar``: the
-    published file is a tar that nothing compresses.
+def disguise(start: bytes, *, plain_tar: bool) -> str | None:
+    """Say what a file that begins with ``start`` is, if it cannot be an archive. ``plain_tar``: the published file is a
+    tar that nothing compresses.
     """
     if not start:
         return "is empty; download it again"
@@ -74,4 +74,4 @@ def disguise(start: bytes, *, plain_tar: bool) -> str:
         return "is gzip-compressed; the official archive is not: unpack it with gunzip"
     if not any(start):
         return "starts with zeros: it is empty, or the download was never finished"
-    return ""
+    return None

@@ -47,10 +47,8 @@ def tool_of(name: str) -> str:
     return "rsync" if hidden and (hidden[1] in ARCHIVE_NAMES or CLASS_TAR.fullmatch(hidden[1])) else ""
 
 
-def interrupted(path: Path) -> str:
-    """Say why a file with its final name is not whole, if its download tool still keeps something beside it; "" if none
-    does.
-    """
+def interrupted(path: Path) -> str | None:
+    """Say why a file with its final name is not whole, if its download tool still keeps something beside it."""
     for suffix, tool in _BESIDE.items():
         if os.path.lexists(f"{path}{suffix}"):
             return (
@@ -58,7 +56,7 @@ def interrupted(path: Path) -> str:
                 f"it until it is. Let {tool} finish. If the file is whole all the same (imagenet-prep fetch --check "
                 f"compares the checksum), take {path.name}{suffix} away"
             )
-    return ""
+    return None
 
 
 def first_hole(path: Path) -> tuple[int, int] | None:

@@ -51,7 +51,7 @@ def _read(truth: array[int], name: str, lines: Any) -> Iterator[Problem]:
         yield Problem(name, f"is no CSV: {error}", f"line {lines.line_num}")
 
 
-def _note(truth: array[int], line: list[str]) -> str:
+def _note(truth: array[int], line: list[str]) -> str | None:
     image = _IMAGE.fullmatch(line[0])
     if len(line) < 2 or not image or not 1 <= int(image[0][-8:]) <= VALIDATION_IMAGES:
         return f"begins with {line[0][:40]!r}, which is no validation image"
@@ -63,4 +63,4 @@ def _note(truth: array[int], line: list[str]) -> str:
     if truth[place] not in (NO_CLASS, facts.index):
         return f"gives {line[0]} another class than a line before it"
     truth[place] = facts.index
-    return ""
+    return None

@@ -114,13 +114,13 @@ class Store(Protocol):
     def touch(self, path: str, time: int) -> None:
         """Give a file another time, as ``stat`` tells it. Where that cannot be, nothing happens."""
 
-    def local_path(self, path: str) -> str:
-        """Give the path of a file on this machine; "" if it has none."""
-        return ""
+    def local_paths(self, *paths: str) -> list[str]:
+        """Give the paths of files on this machine; none, if they are elsewhere."""
+        return []
 
-    def refusal(self) -> str:
-        """Say in a sentence what keeps files here from surviving a power cut; "" for nothing."""
-        return ""
+    def refusal(self) -> str | None:
+        """Say in a sentence what keeps files here from surviving a power cut, if anything does."""
+        return None
 
     def read(self, path: str) -> bytes:
         """Read a whole file."""

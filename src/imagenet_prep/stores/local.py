@@ -180,11 +180,11 @@ class LocalStore:
         with contextlib.suppress(OSError):  # a read-only file system, or another user's file
             os.utime(f"{self.folder}/{path}", ns=(time, time))
 
-    def local_path(self, path: str) -> str:
-        """Give the path below the folder."""
-        return f"{self.folder}/{path}"
+    def local_paths(self, *paths: str) -> list[str]:
+        """Give the paths below the folder."""
+        return [f"{self.folder}/{path}" for path in paths]
 
-    def refusal(self) -> str:
+    def refusal(self) -> str | None:
         """Try it on the folder."""
         return refusal(self._root)
 

@@ -32,7 +32,7 @@ def sync_folder(folder: Path) -> None:
         _sync_folder(folder)
 
 
-def _sync_folder(folder: Path) -> str:
+def _sync_folder(folder: Path) -> str | None:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -59,23 +59,25 @@ def sync_file_system(folder: Path) -> None:
             os.sync()
 
 
-def refusal(folder: Path) -> str:
-    """Say why ``folder`` and the files in it cannot be synced, in a sentence for a note; "" if they can.
+def refusal(folder: Path) -> str | None:
+    """Say why ``folder`` and the files in it cannot be synced, in a sentence for a note; None if they can.
 
     Raises OutputError.
     """
     with output_errors(folder):
         reason = _sync_folder(folder)
+    if reason is None:
+        return None
     lost = "if the power goes soon, files may be missing or empty that were said to be complete."
-    return f"The file system of {printable(str(folder))} cannot be made to sync ({reason}): {lost}" if reason else ""
+    return f"The file system of {printable(str(folder))} cannot be made to sync ({reason}): {lost}"
 
 
-def _unless_refused(descriptor: int, refused: tuple[int, ...]) -> str:
+def _unless_refused(descriptor: int, refused: tuple[int, ...]) -> str | None:
     try:
         os.fsync(descriptor)
     except OSError as error:
         return _refused(error, refused)
-    return ""
+    return None
 
 
 def _refused(error: OSError, refused: tuple[int, ...]) -> str:

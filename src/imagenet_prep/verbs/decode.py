@@ -70,7 +70,7 @@ def decode_images(task: DecodeTask) -> Decoded:
     return Decoded(len(entries), sum(entries.sizes), tuple(problems), tuple(remarks))
 
 
-def _decode(reader: ArchiveReader, entry: Entries) -> str:
+def _decode(reader: ArchiveReader, entry: Entries) -> str | None:
     ((_, buffer, start, end),) = reader.images(entry, [True], before_reuse=_nothing_kept)
     return decode(bytes(memoryview(buffer)[start:end]), inspect(buffer, start, end))
 

@@ -70,7 +70,7 @@ def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -
     images, size = sum(each.images for each in chosen), sum(each.size for each in chosen)
     read = _Sum(Tally(watch, Stage.AUDIT, images, size))
     tasks = (each.task(decode=options.decode) for each in chosen)
-    work = seeing(engine, read_back, [store.local_path(BUILD)])
+    work = seeing(engine, read_back, store.local_paths(BUILD))
     reading = engine.run(work, tasks, read.lost, read.tally.running)  # which goes on beside the rest
     at_rest = list(audit_documents(of))
     read.add_up(reading)

@@ -55,7 +55,7 @@ def damage_of(store: Store, engine: Engine, watch: Watch) -> Damage:
     read, problems = 0, dict[Problem, None]()
     tally = Tally(watch, Stage.AUDIT, sum(each.images for each in the_plan.outputs))
     tally.running()
-    work, tasks = seeing(engine, _look_at, [store.local_path(STATE)]), _tasks(store, the_plan, found)
+    work, tasks = seeing(engine, _look_at, store.local_paths(STATE)), _tasks(store, the_plan, found)
     for receipt, back in engine.run(work, tasks, _lost, lambda done, _: tally.running(done)):
         read += 1
         found += [receipt] if back.problems else []

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import xxhash
 
 from imagenet_prep.codecs.jpeg import NotAnImageError, decode, inspect
-from imagenet_prep.codecs.smallest import wrong_size
+from imagenet_prep.codecs.smallest import SMALLEST, too_small
 from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import AuditError, ForbiddenError, Problem, printable
 from imagenet_prep.model.receipt import FileFact
@@ -151,8 +151,8 @@ def _compare_record(task: ReadBackTask, place: str, row: int, sample: Sample) ->
         yield Problem(place, reason, member)
     if not task.files and len(sample.image) != task.sizes[row]:
         yield Problem(place, f"has {len(sample.image):,} bytes instead of {task.sizes[row]:,}")
-    elif not task.files and (reason := wrong_size(len(sample.image))):  # linked by who did not look at the size
-        yield Problem(place, reason)
+    elif not task.files and len(sample.image) < SMALLEST:  # linked by who did not look at the size
+        yield Problem(place, too_small(len(sample.image)))
     elif task.digests[row] and xxhash.xxh3_128_hexdigest(sample.image) != task.digests[row]:
         yield Problem(place, "is not the image that was in the source", member)
 
@@ -161,10 +161,10 @@ def _member(task: ReadBackTask, sample: Sample) -> str:
     return printable(sample.name) if task.files else ""  # the path of a file has it already
 
 
-def _undecodable(image: bytes) -> str:
-    """Say why an image does not decode to its last pixel; "" if it does."""
+def _undecodable(image: bytes) -> str | None:
+    """Say why an image does not decode to its last pixel, if it does not."""
     try:
         decode(image, inspect(image))
     except NotAnImageError as error:
         return str(error)
-    return ""
+    return None

@@ -164,7 +164,7 @@ class Job:
             if self.options.check == DECODE:
                 tell_decoder(watch)
             tally.running()
-        work = seeing(engine, make_shards, [*paths_of(self.plan), self.store.local_path(STATE)])
+        work = seeing(engine, make_shards, [*paths_of(self.plan), *self.store.local_paths(STATE)])
         for outcome in engine.run(work, self._tasks(runs), failures.lost, tally.running):
             done.add(outcome)
             failures.note(outcome)

@@ -195,11 +195,11 @@ def shared_images(splits: Sequence[SplitColumns], place: str) -> Iterator[Proble
     yield from islice((Problem(place, reason) for reason in found if reason), MOST_NAMED)
 
 
-def _shared(one: SplitColumns, other: SplitColumns) -> str:
+def _shared(one: SplitColumns, other: SplitColumns) -> str | None:
     doubled = (other.keys != 0) & np.isin(other.keys, one.keys)  # which is a problem of its own
     rows = np.flatnonzero((other.digests != 0) & np.isin(other.digests, one.digests) & ~doubled)
     if not len(rows):
-        return ""
+        return None
     twin = np.flatnonzero(one.digests == other.digests[rows[0]])[0]
     names = f"{other.name_of(int(rows[0]))} and {one.name_of(int(twin))}"
     images = f"{len(rows):,} images of {other.name} have" if len(rows) > 1 else f"1 image of {other.name} has"

@@ -160,13 +160,13 @@ def _number(features: Mapping[str, Value], key: str) -> int | None:
     return values[0] if values and isinstance(values[0], int) else None
 
 
-def _judge_image(data: bytes, *, decoding: bool) -> tuple[str, str]:
+def _judge_image(data: bytes, *, decoding: bool) -> tuple[str | None, str | None]:
     """Say what is wrong with an image, and what its decoder remarks."""
     try:
         facts = inspect(data)
-        return "", decode(data, facts) if decoding else ""
+        return None, decode(data, facts) if decoding else None
     except NotAnImageError as error:
-        return str(error), ""
+        return str(error), None
 
 
 def _add(seen: Seen, name: str, origin: int, truth: int, label: int, image: bytes) -> None:
@@ -226,7 +226,7 @@ def _file(seen: Seen, task: FolderLook, name: str) -> bytes:
         data = (task.path / task.part.name / name).read_bytes()
         reason, remark = _judge_image(data, decoding=task.decode)
     except OSError as error:
-        data, reason, remark = b"", f"cannot be read: {error.strerror or error}", ""
+        data, reason, remark = b"", f"cannot be read: {error.strerror or error}", None
     if reason:
         seen.add_problem(Problem(seen.place, reason, seen.within + name))
     if remark:
