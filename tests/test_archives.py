@@ -538,7 +538,7 @@ class TestDamage:
 
         assert (first.checksum, first.clean, first.containers) == ("wrong", 2, 3)
         assert places(first.problems) == [TRAIN, f"{TRAIN}: {BUCKET}/{name} at byte {place.data:,}"]
-        sentence(first.problems)
+        sentence(first.problems, alike=True)
 
     def test_the_other_archives_are_told_all_the_same(self, folder: Path) -> None:
         flip_byte(folder / TRAIN, min(images(folder, BUCKET).values()).data)

@@ -31,6 +31,7 @@ from imagenet_prep.engines.here import Here
 from imagenet_prep.engines.processes import Processes, local_engine
 from imagenet_prep.engines.worker import Worker
 from imagenet_prep.errors import PrepError, Problem, SourceError, UsageError
+from support.sentences import Sentence
 
 Numbered = tuple[int, Path]
 
@@ -214,13 +215,14 @@ def test_any_executor_will_do() -> None:
         assert sorted(results) == [number * number for number in range(20)]
 
 
-def test_a_killed_worker_of_an_executor_is_an_error_and_not_a_wait() -> None:
+def test_a_killed_worker_of_an_executor_is_an_error_and_not_a_wait(sentence: Sentence) -> None:
     spawn = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(2, spawn) as executor,
-        pytest.raises(PrepError, match="A worker of the executor was killed"),
+        pytest.raises(PrepError) as caught,
     ):
         list(OnExecutor(executor, 2).run(die, range(4), lost=square))
+    sentence(caught.value)
 
 
 class TestHandingOut:
@@ -274,10 +276,10 @@ def noted(taken: list[int]) -> Iterator[int]:
 
 
 class TestErrors:
-    def test_a_declared_error_arrives_whole(self, engine: Engine) -> None:
+    def test_a_declared_error_arrives_whole(self, engine: Engine, sentence: Sentence) -> None:
         with pytest.raises(SourceError) as caught:
             list(engine.run(refuse, [7]))
-        assert str(caught.value) == "No.\n  archive: member at byte 7: reason\nRemedy."
+        sentence(caught.value, alike=True)
 
     def test_an_error_says_where_in_the_worker_it_was(self) -> None:
         with local_engine(2) as engine, pytest.raises(SourceError) as caught:
@@ -292,9 +294,10 @@ class TestErrors:
             assert len(taken) <= 10
             assert sorted(engine.run(square, range(5))) == [0, 1, 4, 9, 16]
 
-    def test_an_error_that_cannot_be_unpickled_is_told(self) -> None:
-        with local_engine(2) as engine, pytest.raises(PrepError, match=r"^A worker raised NeedsTwoError: ab"):
+    def test_an_error_that_cannot_be_unpickled_is_told(self, sentence: Sentence) -> None:
+        with local_engine(2) as engine, pytest.raises(PrepError) as caught:
             list(engine.run(raise_what_cannot_be_unpickled, [1]))
+        sentence(caught.value)
 
     def test_an_exit_of_the_work_is_no_death_of_a_worker(self) -> None:
         with local_engine(2) as engine, pytest.raises(SystemExit, match="5"):
@@ -310,11 +313,14 @@ class TestErrors:
                 list(engine.run(repr, [1, 2, threading.Lock(), 4]))
             assert sorted(engine.run(square, [1, 2])) == [1, 4]
 
-    def test_processes_that_cannot_be_started_are_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_processes_that_cannot_be_started_are_too_many(
+        self, monkeypatch: pytest.MonkeyPatch, sentence: Sentence
+    ) -> None:
         before = children()
         monkeypatch.setattr(Worker, "start", after(3, Worker.start))
-        with pytest.raises(UsageError, match=r"^Cannot start 8 worker processes: none left"), local_engine(8):
+        with pytest.raises(UsageError) as caught, local_engine(8):
             pass
+        sentence(caught.value)
         assert children() == before
 
 
@@ -365,9 +371,10 @@ class TestDeaths:
             assert lost == ["0", "0", "0"]
             assert sorted(engine.run(square, range(5))) == [0, 1, 4, 9, 16]
 
-    def test_without_a_word_about_losses_it_is_an_error(self, engine: Engine) -> None:
-        with pytest.raises(PrepError, match=r"^A worker process was killed twice at the same task") as caught:
+    def test_without_a_word_about_losses_it_is_an_error(self, engine: Engine, sentence: Sentence) -> None:
+        with pytest.raises(PrepError) as caught:
             list(engine.run(die, range(4)))
+        sentence(caught.value, alike=True)
         assert caught.value.exit_code == 1
         assert "Fewer --jobs" in caught.value.remedy
 
@@ -513,15 +520,16 @@ class TestEnds:
         assert children() == before
         assert len(attempts(tmp_path)) == 2  # it was asked first
 
-    def test_an_abandoned_run_leaves_nothing_behind(self, engine: Engine, tmp_path: Path) -> None:
+    def test_an_abandoned_run_leaves_nothing_behind(self, engine: Engine, tmp_path: Path, sentence: Sentence) -> None:
         processes = children()
         results = engine.run(wait_and_clean_up, [(number, tmp_path) for number in range(20)])
         wait_until(lambda: len(attempts(tmp_path)) == 2)
         assert sorted(engine.run(square, range(5))) == [0, 1, 4, 9, 16]
         assert not processes & children()
         assert len(list(tmp_path.glob("*.cleaned"))) == len(attempts(tmp_path)) == 2
-        with pytest.raises(RuntimeError, match="This run was ended"):
+        with pytest.raises(RuntimeError) as caught:
             next(results)
+        sentence(caught.value, alike=True)
 
     def test_a_run_whose_results_are_no_longer_wanted_is_stopped(self, tmp_path: Path) -> None:
         with local_engine(2) as engine:
@@ -533,13 +541,14 @@ class TestEnds:
             assert not any(each.jobs for each in workers_of(engine))
             assert sorted(engine.run(square, range(50))) == [number * number for number in range(50)]
 
-    def test_an_engine_that_is_gone_gives_no_half_a_run(self) -> None:
+    def test_an_engine_that_is_gone_gives_no_half_a_run(self, sentence: Sentence) -> None:
         with local_engine(2) as engine:
             results = engine.run(square, range(50))
             wait_until(lambda: all(unread(each.connection) > 30 for each in workers_of(engine)))
             next(results)  # of two that are there
-        with pytest.raises(RuntimeError, match="This run was ended"):
+        with pytest.raises(RuntimeError) as caught:
             next(results)
+        sentence(caught.value)
 
     def test_workers_have_what_a_terminal_sends_blocked(self, engine: Engine) -> None:
         assert set().union(*engine.run(blocked_signals, range(8))) == {signal.SIGINT, signal.SIGHUP}

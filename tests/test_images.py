@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, ImageFile
 from imagenet_prep.codecs.jpeg import ImageFacts, Kind, NotAnImageError, decode, inspect, repair
 from imagenet_prep.testing.oddities import IMAGE_ODDITIES
 from imagenet_prep.testing.pictures import draw, picture
+from support.sentences import Sentence
 
 WIDTH, HEIGHT = 52, 37
 PICTURE = Image.linear_gradient("L").resize((WIDTH, HEIGHT))
@@ -189,14 +190,16 @@ def test_an_image_is_found_in_the_middle_of_a_buffer_without_being_copied() -> N
     assert inspect(buffer, 6 + len(PNG) + len(JPEG)).components == 1
 
 
-def test_what_lies_behind_an_image_in_the_buffer_is_not_part_of_it() -> None:
+def test_what_lies_behind_an_image_in_the_buffer_is_not_part_of_it(sentence: Sentence) -> None:
     cut = JPEG[: len(JPEG) // 2]
     buffer = bytearray(cut + JPEG)
 
-    with pytest.raises(NotAnImageError, match="cut short"):
+    with pytest.raises(NotAnImageError) as caught:
         inspect(buffer, 0, len(cut))
-    with pytest.raises(NotAnImageError, match=r"^is empty$"):
+    sentence(caught.value)
+    with pytest.raises(NotAnImageError) as caught:
         inspect(buffer, len(cut), len(cut))
+    sentence(caught.value, "nothing")
 
 
 # --- What is not an image ---------------------------------------------------------------------------------------------
@@ -232,42 +235,42 @@ def test_a_cut_behind_a_thumbnail_with_an_end_of_its_own_is_found() -> None:
         assert "cut short" in refusal(data[:size])
 
 
-def test_a_jpeg_whose_rest_was_never_downloaded_is_refused() -> None:
+def test_a_jpeg_whose_rest_was_never_downloaded_is_refused(sentence: Sentence) -> None:
     half = len(JPEG) - 40
 
-    assert refusal(JPEG[:half] + bytes(40)) == "is a JPEG cut short: it has no end marker"
+    sentence(refusal(JPEG[:half] + bytes(40)))
 
 
-def test_where_a_jpeg_is_cut_is_said() -> None:
-    assert refusal(JPEG[:-2]) == "is a JPEG cut short: it has no end marker"
-    assert refusal(JPEG[:100]) == "is a JPEG cut short inside its header"
-    assert refusal(JPEG[:2]) == "is a JPEG cut short inside its header"
+def test_where_a_jpeg_is_cut_is_said(sentence: Sentence) -> None:
+    sentence(refusal(JPEG[:-2]), "end")
+    sentence(refusal(JPEG[:100]), "header")
+    sentence(refusal(JPEG[:2]), "header")
 
 
 @pytest.mark.parametrize(("width", "height"), [(0, 37), (52, 0), (0, 0)])
-def test_an_image_without_pixels_is_refused(width: int, height: int) -> None:
+def test_an_image_without_pixels_is_refused(width: int, height: int, sentence: Sentence) -> None:
     frame = JPEG.index(b"\xff\xc0")
     data = JPEG[: frame + 5] + struct.pack(">HH", height, width) + JPEG[frame + 9 :]
 
-    assert refusal(data) == f"is a JPEG of {width} x {height} pixels"
+    sentence(refusal(data))
 
 
 @pytest.mark.parametrize("components", [0, 2, 5, 255])
-def test_a_number_of_colours_that_no_reader_knows_is_refused(components: int) -> None:
+def test_a_number_of_colours_that_no_reader_knows_is_refused(components: int, sentence: Sentence) -> None:
     frame = JPEG.index(b"\xff\xc0")
     data = JPEG[: frame + 9] + bytes([components]) + JPEG[frame + 10 :]
 
-    assert refusal(data) == f"is a JPEG with {components} colour components"
+    sentence(refusal(data))
 
 
-def test_a_jpeg_without_a_frame_is_refused() -> None:
+def test_a_jpeg_without_a_frame_is_refused(sentence: Sentence) -> None:
     scan = JPEG.index(b"\xff\xda")
 
-    assert refusal(JPEG[:2] + JPEG[scan:]) == "is a JPEG without a frame header"
+    sentence(refusal(JPEG[:2] + JPEG[scan:]))
 
 
-def test_lost_bytes_between_two_segments_are_named_with_their_place() -> None:
-    assert refusal(JPEG[:20] + b"\0\0" + JPEG[20:]) == "is a damaged JPEG: no marker 20 bytes after its start"
+def test_lost_bytes_between_two_segments_are_named_with_their_place(sentence: Sentence) -> None:
+    sentence(refusal(JPEG[:20] + b"\0\0" + JPEG[20:]))
 
 
 @pytest.mark.parametrize(
@@ -422,9 +425,10 @@ def test_a_png_with_16_bits_does_not_turn_white() -> None:
 
 
 @pytest.mark.parametrize("data", [PNG[: len(PNG) // 2], CMYK[:-200], b"", b"text", JPEG[:50]])
-def test_what_does_not_decode_is_not_repaired(data: bytes) -> None:
-    with pytest.raises(NotAnImageError, match=r"^does not decode: "):
+def test_what_does_not_decode_is_not_repaired(data: bytes, sentence: Sentence) -> None:
+    with pytest.raises(NotAnImageError) as caught:
         repair(data)
+    sentence(caught.value)
 
 
 def test_an_image_too_wide_for_a_jpeg_is_refused() -> None:
@@ -492,29 +496,31 @@ def test_facts_of_a_damaged_jpeg_are_possible_facts(place: int, value: int) -> N
 
 
 def test_a_whole_image_decodes_without_a_remark() -> None:
-    assert decode(NOISE, inspect(NOISE)) == ""
+    assert decode(NOISE, inspect(NOISE)) is None
 
 
-def test_a_jpeg_whose_picture_data_ends_early_does_not_decode_though_pillow_takes_it() -> None:
+def test_a_jpeg_whose_picture_data_ends_early_does_not_decode_though_pillow_takes_it(sentence: Sentence) -> None:
     cut = NOISE[: len(NOISE) // 2] + b"\xff\xd9"
     Image.open(io.BytesIO(cut)).load()
 
-    with pytest.raises(NotAnImageError, match="does not decode: premature end of data segment"):
+    with pytest.raises(NotAnImageError) as caught:
         decode(cut, inspect(cut))
+    sentence(caught.value)
 
 
 def test_bytes_that_belong_to_nothing_are_a_remark() -> None:
     image = NOISE[:-2] + bytes(30) + b"\xff\xd9"
 
-    assert decode(image, inspect(image)).startswith("decodes, with ")
+    assert "0xd9" in str(decode(image, inspect(image)))
 
 
-def test_an_image_that_declares_gigapixels_is_not_decoded() -> None:
+def test_an_image_that_declares_gigapixels_is_not_decoded(sentence: Sentence) -> None:
     size = NOISE.index(b"\xff\xc0") + 5
     bomb = NOISE[:size] + b"\xff\xff\xff\xff" + NOISE[size + 4 :]
 
-    with pytest.raises(NotAnImageError, match="declares 65535 x 65535 pixels, which is not decoded"):
+    with pytest.raises(NotAnImageError) as caught:
         decode(bomb, inspect(bomb))
+    sentence(caught.value)
 
 
 @pytest.mark.parametrize("image", [NOISE, CMYK], ids=["rgb", "cmyk"])
@@ -531,6 +537,6 @@ def test_a_jpeg_of_a_thousand_scans_is_not_decoded(image: bytes) -> None:
 def test_other_kinds_decode_too_and_cut_ones_do_not(kind: str) -> None:
     whole = encoded(kind, GRAIN)
 
-    assert decode(whole, inspect(whole)) == ""
+    assert decode(whole, inspect(whole)) is None
     with pytest.raises(NotAnImageError):
         decode(whole[: len(whole) // 2], inspect(whole))

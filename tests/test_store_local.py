@@ -56,11 +56,10 @@ class TestPublication:
         publish_bytes(tmp_path / "file", b"new")
         assert (tmp_path / "file").read_bytes() == b"new"
 
-    def test_a_file_in_the_way_of_a_folder_is_named(self, tmp_path: Path, sentence: Sentence) -> None:
+    def test_a_file_in_the_way_of_a_folder_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "tfds").write_text("")
-        with pytest.raises(OutputError) as caught:
+        with pytest.raises(OutputError, match=r"tfds/shard: (Not a directory|File exists)"):
             publish_bytes(tmp_path / "tfds" / "shard", b"x")
-        sentence(caught.value)
 
     def test_leftovers_of_dead_writers_are_swept_and_those_of_living_ones_are_not(self, tmp_path: Path) -> None:
         swept = {f".a.{HOST}.prep-0123456789ab.part", f".a.{HOST}.1.part", f".b.{HOST}.{os.getpid()}.part"}

@@ -488,7 +488,7 @@ def test_a_link_to_a_folder_that_it_lies_in_is_a_loop(target: str, tmp_path: Pat
 
     error = refused(tmp_path)
     assert places(error.problems) == [f"{tmp_path}/data/more/again"]
-    sentence(error)
+    sentence(error, alike=True)
 
 
 def test_a_class_folder_that_is_a_loop_is_named(tmp_path: Path, sentence: Sentence) -> None:
@@ -516,7 +516,7 @@ def test_a_class_folder_that_is_a_link_to_no_folder_is_named(target: str, tmp_pa
 
     error = refused(tmp_path)
     assert places(error.problems) == [f"{tmp_path}/train: goldfish"]
-    sentence(error)
+    sentence(error, alike=True)
 
 
 @pytest.mark.parametrize("target", ["link", "/nowhere"])

@@ -21,6 +21,7 @@ from imagenet_prep.errors import Problem
 TESTS = Path(__file__).parents[1]
 FILE = TESTS / "sentences.txt"
 VARYING = {  # from run to run, and from machine to machine
+    r"/dev/shm/\w+": "SHM",
     r"\b[0-9a-f]{32,}\b": "DIGEST",
     r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?": "TIME",
     r"\b[\d.,]+ (?=(s|ms|min|[kMG]B/s|images/s|[kMGT]?B free)\b)": "N ",
@@ -28,7 +29,7 @@ VARYING = {  # from run to run, and from machine to machine
 
 
 class Sentence(Protocol):
-    def __call__(self, said: object, key: str = "") -> None: ...
+    def __call__(self, said: object, key: str = "", *, alike: bool = False) -> None: ...
 
 
 def places(problems: Iterable[Problem]) -> list[str]:
@@ -59,9 +60,11 @@ def sentence(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     base = re.escape(str(tmp_path_factory.getbasetemp()))
     places = re.compile(rf"{re.escape(str(tmp_path))}|{base}/[\w-]+?\d+(?![\w-])")
 
-    def check(said: object, key: str = "") -> None:
-        name = f"{test_name(request.node.nodeid)} # {key}".removesuffix(" # ")
-        if isinstance(said, tuple):
+    def check(said: object, key: str = "", *, alike: bool = False) -> None:
+        """Compare one text; ``alike``: it is the same whatever the parameters of the test."""
+        test = test_name(request.node.nodeid)
+        name = f"{test.partition('[')[0] if alike else test} # {key}".removesuffix(" # ")
+        if isinstance(said, tuple | list):
             said = "\n".join(map(str, said))
         _, error, after = str(said).partition("\nError: ")  # before an error stands progress
         text = f"Error: {after}" if error else str(said)
@@ -98,10 +101,12 @@ class Sentences:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         test = test_name(report.nodeid)
-        self.ran.add(test)
+        self.ran |= {test, test.partition("[")[0]}
         if report.when == "call" and report.passed:
-            self.passed.add(test)
-            self.seen |= {key: str(said) for key, said in report.user_properties if key.startswith(test)}
+            self.passed |= {test, test.partition("[")[0]}
+            self.seen |= {
+                key: str(said) for key, said in report.user_properties if key.startswith(test.partition("[")[0])
+            }
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         option = session.config.option
