@@ -230,7 +230,7 @@ class TestFiles:
         (out / name).write_bytes(b"not of this data set")
         error = refused(out)
         assert [problem.archive for problem in error.problems] == [EXTRA[name]]
-        assert (error.exit_code, error.problems[0].reason) == (7, "is not of this data set")
+        assert (error.exit_code, error.problems[0].reason) == (7, "does not belong to this data set")
         assert "repair" not in error.remedy
 
     def test_class_folders_beside_a_build_that_has_none_are_named(
@@ -342,7 +342,7 @@ class TestRecords:
         moved.rename(other / moved.name)
         assert {(problem.archive, problem.reason) for problem in refused(out).problems} == {
             (f"folders/train/tench/{moved.name}", "is missing"),
-            (f"folders/train/{other.name}/{moved.name}", "is not of this data set"),
+            (f"folders/train/{other.name}/{moved.name}", "does not belong to this data set"),
         }
 
     def test_with_decode_a_picture_is_found_that_was_damaged_before_it_was_built(
@@ -554,7 +554,7 @@ class TestTheCommand:
         lines = shown.stderr.splitlines()
         assert lines[1].startswith(f"Error: {out} is not what was built: ")
         assert f"  tfrecord/test-00000-of-00001: has 7 bytes instead of {size:,}" in lines
-        assert "  x: is not of this data set" in lines
+        assert "  x: does not belong to this data set" in lines
         assert f"imagenet-prep repair {out}" in lines[-1]
 
 

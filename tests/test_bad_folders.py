@@ -299,19 +299,13 @@ def test_a_folder_of_images_inside_a_class_folder_is_not_passed_over(
     sentence(error)
 
 
-@pytest.mark.parametrize(
-    ("target", "reason"),
-    [
-        ("/nowhere", "is a symbolic link that leads nowhere"),
-        (f"{CRANE_BIRD}_9.JPEG", "cannot be read: Too many levels of symbolic links"),
-        ("..", "is a folder or a device, not a file"),
-        ("/dev/zero", "is a folder or a device, not a file"),
-    ],
-)
-def test_a_link_that_leads_to_no_image(target: str, reason: str, source: Path, out: Path) -> None:
+@pytest.mark.parametrize("target", ["/nowhere", f"{CRANE_BIRD}_9.JPEG", "..", "/dev/zero"])
+def test_a_link_that_leads_to_no_image(target: str, source: Path, out: Path, sentence: Sentence) -> None:
     (source / BIRDS / f"{CRANE_BIRD}_9.JPEG").symlink_to(target)
 
-    assert said(source, out) == [f"SOURCE/train: n02012849/{CRANE_BIRD}_9.JPEG: {reason}"]
+    error = refused(source, out)
+    assert places(error.problems) == [f"{source}/train: n02012849/{CRANE_BIRD}_9.JPEG"]
+    sentence(error)
 
 
 def test_a_link_to_an_image_is_an_image(source: Path, out: Path) -> None:
@@ -331,7 +325,7 @@ def test_a_link_to_an_image_is_an_image(source: Path, out: Path) -> None:
         (os.mkfifo, "it is not a file"),
         (Path.touch, "train: n03126707.tar at byte 0: has no images"),
         (lambda path: path.symlink_to("/nowhere"), "No such file or directory"),
-        (lambda path: path.write_text("<html>" * 200), "train: n03126707.tar at byte 0: this is no tar header"),
+        (lambda path: path.write_text("<html>" * 200), "train: n03126707.tar at byte 0: this is not a tar header"),
     ],
     ids=["pipe", "empty", "link", "web page"],
 )

@@ -168,7 +168,7 @@ ARCHIVE_FAULTS = {
     "html-archive": ["is a web page, not an archive: the login had expired", "log in and download it again"],
     "cut-inside-member": [f"{TRAIN}: n", ".tar at byte ", "are left: the archive was cut short", "download it again"],
     "cut-on-boundary": [f"{TRAIN} at byte ", "the end-of-archive block is missing: the archive was cut", DAMAGED],
-    "flipped-header": [f"{TRAIN}: n", ".tar at byte ", "this is no tar header (bad checksum)", "download it again"],
+    "flipped-header": [f"{TRAIN}: n", ".tar at byte ", "this is not a tar header (bad checksum)", "download it again"],
     "unknown-class": [f"{TRAIN}: n00007846.tar at byte ", "is not one of the 1,000 class tars", DAMAGED],
     "hostile-names": [f"{TRAIN}: n01440764.tar/../evil.JPEG at byte ", "is a link or a device", DAMAGED],
 }

@@ -198,7 +198,7 @@ def test_a_flipped_bit_in_a_header_of_an_unpacked_archive_is_not_its_end(archive
     data[512 + len(GOOD) + -len(GOOD) % 512] ^= 1
     archive.write_bytes(data)
 
-    assert "this is no tar header (bad checksum)" in refusal(archive)
+    assert "this is not a tar header (bad checksum)" in refusal(archive)
 
 
 PEAK = """

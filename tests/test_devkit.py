@@ -15,7 +15,7 @@ from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.testing import faults
 from imagenet_prep.testing.archives import GROUND_TRUTH, Member, tar_of, write_devkit, write_packed_archive
 
-REMEDY = "Download the devkit again, or take it away: the program knows the validation classes without it."
+REMEDY = "Download the devkit again, or remove it: the program knows the validation classes without it."
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_text_file_is_no_devkit(devkit: Path) -> None:
     devkit.write_bytes(b"490\n361\n" * 100)
 
     assert refusal(devkit) == (
-        f"An archive is damaged:\n  {devkit.name} at byte 0: this is no tar header (invalid header)\n{REMEDY}"
+        f"An archive is damaged:\n  {devkit.name} at byte 0: this is not a tar header (invalid header)\n{REMEDY}"
     )
 
 

@@ -49,7 +49,7 @@ TRAIN = "ILSVRC2012_img_train.tar"
 NO_SPACE = "Free some space. Then run the same command again: what is finished is kept."
 UNREADABLE = "Error: There are shards whose images cannot be read; all others are finished:"
 PUT_RIGHT = (
-    "Put it right, and run the same command again. A build in another folder can do without images that are lost: "
+    "Fix it, and run the same command again. A build in another folder can do without images that are lost: "
     "--exclude FILE."
 )
 OTHER_REMEDY = "Choose another folder, or finish what is there: imagenet-prep resume …"
@@ -236,7 +236,7 @@ class TestReadErrors:
             build.run(fault=failing("pread", "EIO", "arguments[2] > 60_000")),
             4,
             f"Error: Cannot read {build.source}/{TRAIN}: Input/output error.",
-            "Put it right and run the same command again.",
+            "Fix it and run the same command again.",
         )
         assert not build.out.exists()
         build.assert_goes_on()
@@ -400,7 +400,7 @@ class TestNoPermission:
                 (
                     "Error: The source cannot be searched:",
                     "  {path}: cannot be read: Permission denied",
-                    "Put each right, or name the folders and files to use one by one.",
+                    "Fix each, or name the folders and files to use one by one.",
                 ),
             ),
         ],

@@ -22,7 +22,7 @@ from imagenet_prep.sources.labels import NO_CLASS, classes_by_name, role_of
 from imagenet_prep.testing import LAYOUTS, Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import TRAIN, write_devkit
 from imagenet_prep.verbs.index import IndexOptions, index
-from support.sentences import Sentence
+from support.sentences import Sentence, places
 
 HERE = IndexOptions(jobs=1)
 TRUSTING = IndexOptions(jobs=1, trust_labels=True)
@@ -355,33 +355,34 @@ def test_what_other_programs_make_of_the_list_is_read(text: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"),
+    "line",
     [
-        ("ILSVRC2012_val_00000001", "begins with 'ILSVRC2012_val_00000001', which is no validation image"),
-        ("ILSVRC2012_val_1,n01440764 1 2 3 4", "begins with 'ILSVRC2012_val_1', which is no validation image"),
-        (f"{SNAKE},n01440764", "begins with 'ILSVRC2012_val_00000001.JPEG', which is no validation image"),
-        ("ILSVRC2012_val_00000000,n01440764", "begins with 'ILSVRC2012_val_00000000', which is no validation image"),
-        ("ILSVRC2012_val_00050001,n01440764", "begins with 'ILSVRC2012_val_00050001', which is no validation image"),
-        ("ILSVRC2012_val_٠٠٠٠٠٠٠١,n01440764", "begins with 'ILSVRC2012_val_٠٠٠٠٠٠٠١', which is no validation image"),
-        ("n01440764_1,n01440764 1 2 3 4", "begins with 'n01440764_1', which is no validation image"),
-        (",n01440764", "begins with '', which is no validation image"),
-        ("\x1b[2J,n01440764", r"begins with '\x1b[2J', which is no validation image"),
-        ("x" * 300, f"begins with '{'x' * 40}', which is no validation image"),
-        ("ILSVRC2012_val_00000001,", "gives the class '', which is not one of the 1,000 WNIDs"),
-        ("ILSVRC2012_val_00000001,tench 1 2 3 4", "gives the class 'tench', which is not one of the 1,000 WNIDs"),
-        ("ILSVRC2012_val_00000001,n00007846 1", "gives the class 'n00007846', which is not one of the 1,000 WNIDs"),
-        ("ILSVRC2012_val_00000002,n01443537", "gives ILSVRC2012_val_00000002 another class than a line before it"),
+        "ILSVRC2012_val_00000001",
+        "ILSVRC2012_val_1,n01440764 1 2 3 4",
+        f"{SNAKE},n01440764",
+        "ILSVRC2012_val_00000000,n01440764",
+        "ILSVRC2012_val_00050001,n01440764",
+        "ILSVRC2012_val_٠٠٠٠٠٠٠١,n01440764",
+        "n01440764_1,n01440764 1 2 3 4",
+        ",n01440764",
+        "\x1b[2J,n01440764",
+        pytest.param("x" * 300, id="long"),
+        "ILSVRC2012_val_00000001,",
+        "ILSVRC2012_val_00000001,tench 1 2 3 4",
+        "ILSVRC2012_val_00000001,n00007846 1",
+        "ILSVRC2012_val_00000002,n01443537",
     ],
-)  # fmt: skip
+)
 def test_a_line_that_cannot_be_understood_is_named_with_its_number(
-    line: str, reason: str, tmp_path: Path, sentence: Sentence
+    line: str, tmp_path: Path, sentence: Sentence
 ) -> None:
     path = solution(tmp_path, f"ILSVRC2012_val_00000002,{TENCH} 1 2 3 4", line)
 
     with pytest.raises(SourceError) as caught:
         read_validation_classes(path)
 
-    assert [str(problem) for problem in caught.value.problems] == [f"LOC_val_solution.csv: line 3: {reason}"]
+    assert places(caught.value.problems) == ["LOC_val_solution.csv: line 3"]
+    assert len(str(caught.value)) < 300
     sentence(caught.value)
 
 

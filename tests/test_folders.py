@@ -419,11 +419,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "an extra file": (
         lambda out: (out / "folders/test/tench/n01440764_1.JPEG").write_bytes(b""),
-        ["folders/test/tench/n01440764_1.JPEG: is not of this data set"],
+        ["folders/test/tench/n01440764_1.JPEG: does not belong to this data set"],
     ),
     "an extra class folder": (
         lambda out: (out / "folders/train/apple").mkdir(),
-        ["folders/train/apple: is not of this data set"],
+        ["folders/train/apple: does not belong to this data set"],
     ),
     "a missing class folder": (
         lambda out: shutil.rmtree(out / "folders/test/tench"),
@@ -438,15 +438,15 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a hidden file that ends as an image": (
         lambda out: (out / "folders/train/tench/._n01440764_4.JPEG").write_bytes(b""),
-        ["folders/train/tench/._n01440764_4.JPEG: is not of this data set"],
+        ["folders/train/tench/._n01440764_4.JPEG: does not belong to this data set"],
     ),
     "a hidden folder with something in it": (
         lambda out: shutil.copytree(out / "folders/test/tench", out / "folders/train/tench/.thumbs"),
-        ["folders/train/tench/.thumbs: is not of this data set"],
+        ["folders/train/tench/.thumbs: does not belong to this data set"],
     ),
     "a hidden folder beside class folders": (
         lambda out: (out / "folders/train/.ipynb_checkpoints").mkdir(),
-        ["folders/train/.ipynb_checkpoints: is not of this data set"],
+        ["folders/train/.ipynb_checkpoints: does not belong to this data set"],
     ),
     "two images swapped": (
         swap_two,
@@ -455,7 +455,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "an image in another class": (
         put_into_another_class,
         [
-            "folders/train/bullet_Train/n01440764_4.JPEG: is not of this data set",
+            "folders/train/bullet_Train/n01440764_4.JPEG: does not belong to this data set",
             f"{TENCH}: is missing",
         ],
     ),
@@ -586,7 +586,7 @@ class TestAudit:
         assert sorted(map(str, caught.value.problems)) == [
             "folders/train/tench/n01440764_18.JPEG: is missing",
             f"{TENCH}: has {size + 1:,} bytes instead of {size:,}",
-            "folders/train/tench/n01440764_7.JPEG: is not of this data set",
+            "folders/train/tench/n01440764_7.JPEG: does not belong to this data set",
         ]
         # A moved file is the only one there is: nobody is told to delete it.
         assert ("Do not delete" in caught.value.remedy) is (transfer == "move")

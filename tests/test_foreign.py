@@ -526,7 +526,7 @@ class TestDamage:
         (tmp_path / "training.log").write_bytes(b"")
 
         assert wrong(seen(tmp_path)) == [
-            f"{tmp_path}: train-00000-of-00002{ending}: is no shard, but a pattern such as train-* takes it for one"
+            f"{tmp_path}: train-00000-of-00002{ending}: is not a shard, but a pattern such as train-* takes it for one"
         ]
 
     def test_very_many_files_that_are_no_shards_are_counted(self, tmp_path: Path) -> None:
@@ -538,7 +538,7 @@ class TestDamage:
 
         assert len(problems) == 101
         assert problems[0] == (
-            f"{tmp_path}: imagenet2012-train.tfrecord-00000-of-00103.bak: is no shard, but a pattern such as "
+            f"{tmp_path}: imagenet2012-train.tfrecord-00000-of-00103.bak: is not a shard, but a pattern such as "
             "imagenet2012-train.tfrecord-* takes it for one"
         )
         assert problems[100] == (
@@ -986,8 +986,8 @@ class TestFolders:
 
         assert wrong(seen(tmp_path)) == [
             (
-                f"{tmp_path}/train: .ipynb_checkpoints: is no class folder: readers such as torchvision take it for a "
-                "class, and number all classes behind it otherwise"
+                f"{tmp_path}/train: .ipynb_checkpoints: is not a class folder: readers such as torchvision take it for "
+                "a class, and number all classes after it differently"
             )
         ]
 

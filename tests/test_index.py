@@ -368,7 +368,7 @@ def test_an_image_of_2_gib_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path) == [
         (
             "ILSVRC2012_img_val.tar: ILSVRC2012_val_00000001.JPEG at byte 512: "
-            "claims 2,147,483,648 bytes, which no image has"
+            "claims 2,147,483,648 bytes, too many for an image"
         )
     ]
 
@@ -442,7 +442,7 @@ def test_a_changed_header_is_found_by_its_checksum(plain: Path) -> None:
     (line,) = refusal(plain)
 
     assert line.startswith("ILSVRC2012_img_train.tar: n")
-    assert line.endswith(f".tar at byte {changed - 131:,}: this is no tar header (bad checksum)")
+    assert line.endswith(f".tar at byte {changed - 131:,}: this is not a tar header (bad checksum)")
 
 
 @pytest.mark.parametrize(("name", "size"), [(TRAIN, 147_897_477_120), (VALIDATION, 6_744_924_160)])
@@ -453,7 +453,7 @@ def test_a_download_that_only_reserved_its_space_is_unfinished(name: str, size: 
     (line,) = refusal(plain)
 
     assert line.startswith(f"{name} at byte ")
-    assert "bytes before its last: the download is unfinished" in line
+    assert "bytes before its end: the download is unfinished" in line
     assert whole - 10_240 <= int(line.partition("at byte ")[2].partition(":")[0].replace(",", "")) < whole
 
 

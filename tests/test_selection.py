@@ -6,7 +6,7 @@ from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.imagenet.lists import chosen_classes, listed_train_names, preset_classes
 from imagenet_prep.imagenet.presets import PRESETS
-from support.sentences import Sentence
+from support.sentences import Sentence, places
 
 TENCH = 0
 
@@ -128,20 +128,21 @@ class TestImages:
         assert listed_train_names(text, "list") == ("n01443537_2.JPEG", "n01440764_18.JPEG")
 
     @pytest.mark.parametrize(
-        ("line", "reason"),
+        "line",
         [
-            ("ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000001.JPEG is not the file name of a train image"),
-            ("n01440764", "n01440764 is not the file name of a train image"),
-            ("xn01440764_18.JPEG", "xn01440764_18.JPEG is not the file name of a train image"),
-            ("n01440764_18.JPEG.part", "n01440764_18.JPEG.part is not the file name of a train image"),
-            ("n01440764_18.png", "n01440764_18.png is not the file name of a train image"),
-            ("n00000001_18.JPEG", "n00000001 is not one of the 1,000 WNIDs"),
+            "ILSVRC2012_val_00000001.JPEG",
+            "n01440764",
+            "xn01440764_18.JPEG",
+            "n01440764_18.JPEG.part",
+            "n01440764_18.png",
+            "n00000001_18.JPEG",
         ],
     )
-    def test_any_other_line_is_an_error_with_its_number(self, line: str, reason: str) -> None:
+    def test_any_other_line_is_an_error_with_its_number(self, line: str, sentence: Sentence) -> None:
         with pytest.raises(UsageError) as caught:
             listed_train_names(f"n01440764_18.JPEG\n\n{line}\n", "test.txt")
-        assert [str(problem) for problem in caught.value.problems] == [f"test.txt: line 3: {reason}"]
+        assert places(caught.value.problems) == ["test.txt: line 3"]
+        sentence(caught.value)
 
     def test_an_empty_list_is_an_error_because_no_list_means_another_hold_out(self, sentence: Sentence) -> None:
         with pytest.raises(UsageError) as caught:

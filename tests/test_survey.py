@@ -442,7 +442,7 @@ def test_class_folders_of_which_no_table_knows_any_are_named(tmp_path: Path) -> 
     error = refused(tmp_path)
 
     assert [str(problem) for problem in error.problems] == [
-        f"{tmp_path}/train/{name}: is not called after one of the 1,000 classes" for name in ("fish1", "fish2")
+        f"{tmp_path}/train/{name}: is not named after one of the 1,000 classes" for name in ("fish1", "fish2")
     ]
     assert "--class-map" in error.remedy
 

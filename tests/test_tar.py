@@ -363,7 +363,7 @@ def test_every_flipped_bit_of_a_header_is_found_by_its_checksum(block: bytes) ->
             try:
                 unseen += [] if list(walk(tar)) == whole else [bit // 8]
             except SourceError as error:
-                assert "some.tar at byte 0: this is no tar header" in str(error)  # noqa: PT017
+                assert "some.tar at byte 0: this is not a tar header" in str(error)  # noqa: PT017
     assert unseen == []
 
 

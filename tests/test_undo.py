@@ -278,7 +278,7 @@ class TestNothingToUndo:
 
 
 class TestWhatIsDamaged:
-    """Without state and catalog it is not known what the build has put there."""
+    """Without state and catalog it is not known what the build put there."""
 
     @pytest.mark.parametrize("name", ["state.json", "catalog.arrow"])
     @pytest.mark.parametrize("how", ["missing", "empty", "a flipped bit", "half of it"])

@@ -78,7 +78,7 @@ class Selection:
             raise UsageError("limit is a whole number of images, or a share between 0 and 1.")
         for what, names in (("test_list", self.test_list), ("exclude", self.exclude)):
             if not _is_text("".join(names)):
-                raise UsageError(f"{what} has a name that is no text (UTF-8).")
+                raise UsageError(f"{what} has a name that is not UTF-8 text.")
         if TEST in self.splits and not self.test_per_class and not self.test_list:
             raise UsageError("The test split is what is held out of train, and nothing is held out.")
         if any(index not in range(CLASS_COUNT) for index in self.classes):

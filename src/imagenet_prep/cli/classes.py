@@ -42,7 +42,7 @@ def _chosen(table: Taxonomy, query: str, *, renamed: bool) -> Taxonomy:
     found = table.search(query) if query else table.classes
     if not found:
         remedy = "A query is a WNID, a class index (0 to 999), or part of a name or lemma."
-        raise UsageError(f"No class answers to {query!r}.", remedy=remedy)
+        raise UsageError(f"No class matches {query!r}.", remedy=remedy)
     wnids = {facts.wnid for facts in found}
     renamings = tuple(renaming for renaming in table.renamings if renaming.wnid in wnids)
     if renamed:

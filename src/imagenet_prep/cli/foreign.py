@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 def looked_at(report: ForeignReport, out: str) -> str:
     """Show what a data set is, remarks, and the verdict: sound, or what is wrong with it."""
-    lines = [f"{out} is no build of imagenet-prep. It was compared with the built-in class table and validation truth."]
+    lines = [
+        f"{out} is not a build of imagenet-prep. It was compared with the built-in class table and validation truth."
+    ]
     for each in report.sets:
         lines += ["", *_set(each)]
     if report.sample < 1:

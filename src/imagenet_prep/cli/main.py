@@ -25,7 +25,7 @@ _COMMANDS = {  # name → module and help; a module is loaded when its command r
     "check": "Say what a source holds, what is wrong with it, and what can be built from it.",
     "build": "Make a data set from archives or folders: the main job.",
     "audit": "Read every record of a data set back and compare.",
-    "resume": "Finish a data set as it was begun.",
+    "resume": "Finish a data set as it was started.",
     "repair": "Write again what is damaged in a data set.",
     "undo": "Take a data set away, and put moved files back.",
     "classes": "List, find and export the 1,000 classes.",

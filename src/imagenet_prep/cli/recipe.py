@@ -126,7 +126,7 @@ def given_recipe(context: click.Context, given: dict[str, Any], taxonomy: Taxono
             raise UsageError(f"--recipe says everything: {flag} cannot be beside it.")
         return read_recipe(path)
     if "test_list" in chosen and "test_per_class" in chosen:
-        raise UsageError("--test-list takes the place of --test-per-class: give one of the two.")
+        raise UsageError("--test-list replaces --test-per-class: give only one of them.")
     formats = chosen.pop("format_", (DEFAULT_OUTPUT,))
     values = {name: _value(name, value) for name, value in chosen.items()}
     for text in settings:

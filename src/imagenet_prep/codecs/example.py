@@ -198,7 +198,7 @@ def number_in(features: Mapping[str, Value], key: str) -> int:
     """Give the one number of a feature; ValueError if it has another type, or not one value."""
     value = _only_value(features, key)
     if not isinstance(value, int):
-        raise ValueError(f"{key} is no int64")  # noqa: TRY004 — wrong is the record, not the call
+        raise ValueError(f"{key} is not an int64")  # noqa: TRY004 — wrong is the record, not the call
     return value
 
 
@@ -206,7 +206,7 @@ def bytes_in(features: Mapping[str, Value], key: str) -> Buffer:
     """Give the one byte string of a feature; ValueError as ``number_in``."""
     value = _only_value(features, key)
     if isinstance(value, int | float):
-        raise ValueError(f"{key} is no byte string")  # noqa: TRY004
+        raise ValueError(f"{key} is not a byte string")  # noqa: TRY004
     return value
 
 

@@ -121,7 +121,7 @@ def _parse(tar: TarRange, position: int, header: bytes) -> tuple[str, int, bytes
     try:
         member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
-        raise tar.damaged(position, f"this is no tar header ({error})") from error
+        raise tar.damaged(position, f"this is not a tar header ({error})") from error
     if member.size < 0:
         raise tar.damaged(position, "a header claims a negative size")
     if header[257:265] == _GNU_MAGIC:  # where POSIX has a prefix for the name, GNU tar has times
@@ -187,7 +187,7 @@ def _check_tail(tar: TarRange, end: int) -> Iterator[Missing]:
         return
     rest = tar.end - end
     if rest > _LONGEST_HEADER_DATA:
-        reason = f"the archive seems to end here, {rest:,} bytes before its last: the download is unfinished"
+        reason = f"the archive seems to end here, {rest:,} bytes before its end: the download is unfinished"
         raise tar.damaged(end, reason)
     if any(tar.read(rest, end)):
         yield Missing(end, "there are zeros where the header of a member should be")

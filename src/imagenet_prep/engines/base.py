@@ -84,6 +84,6 @@ def written(name: str) -> str:
 def raise_lost(_task: object) -> Any:
     """What becomes of a lost task where nothing else is said. Raises PrepError."""
     raise PrepError(
-        "A worker process was killed twice at the same task, perhaps because memory ran out.",
+        "A worker process was killed twice on the same task, perhaps because memory ran out.",
         remedy="Run the same command again. Fewer --jobs need less memory.",
     )

@@ -185,7 +185,7 @@ class _Run(Generic[Task, Result]):
     def _check(self) -> None:
         """Half the results must not pass for all of them."""
         if not self._pool.is_current(self):
-            raise RuntimeError("This run was ended, by a later one or with its engine.")
+            raise RuntimeError("This run has ended: a later one started, or its engine was closed.")
 
     def _hear(self, worker: Worker) -> list[Result]:
         """Give what a worker has to say: one result, or none."""

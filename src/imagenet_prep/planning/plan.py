@@ -201,7 +201,7 @@ def _check_origins(catalog: Catalog, selection: Selection) -> None:
 
 def _has_images(rows: Rows, split: str, selection: Selection) -> bool:
     if not len(rows) and split in selection.splits:
-        raise UsageError(f"There are no images for the split {split}: what it is made of is not among the sources.")
+        raise UsageError(f"There are no images for the split {split}: its images are not among the sources.")
     return bool(len(rows))
 
 

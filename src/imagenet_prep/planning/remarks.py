@@ -37,7 +37,7 @@ def _condemned(of: Plan) -> Iterator[str]:
     rows = [row for members in of.members.values() for row in condemned_rows(of.catalog, members)]
     if rows:
         first = of.catalog.table["name"][int(min(rows))].as_py()
-        yield f"No image by its size: {len(rows):,}, such as {first}; `imagenet-prep check` names each."
+        yield f"Too small to be images: {len(rows):,}, such as {first}; `imagenet-prep check` names each."
 
 
 def _reads(written: Sequence[OutputPlan]) -> Iterator[str]:

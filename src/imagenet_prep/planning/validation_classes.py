@@ -31,7 +31,7 @@ BUILT_IN = "built-in"
 # How the numbers of a list were read: the devkit's by the program, those behind a list of WNIDs by whoever made it.
 _READ_AS = {DEVKIT: (DEVKIT_INTEGER,), VALIDATION_CLASSES: (CLASS_INDEX, FROM_ONE, DEVKIT_INTEGER, DEVKIT_FROM_ZERO)}
 _REMEDY = (
-    "Take it away: the program knows the validation classes without it. --trust-labels follows it all the same. (A "
+    "Remove it: the program knows the validation classes without it. --trust-labels follows it all the same. (A "
     "class index is the place of a class among the sorted WNIDs, from 0; a devkit integer is another number.)"
 )
 

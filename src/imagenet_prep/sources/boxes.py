@@ -26,7 +26,7 @@ from imagenet_prep.sources.packed import each_file, packed_archive
 from imagenet_prep.sources.reader import source_errors
 
 _LARGEST = 1 << 20  # bytes of one annotation; the real ones have under 10 kB
-_REMEDY = "Download the archive again, or take it away to build without these boxes."
+_REMEDY = "Download the archive again, or remove it to build without these boxes."
 
 
 def read_boxes(path: Path, others: list[str] | None = None) -> Iterator[tuple[str, tuple[Box, ...]]]:
@@ -94,5 +94,5 @@ def _number(element: ET.Element, path: str) -> float:
     """Read a number of pixels; a few annotations have fractions of one."""
     number = float(element.findtext(path, "nan"))
     if not math.isfinite(number):
-        raise ValueError(f"{path} is missing or no number")
+        raise ValueError(f"{path} is missing or not a number")
     return number

@@ -99,7 +99,7 @@ def _note(found: Found, task: FolderTask, entry: os.DirEntry[str], class_of: Cla
             found.annotations += 1
             return
         elif status.st_size > LARGEST:
-            class_index = f"has {status.st_size:,} bytes, which no image has"
+            class_index = f"has {status.st_size:,} bytes, too many for an image"
     except FileNotFoundError:
         class_index = "is a symbolic link that leads nowhere"
     except OSError as error:  # among them links that lead to each other

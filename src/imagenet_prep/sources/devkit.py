@@ -17,7 +17,7 @@ from imagenet_prep.sources.packed import each_file, packed_archive
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _LARGEST = 1 << 20  # bytes; the real file has 200 kB
-_REMEDY = "Download the devkit again, or take it away: the program knows the validation classes without it."
+_REMEDY = "Download the devkit again, or remove it: the program knows the validation classes without it."
 
 
 def read_ground_truth(path: Path) -> array[int]:

@@ -24,7 +24,7 @@ from imagenet_prep.sources.reader import source_errors
 
 _LARGEST = 16 << 20  # bytes; 50,000 lines, most of them of 60 bytes, are 3 MB
 _IMAGE = re.compile(VALIDATION_STEM, re.ASCII)
-_REMEDY = "Unpack the file again, or take it away: the program knows the validation classes without it."
+_REMEDY = "Unpack the file again, or remove it: the program knows the validation classes without it."
 
 
 def read_validation_classes(path: Path) -> array[int]:
@@ -48,19 +48,19 @@ def _read(truth: array[int], name: str, lines: Any) -> Iterator[Problem]:
             if line and line[0] != "ImageId" and (reason := _note(truth, line)):
                 yield Problem(name, reason, f"line {lines.line_num}")
     except csv.Error as error:
-        yield Problem(name, f"is no CSV: {error}", f"line {lines.line_num}")
+        yield Problem(name, f"is not CSV: {error}", f"line {lines.line_num}")
 
 
 def _note(truth: array[int], line: list[str]) -> str | None:
     image = _IMAGE.fullmatch(line[0])
     if len(line) < 2 or not image or not 1 <= int(image[0][-8:]) <= VALIDATION_IMAGES:
-        return f"begins with {line[0][:40]!r}, which is no validation image"
+        return f"begins with {line[0][:40]!r}, which is not a validation image"
     wnid = line[1].partition(" ")[0]
     facts = official().find(wnid)
     if facts is None:
         return f"gives the class {wnid[:20]!r}, which is not one of the 1,000 WNIDs"
     place = int(image[0][-8:]) - 1
     if truth[place] not in (NO_CLASS, facts.index):
-        return f"gives {line[0]} another class than a line before it"
+        return f"gives {line[0]} another class than an earlier line"
     truth[place] = facts.index
     return None

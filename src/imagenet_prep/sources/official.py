@@ -206,7 +206,7 @@ def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
         if name in seen:
             class_index = "is there twice"
         if member.size > LARGEST:
-            class_index = f"claims {member.size:,} bytes, which no image has"
+            class_index = f"claims {member.size:,} bytes, too many for an image"
         if isinstance(class_index, str):
             place = f"{tar.container}/" if tar.container else ""
             found.problems.append(Problem(tar.archive, class_index, place + printable(member.name), member.offset))

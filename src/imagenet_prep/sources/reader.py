@@ -29,7 +29,7 @@ def source_errors(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        remedy = "Put it right and run the same command again."
+        remedy = "Fix it and run the same command again."
         if isinstance(error, PermissionError):
             place, what = lacking(Path(path))
             remedy = f"{printable(str(place))} {what}. Its owner can change that (chmod u+rX)."
@@ -126,7 +126,7 @@ class ArchiveReader:
 
     def _failed(self, entries: Entries, row: int, reason: str) -> SourceError:
         problem = entries.problem(row, self._paths, reason)
-        remedy = "Put it right, with the same contents, and run the same command again."
+        remedy = "Fix it, with the same contents, and run the same command again."
         return SourceError("An image cannot be read:", (problem,), remedy)
 
     def _read_ahead(self, entries: Entries) -> Iterator[None]:

@@ -77,7 +77,7 @@ def recognise(
         raise SourceError(
             "The source cannot be searched:",
             tuple(found.problems),
-            "Put each right, or name the folders and files to use one by one.",
+            "Fix each, or name the folders and files to use one by one.",
         )
     if remark := _unfinished(found.unfinished):
         tell(remark)
@@ -140,7 +140,7 @@ def _refuse_unknown_classes(sets: list[ImageSet]) -> None:
     """Several flat folders of train images side by side are class folders whose names nobody knows."""
     flat = [each.path for each in sets if each.role == TRAIN and not each.tars and not any(p.name for p in each.parts)]
     problems = [
-        Problem(printable(str(path)), "is not called after one of the 1,000 classes")
+        Problem(printable(str(path)), "is not named after one of the 1,000 classes")
         for path in flat
         if path.name not in _TEST_FOLDERS
         and not official().called(path.name)
@@ -148,10 +148,10 @@ def _refuse_unknown_classes(sets: list[ImageSet]) -> None:
     ]
     if len(problems) > 1:
         raise SourceError(
-            "There are folders of train images with names that are no classes:",
+            "There are folders of train images whose names are not classes:",
             tuple(problems),
-            "A class folder is called by WNID or by name (see `imagenet-prep classes`); names of your own are taken "
-            "with --class-map.",
+            "A class folder is named by WNID or by class name (see `imagenet-prep classes`); --class-map takes names "
+            "of your own.",
         )
 
 
@@ -193,9 +193,9 @@ def _refuse_unused(sources: tuple[Path, ...], found: Seen) -> None:
     unused = [source for source in unused if not any(_is_same(source, place) for place in places)]
     if unused:
         raise SourceError(
-            "There are sources that nothing is used of:",
+            "Nothing in these sources is used:",
             tuple(Problem(printable(str(source)), _why_unused(source)) for source in unused),
-            "Leave them out, or see to their names: archives are known by the official ones.",
+            "Leave them out, or check their names: archives are recognised by their official names.",
         )
 
 

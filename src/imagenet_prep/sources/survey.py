@@ -151,10 +151,10 @@ def _take_sets(folder: Path, listing: _Listing, found: Seen, classes_called: Cla
         return subfolders
     unknown = [name for name in subfolders if name not in named]
     strange = [name for name in unknown if _holds_a_class(folder / name)]
-    wrong = dict.fromkeys(strange, "is not called after one of the 1,000 classes")
-    wrong |= dict.fromkeys((name for name in roles if not _is_text(name)), "has a name that is no text (UTF-8)")
+    wrong = dict.fromkeys(strange, "is not named after one of the 1,000 classes")
+    wrong |= dict.fromkeys((name for name in roles if not _is_text(name)), "has a name that is not UTF-8 text")
     lost = (name for name in listing.links if classes_called(name))
-    wrong |= dict.fromkeys(lost, "is a symbolic link that leads to no folder")
+    wrong |= dict.fromkeys(lost, "is a symbolic link that does not lead to a folder")
     found.problems += (Problem(printable(str(folder)), wrong[name], printable(name)) for name in sorted(wrong))
     return [name for name in unknown if name not in strange]
 

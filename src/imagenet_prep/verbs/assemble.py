@@ -28,7 +28,7 @@ _REMEDY = (
     "Compare the archive's checksum with the published one, or download it again; remove what does not belong there."
 )
 _FOLDER_REMEDY = (
-    "Take away what does not belong there, and put each image where it belongs: its class is the one its name says."
+    "Remove what does not belong there, and put each image where it belongs: its class is the one its name says."
 )
 
 

@@ -62,9 +62,9 @@ def without_use(catalog: Catalog, annotations: Sequence[Annotations]) -> tuple[l
         roles = {role_of(f"{stem}.xml") for stem in each.boxes}
         if roles and roles <= absent:
             sets = " and ".join(origin for origin in _ROLES if _ROLES[origin] in roles)
-            notes.append(f"{each.name} has bounding boxes of {sets} images, of which there are none: it is not used.")
+            notes.append(f"{each.name} has bounding boxes of {sets} images, but there are none: it is not used.")
         else:
-            remedy = "download it again, or take it away to build without these boxes"
+            remedy = "download it again, or remove it to build without these boxes"
             problems.append(Problem(each.name, f"has no bounding box for any image here: {_held(each)}; {remedy}"))
     return problems, notes
 
@@ -91,7 +91,7 @@ def few_boxes(catalog: Catalog) -> Iterator[str]:
             continue
         images, _ = catalog.box_counts(rows)
         if not images:
-            yield f"There is no bounding box for any of the {len(rows):,} {origin} images."
+            yield f"None of the {len(rows):,} {origin} images has a bounding box."
         elif len(rows) >= _FEWEST and 2 * images * of_all < boxed * len(rows):
             yield (
                 f"Of {len(rows):,} {origin} images {images:,} have bounding boxes, which are far fewer than of the "

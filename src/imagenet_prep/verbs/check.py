@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 # Half a million files are not opened for a count that a build makes as well.
-_UNREAD = "{} has its annotations in files of their own, whose boxes --full counts, and a build."
+_UNREAD = "{} has each annotation in a file of its own; --full and a build count their boxes."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

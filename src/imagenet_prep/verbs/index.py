@@ -110,7 +110,7 @@ def _refuse_other_file(cache: Path) -> None:
         if cache.name and not cache.is_dir() and may_be_replaced(*_place(cache)):
             return
     raise UsageError(
-        f"cache is {cache}, which is there and is no catalog.", remedy="Name a file that is not there yet."
+        f"cache is {cache}, which exists and is not a catalog.", remedy="Name a file that does not exist yet."
     )
 
 

@@ -95,7 +95,7 @@ def _put_all_back(store: Store, the_plan: Plan) -> int:
         try:
             moved += _put_back(store, path, place)
         except FileExistsError:
-            reason = f"is there again, though {path} was moved from it: take one of the two away"
+            reason = f"is there again, though {path} was moved from it: remove one of the two"
             problems.append(Problem(place, reason))
         except FileNotFoundError:
             reason = f"is neither there nor at {path}: it is lost"
@@ -128,8 +128,8 @@ def _plan(store: Store) -> Plan:
     there = store.list("")
     names = ", ".join((*there.files, *(f"{name}/" for name in there.folders)))
     raise OtherBuildError(
-        f"{summary} So it is not known what the build has put there; nothing was touched. There are: {names}.",
-        remedy=f"{remedy}Or remove by hand what you know to be of the build.",
+        f"{summary} So it is not known what the build put there; nothing was touched. The folder holds: {names}.",
+        remedy=f"{remedy}Or remove by hand what you know the build made.",
     )
 
 

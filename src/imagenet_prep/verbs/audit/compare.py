@@ -45,7 +45,7 @@ from imagenet_prep.verbs.audit.state import added_outputs, is_resumable, strange
 from imagenet_prep.verbs.audit.unexpected import unexpected
 from imagenet_prep.verbs.decode import tell_decoder
 
-_REMEDY = "Write again what is damaged: imagenet-prep repair {place}"
+_REMEDY = "Repair what is damaged: imagenet-prep repair {place}"
 _BAD_REMEDY = (
     "Images that do not decode are as they were in the source: the build command again with --check decode --on-bad "
     "set-aside leaves them out."
@@ -55,7 +55,7 @@ _MOVED_REMEDY = (
     "resume {place}"
 )
 _STATE_REMEDY = f"Bring {STATE} back from a copy. Without it the data set can be read and audited, but not changed."
-_STRAY_REMEDY = "Take out what is not of the data set."
+_STRAY_REMEDY = "Remove what does not belong to the data set."
 
 
 def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -> AuditReport:

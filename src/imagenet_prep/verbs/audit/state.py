@@ -103,7 +103,7 @@ def strange_receipts(store: Store) -> Iterator[Problem]:
         return
     for path in there:
         if state and path not in own and not path.rpartition("/")[2].startswith("."):
-            yield Problem(path, "is not of this data set")
+            yield Problem(path, "does not belong to this data set")
 
 
 def _receipts(store: Store, state: State, document: dict[str, Any]) -> Iterator[Problem]:

@@ -26,7 +26,7 @@ from imagenet_prep.verbs.audit.expected import Expected
 from imagenet_prep.verbs.audit.shard import unreadable
 from imagenet_prep.verbs.audit.state import added_outputs
 
-_IS_NOT = "is not of this data set"
+_IS_NOT = "does not belong to this data set"
 
 
 def inventory_of(of: Expected) -> Inventory:

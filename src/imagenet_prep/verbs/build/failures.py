@@ -11,7 +11,7 @@ _SHARDS_MISSING = "their shards were not written, all others are finished:"
 _AGAIN = "run the same command again"
 _LEAVE_OUT = "Or go on here without them: --on-bad set-aside leaves bad images out, and keeps their bytes."
 _TOGETHER = (
-    "The outputs that are there have them: to do without them, build all outputs together in another folder with "
+    "The finished outputs contain them: to leave them out, build all outputs together in another folder with "
     "--on-bad set-aside."
 )
 _FILES_REMEDY = (
@@ -22,7 +22,7 @@ _ARCHIVE_REMEDY = (
     f"{_AGAIN}."
 )
 _UNREADABLE_REMEDY = (
-    f"Put it right, and {_AGAIN}. A build in another folder can do without images that are lost: --exclude FILE."
+    f"Fix it, and {_AGAIN}. A build in another folder can do without images that are lost: --exclude FILE."
 )
 _LOST_REMEDY = (
     "Run the same command again; fewer --jobs need less memory. If it dies again, one of these images may be the "

@@ -92,7 +92,7 @@ def refuse_other(store: Store, plan: Plan, state: State | None) -> None:
             if now.outputs[name].libraries.get(library) != version:
                 here = now.outputs[name].libraries.get(library)
                 raise OtherBuildError(
-                    f"{store.place} was begun with {library} {version}, which decides bytes; here it is {here}.",
+                    f"{store.place} was started with {library} {version}, which decides bytes; here it is {here}.",
                     remedy=f"Install that version: pip install {library}=={version}",
                 )
 
@@ -101,8 +101,8 @@ def refuse_moved(store: Store, new: list[OutputPlan]) -> None:
     """Raise SourceError if outputs are to be added when files of the source were moved away."""
     if new:
         raise SourceError(
-            f"The files of the source were moved into {store.place}: {new[0].output.name} cannot be made of them.",
-            remedy=f"Give them back, and build all outputs together: imagenet-prep undo {store.place}",
+            f"The files of the source were moved into {store.place}: {new[0].output.name} cannot be made from them.",
+            remedy=f"Move them back, and then build all outputs together: imagenet-prep undo {store.place}",
         )
 
 
@@ -182,7 +182,7 @@ def check_links(store: Store, plan: Plan, output: Output) -> None:
     entries = _own_files(plan)
     if not len(entries):
         raise UsageError(
-            "The source has archives alone, and no files to link or move.",
+            "The source has only archives, and no files to link or move.",
             remedy="Leave --transfer out: images are written straight from the archives.",
         )
     _refuse_condemned(plan)

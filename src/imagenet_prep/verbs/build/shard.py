@@ -218,7 +218,7 @@ class _Images:
             if found != listed:
                 reason = f"has {found:,} bytes, and had {listed:,} when listed"
                 problem = self._task.entries.problem(row, self._task.archives, reason)
-                raise SourceError("A file has changed:", (problem,), "Put it right, and run the same command again.")
+                raise SourceError("A file has changed:", (problem,), "Fix it, and run the same command again.")
 
     def look_at(self, row: int, buffer: bytearray, start: int, end: int, file: str) -> Sample:
         """Inspect one image and note what it is; one that cannot be used is noted as bad."""

@@ -26,7 +26,7 @@ from imagenet_prep.verbs.audit.others.observed import NO_CLASS, Seen
 
 _WNID = re.compile(WNID, re.ASCII)
 _INDEXED = re.compile(r"\d{3}[-_ ].*", re.ASCII)
-_BESIDE = "readers such as torchvision take it for a class, and number all classes behind it otherwise"
+_BESIDE = "readers such as torchvision take it for a class, and number all classes after it differently"
 _FLAT = "holds images without class folders: readers take it for one class"
 
 
@@ -101,7 +101,7 @@ def _beside(each: ImageSet, known: Sequence[Problem]) -> Iterator[Problem]:
         others = sorted(entry.name for entry in listed if entry.name not in classes and is_folder(entry))
     for name in others:
         if printable(name) not in told:
-            yield Problem(place, f"is no class folder: {_BESIDE}", printable(name))
+            yield Problem(place, f"is not a class folder: {_BESIDE}", printable(name))
 
 
 def numbering(looks: Sequence[FolderLook], parts: Sequence[Seen]) -> list[int]:

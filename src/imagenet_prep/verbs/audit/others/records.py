@@ -177,7 +177,7 @@ def _no_shards(folder: Path, before: str) -> Iterator[Problem]:
         names = (entry.name for entry in listed if entry.name.startswith(f"{before}-") and not is_folder(entry))
         others = sorted(name for name in names if not (_NUMBERED.fullmatch(name) or _PLAIN.fullmatch(name)))
     for name in others[:_MOST_NAMED]:
-        yield Problem(place, f"is no shard, but a pattern such as {pattern} takes it for one", printable(name))
+        yield Problem(place, f"is not a shard, but a pattern such as {pattern} matches it", printable(name))
     if len(others) > _MOST_NAMED:
         more = len(others) - _MOST_NAMED
         yield Problem(place, f"and {more:,} more files that are no shards, but that {pattern} takes for some")

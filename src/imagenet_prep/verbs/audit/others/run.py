@@ -76,7 +76,7 @@ def _find(out: Path) -> tuple[list[FoundSet], list[Problem]]:
         sets, strange = find_record_sets(out)
         folders, archives = find_folder_set(out)
     except SourceError as error:
-        raise AuditError(f"{out} is no build of imagenet-prep. {error.summary}", error.problems) from error
+        raise AuditError(f"{out} is not a build of imagenet-prep. {error.summary}", error.problems) from error
     except PermissionError as error:
         with output_errors(Path(error.filename), "read"):
             raise
@@ -86,14 +86,14 @@ def _find(out: Path) -> tuple[list[FoundSet], list[Problem]]:
     if sets:
         return sets, strange
     if archives:
-        remedy = f"`imagenet-prep check {out}` looks at it; `imagenet-prep build` makes a data set of it."
-        raise AuditError(f"{out} is no data set, but a source: it holds archives of ILSVRC2012.", remedy=remedy)
+        remedy = f"`imagenet-prep check {out}` inspects it; `imagenet-prep build` makes a data set of it."
+        raise AuditError(f"{out} is a source, not a data set: it holds archives of ILSVRC2012.", remedy=remedy)
     remedy = (
-        "Known are builds, class folders with ImageNet's file names, and TFRecord shards such as "
+        "Known kinds are builds, class folders with ImageNet's file names, and TFRecord shards such as "
         "train-00000-of-01024 or imagenet2012-train.tfrecord-00000-of-01024."
     )
     raise AuditError(
-        f"{out} is no build of imagenet-prep, and no data set that is known.", tuple(strange), remedy=remedy
+        f"{out} is neither a build of imagenet-prep nor a known kind of data set.", tuple(strange), remedy=remedy
     )
 
 
