@@ -113,9 +113,9 @@ def decode(features: Mapping[str, Value]) -> Sample:
 def _boxes_in(features: Mapping[str, Value], label: int) -> tuple[Box, ...]:
     labels, *sides = (features.get(key, ()) for key in _BOX_KEYS)
     if labels != (label,) * len(labels) or {len(side) for side in sides} != {len(labels)}:
-        raise ValueError("image/object/bbox has lists of unequal lengths, or another label than the image")
+        raise ValueError("image/object/bbox has lists of unequal lengths, or a label other than the image's")
     if not all(isinstance(value, float) for side in sides for value in side):
-        raise ValueError("image/object/bbox has sides that are no floats")
+        raise ValueError("image/object/bbox has sides that are not floats")
     return tuple(Box(*box) for box in zip(*cast("list[tuple[float, ...]]", sides), strict=True))
 
 

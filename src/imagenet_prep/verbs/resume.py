@@ -89,7 +89,7 @@ def _built(
 
 def _refuse_moved(store: Store, problems: tuple[Problem, ...]) -> None:
     raise UsageError(
-        "Moved files cannot be written again: there are no others.",
+        "Moved files cannot be written again: they are the only copies.",
         problems,
         f"Restore these from a backup, and go on: imagenet-prep resume {store.place}",
     )

@@ -104,7 +104,7 @@ def _put_all_back(store: Store, the_plan: Plan) -> int:
         raise SourceError(
             f"{counted(len(problems), 'file')} could not be put back; all others are where they were:",
             tuple(problems),
-            "Put each right, and run the same command again. In place of a file that is lost for good, make an empty "
+            "Fix each, and run the same command again. In place of a file that is lost for good, make an empty "
             "one (touch FILE): then the rest is taken away.",
         )
     return moved
