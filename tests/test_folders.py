@@ -355,16 +355,12 @@ class TestRefusals:
         assert not (tmp_path / "data/build.json").exists()
 
     @pytest.mark.parametrize(
-        ("choice", "message"),
-        [
-            ({"names": "latin"}, r"folders\.names is one of name, wnid, indexed, not 'latin'"),
-            ({"validation_folder": "dev"}, r"folders\.validation_folder is one of validation, val, not 'dev'"),
-            ({"format": "tfrecord", "names": "wnid"}, r"names is not an option of the format tfrecord"),
-        ],
+        "choice", [{"names": "latin"}, {"validation_folder": "dev"}, {"format": "tfrecord", "names": "wnid"}], ids=str
     )
-    def test_a_choice_that_makes_no_sense(self, choice: dict[str, str], message: str) -> None:
-        with pytest.raises(UsageError, match=message):
+    def test_a_choice_that_makes_no_sense(self, choice: dict[str, str], sentence: Sentence) -> None:
+        with pytest.raises(UsageError) as caught:
             BuildOptions.of(**{"format": "folders"} | choice)
+        sentence(caught.value)
 
 
 def change_a_byte(out: Path) -> None:

@@ -312,26 +312,25 @@ class TestRefusals:
         sentence(caught.value)
 
     @pytest.mark.parametrize(
-        ("arguments", "message"),
+        "arguments",
         [
-            ({"format": "webdataset"}, "There is no format 'webdataset'; the formats are tfrecord, tfds, folders"),
-            ({"format": ()}, "A recipe has outputs"),
-            ({"names": "wnid"}, "names is not an option of the format tfrecord"),
-            ({"format": "folders", "names": "nickname"}, "folders.names is one of name, wnid, indexed, not 'nickname'"),
-            ({"splits": ("val",)}, "There is no split 'val'; the splits are train, validation, test"),
-            ({"shards": {"dev": 3}}, "There is no split 'dev'"),
-            ({"shards": {"train": 0}}, "tfrecord.shards.train is a number of shards from 1 to 99,999, not 0"),
-            (
-                {"shards": {"train": 100_000}},
-                "tfrecord.shards.train is a number of shards from 1 to 99,999, not 100000",
-            ),
-            ({"test_per_class": -1}, "test_per_class is a whole number from 0 up, not -1"),
-            ({"test_per_class": 0, "splits": ("test",)}, "nothing is held out"),
+            {"format": "webdataset"},
+            {"format": ()},
+            {"names": "wnid"},
+            {"format": "folders", "names": "nickname"},
+            {"splits": ("val",)},
+            {"shards": {"dev": 3}},
+            {"shards": {"train": 0}},
+            {"shards": {"train": 100_000}},
+            {"test_per_class": -1},
+            {"test_per_class": 0, "splits": ("test",)},
         ],
+        ids=str,
     )
-    def test_a_recipe_that_nothing_could_satisfy(self, arguments: dict[str, object], message: str) -> None:
-        with pytest.raises(UsageError, match=message):
+    def test_a_recipe_that_nothing_could_satisfy(self, arguments: dict[str, object], sentence: Sentence) -> None:
+        with pytest.raises(UsageError) as caught:
             few(**arguments)
+        sentence(caught.value)
 
 
 def few(**changes: object) -> Recipe:

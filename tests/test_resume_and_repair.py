@@ -190,12 +190,15 @@ class TestResume:
                 attempt()
         assert inodes(out) == before
 
-    def test_a_state_that_is_lost_is_said_and_nothing_is_touched(self, miniature: Miniature, out: Path) -> None:
+    def test_a_state_that_is_lost_is_said_and_nothing_is_touched(
+        self, miniature: Miniature, out: Path, sentence: Sentence
+    ) -> None:
         (out / STATE).unlink()
         before = inodes(out)
         for attempt in imagenet_prep.resume, imagenet_prep.repair:
-            with pytest.raises(UsageError, match="has lost its state"):
+            with pytest.raises(UsageError) as caught:
                 attempt(out, jobs=1)
+            sentence(caught.value)
         with pytest.raises(OtherBuildError):
             imagenet_prep.build(miniature.root, out, RECIPE)
         assert inodes(out) == before
@@ -213,10 +216,13 @@ class TestResume:
                 attempt()
         assert inodes(out) == before
 
-    def test_where_there_is_no_data_set_there_is_nothing_to_go_on_with(self, tmp_path: Path) -> None:
+    def test_where_there_is_no_data_set_there_is_nothing_to_go_on_with(
+        self, tmp_path: Path, sentence: Sentence
+    ) -> None:
         for attempt in imagenet_prep.resume, imagenet_prep.repair:
-            with pytest.raises(UsageError, match="nothing to go on with"):
+            with pytest.raises(UsageError) as caught:
                 attempt(tmp_path, jobs=1)
+            sentence(caught.value)
         assert list(tmp_path.iterdir()) == []
 
     def test_the_commands_say_how_it_ended_by_their_code(
@@ -230,14 +236,17 @@ class TestResume:
         assert command("resume", tmp_path / "nowhere").returncode == 2
         assert command("resume", miniature.root).returncode == 2
 
-    def test_a_build_that_would_fail_says_it_again(self, miniature: Miniature, tmp_path: Path) -> None:
+    def test_a_build_that_would_fail_says_it_again(
+        self, miniature: Miniature, tmp_path: Path, sentence: Sentence
+    ) -> None:
         attempts: tuple[Callable[[], object], ...] = (
             lambda: imagenet_prep.build(miniature.root, tmp_path / "data", changed(RECIPE, on_bad="fail")),
             lambda: imagenet_prep.resume(tmp_path / "data", jobs=1),
         )
         for attempt in attempts:
-            with pytest.raises(SourceError, match="1 of 16 images cannot be used"):
+            with pytest.raises(SourceError) as caught:
                 attempt()
+            sentence(caught.value)
 
 
 # A file that is damaged, and the receipts that are written again because of it.

@@ -58,17 +58,17 @@ def sentence(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """Require that an error, or any text, reads as ``sentences.txt`` says."""
     sentences = request.config.stash[SENTENCES]
     base = re.escape(str(tmp_path_factory.getbasetemp()))
-    places = re.compile(rf"{re.escape(str(tmp_path))}|{base}/[\w-]+?\d+(?![\w-])")
+    here = re.compile(rf"{re.escape(str(tmp_path))}|{base}/[\w-]+?\d+(?![\w-])")
 
     def check(said: object, key: str = "", *, alike: bool = False) -> None:
         """Compare one text; ``alike``: it is the same whatever the parameters of the test."""
-        test = test_name(request.node.nodeid)
+        test = name_of(request.node.nodeid)
         name = f"{test.partition('[')[0] if alike else test} # {key}".removesuffix(" # ")
         if isinstance(said, tuple | list):
             said = "\n".join(map(str, said))
         _, error, after = str(said).partition("\nError: ")  # before an error stands progress
         text = f"Error: {after}" if error else str(said)
-        text = "\n".join(line.rstrip() for line in places.sub("TMP", text).strip().splitlines())
+        text = "\n".join(line.rstrip() for line in here.sub("TMP", text).strip().splitlines())
         for pattern, word in VARYING.items():
             text = re.sub(pattern, word, text)
         request.node.user_properties.append((name, text))  # travels with the report, from any worker
@@ -80,7 +80,7 @@ def sentence(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return check
 
 
-def test_name(nodeid: str) -> str:
+def name_of(nodeid: str) -> str:
     return nodeid.removeprefix("tests/")
 
 
@@ -100,7 +100,7 @@ class Sentences:
             items[:] = [item for item in items if "sentence" in getattr(item, "fixturenames", ())]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        test = test_name(report.nodeid)
+        test = name_of(report.nodeid)
         self.ran |= {test, test.partition("[")[0]}
         if report.when == "call" and report.passed:
             self.passed |= {test, test.partition("[")[0]}
@@ -122,7 +122,7 @@ class Sentences:
                 self.unused.add(name)
         if self.update:
             kept = {name: said for name, said in self.known.items() if name not in self.unused}
-            FILE.write_text(written(kept | self.seen))
+            FILE.write_text(written(kept | self.seen), "utf-8")
         elif self.unused:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
