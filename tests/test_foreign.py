@@ -526,7 +526,7 @@ class TestDamage:
         (tmp_path / "training.log").write_bytes(b"")
 
         assert wrong(seen(tmp_path)) == [
-            f"{tmp_path}: train-00000-of-00002{ending}: is not a shard, but a pattern such as train-* takes it for one"
+            f"{tmp_path}: train-00000-of-00002{ending}: is not a shard, but a pattern such as train-* matches it"
         ]
 
     def test_very_many_files_that_are_no_shards_are_counted(self, tmp_path: Path) -> None:
@@ -539,7 +539,7 @@ class TestDamage:
         assert len(problems) == 101
         assert problems[0] == (
             f"{tmp_path}: imagenet2012-train.tfrecord-00000-of-00103.bak: is not a shard, but a pattern such as "
-            "imagenet2012-train.tfrecord-* takes it for one"
+            "imagenet2012-train.tfrecord-* matches it"
         )
         assert problems[100] == (
             f"{tmp_path}: and 3 more files that are no shards, but that imagenet2012-train.tfrecord-* takes for some"

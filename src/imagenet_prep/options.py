@@ -139,7 +139,7 @@ class Recipe:
         outputs = tuple(sorted(self.outputs, key=lambda output: output.name))
         object.__setattr__(self, "outputs", outputs)
         if not outputs or len({output.name for output in outputs}) < len(outputs):
-            raise UsageError("A recipe has outputs, each format once.")
+            raise UsageError("A recipe has at least one output, and each format only once.")
         for split in (split for output in outputs for split in output.shards):
             check_split(split)
 
