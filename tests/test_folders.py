@@ -400,7 +400,7 @@ def swap_classes(out: Path) -> None:
 
 
 WRITE_AGAIN = "imagenet-prep repair"
-TAKE_OUT = "Take out"
+TAKE_OUT = "Remove"
 TENCH = "folders/train/tench/n01440764_4.JPEG"
 DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "a changed byte": (change_a_byte, [f"{TENCH}: is not the image that was in the source"]),
