@@ -221,11 +221,11 @@ def test_a_source_that_cannot_be_reached_is_not_called_missing(tmp_path: Path) -
     assert refusal(tmp_path / "loop").startswith(f"Cannot read {tmp_path}/loop: Too many levels of symbolic links.\n")
 
 
-@pytest.mark.parametrize("name", ["a\0b", "file/below"])
-def test_a_source_that_cannot_exist(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "shown"), [("a\0b", "'{}/a\\x00b'"), ("file/below", "{}/file/below")])
+def test_a_source_that_cannot_exist(name: str, shown: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    assert refusal(tmp_path / name).startswith(f"{tmp_path}/{name} does not exist.")
+    assert refusal(tmp_path / name).startswith(f"{shown.format(tmp_path)} does not exist.")
 
 
 def test_what_was_seen_is_shown_without_what_could_harm_a_terminal(tmp_path: Path) -> None:

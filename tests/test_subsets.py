@@ -356,7 +356,7 @@ class TestRecipe:
         [
             ({"classes": (1000,)}, "classes"),
             ({"classes": (-1,)}, "classes"),
-            ({"classes": ("tench",)}, "classes"),
+            ({"classes": ("tnech",)}, "classes"),
             ({"classes": 5}, "classes"),
             ({"classes": "tench"}, "classes"),
             ({"test_list": 5}, "test_list"),
