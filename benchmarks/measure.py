@@ -103,12 +103,19 @@ def _descends(process: int, root: int, parents: dict[int, int]) -> bool:
     return process == root
 
 
-def settle(archives: Sequence[Path], scratch: Path) -> None:
+def jobs_option(jobs: int) -> list[str]:
+    """Give the option for so many processes; none for 0, so that the build chooses."""
+    return ["--jobs", str(jobs)] if jobs else []
+
+
+def settle(archives: Sequence[Path], scratch: Path, *, cold: bool = False) -> None:
     """Make things equal for the next measurement: copy the archives to ``scratch`` and delete the copies.
 
     What was written before goes to the disk, and the memory that the next output needs has just been in use. A virtual
     machine hands memory that has been free for seconds back to its host, and getting it again takes several times as
     long as a copy does: whoever happened to get such memory would pay for it.
+
+    With ``cold`` the kernel then forgets every file, so that the disk has to give it. Only root may ask for that.
     """
     for archive in archives:
         copy = scratch / "settle"
@@ -116,6 +123,8 @@ def settle(archives: Sequence[Path], scratch: Path) -> None:
         os.sync()
         copy.unlink()
     os.sync()
+    if cold:
+        Path("/proc/sys/vm/drop_caches").write_text("3")
 
 
 def machine(*folders: Path) -> str:
