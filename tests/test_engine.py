@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_prep.engines import worker
+from imagenet_prep.engines import processes, worker
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.executor import OnExecutor
 from imagenet_prep.engines.here import Here
@@ -207,6 +207,15 @@ def test_processes_give_every_result_once(engine: Engine) -> None:
     assert sorted(engine.run(square, range(50))) == [number * number for number in range(50)]
     assert sorted(engine.run(square, [])) == []
     assert sorted(engine.run(square, range(5))) == [0, 1, 4, 9, 16]
+
+
+@pytest.mark.parametrize(("processors", "workers"), [(1, 2), (3, 6), (64, 32)])
+def test_without_a_number_of_jobs_two_workers_share_a_processor(
+    monkeypatch: pytest.MonkeyPatch, processors: int, workers: int
+) -> None:
+    monkeypatch.setattr(processes, "available_processors", lambda: processors)
+    with local_engine(0) as engine:
+        assert engine.width == len(workers_of(engine)) == workers
 
 
 def test_any_executor_will_do() -> None:

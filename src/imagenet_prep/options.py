@@ -159,7 +159,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildOptions:
-    """The recipe, and how to work: ``jobs`` processes; 0 means one for each processor, 1 this process alone.
+    """The recipe, and how to work: ``jobs`` processes; 0 means two for each processor, 1 this process alone.
 
     ``on_bad``: what becomes of an image that cannot be used: ``fail`` finishes all shards that have none, and raises
     SourceError; ``set-aside`` leaves it out and keeps its bytes. ``check``: ``header`` looks at the header and the end

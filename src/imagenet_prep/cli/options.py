@@ -86,7 +86,7 @@ jobs_option = click.option(
     default=0,
     show_default=True,
     metavar="N",
-    help="Processes; 0 is one for each processor, at most 32, and 1 is this process alone.",
+    help="Processes; 0 is two for each processor, at most 32, and 1 is this process alone.",
 )
 engine_option = click.option(
     "--engine",

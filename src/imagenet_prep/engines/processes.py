@@ -28,6 +28,7 @@ from imagenet_prep.engines.reports import Gauge
 from imagenet_prep.engines.worker import BEGUN, GRACE, Job, Worker, moved, stop, wait_for_news
 from imagenet_prep.errors import PrepError, UsageError
 
+_FOR_EACH_PROCESSOR = 2  # workers: while one waits for a read or a sync, another has the processor
 _MOST_BY_DEFAULT = 32  # processes: each moves about 1 GB a second, so more of them wait for any disk
 
 _READY = 1  # task that lies ready at a worker beside the one it is at: it never waits for this process
@@ -220,14 +221,14 @@ class _Run(Generic[Task, Result]):
 
 @contextmanager
 def local_engine(jobs: int) -> Iterator[Engine]:
-    """Give an engine of ``jobs`` processes; 0 means one for each processor this process may use, up to 32; 1 means no
+    """Give an engine of ``jobs`` processes; 0 means two for each processor this process may use, up to 32; 1 means no
     process beside this one. A process that may have none, as the workers of pools, Celery and Airflow may not, works
     alone whatever ``jobs`` says.
 
     When the context ends, the processes are gone. When it ends early, by an error or an interrupt, they stop
     what they are doing within a second and remove what they had half written.
     """
-    jobs = jobs or min(available_processors(), _MOST_BY_DEFAULT)
+    jobs = jobs or min(_FOR_EACH_PROCESSOR * available_processors(), _MOST_BY_DEFAULT)
     if jobs == 1 or current_process().daemon:
         yield Here()
         return

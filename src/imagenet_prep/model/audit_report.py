@@ -12,7 +12,7 @@ from imagenet_prep.model.validation_classes import ValidationClasses
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditOptions:
-    """``jobs``: processes; 0 means one for each processor. ``decode``: decode every image that is read, strictly.
+    """``jobs``: processes; 0 means two for each processor. ``decode``: decode every image that is read, strictly.
     ``sample``: the share of the shards to read, above 0 and at most 1; which of them is left to chance. Everything else
     is always looked at.
     """

@@ -46,7 +46,7 @@ def archives(
     """Say of each published archive, in their fixed order, whether it is in ``folder``, which need not exist.
 
     ``full``: compare the published checksums, and look for the bad part of what is damaged, with ``jobs`` processes (0
-    means one for each processor), or with ``engine`` in their place. Raises SourceError if the folder cannot be listed.
+    means two for each processor), or with ``engine`` in their place. Raises SourceError if the folder cannot be listed.
     """
     check_platform()
     folder, watch = given("folder", folder, Path), given("watch", watch, Watch)

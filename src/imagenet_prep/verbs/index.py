@@ -55,7 +55,7 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexOptions:
-    """``jobs``: processes; 0 means one for each processor, 1 means this process alone. ``boxes``: whether to read
+    """``jobs``: processes; 0 means two for each processor, 1 means this process alone. ``boxes``: whether to read
     bounding boxes, of which there may be half a million files.
 
     ``taxonomy``: a class table whose names class folders may have, beside the built-in names and WNIDs.
