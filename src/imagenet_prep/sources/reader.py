@@ -86,6 +86,14 @@ class ArchiveReader:
             self._read(entries, row, memoryview(self._buffer)[start:end])
             yield row, self._buffer, start, end
 
+    def forget(self, entries: Entries) -> None:
+        """Have the kernel forget what it keeps of entries in memory, where it can: the next read is one of the disk."""
+        if not hasattr(os, "posix_fadvise"):  # macOS
+            return
+        for row, (offset, size) in enumerate(zip(entries.offsets, entries.sizes, strict=True)):
+            with contextlib.suppress(OSError):  # it is advice; what cannot be opened, the read names
+                os.posix_fadvise(self._descriptor(entries, row), offset, size, os.POSIX_FADV_DONTNEED)
+
     def own_file(self, entries: Entries, row: int) -> str:
         """Give the path of the file that an entry is; "" if it lies inside an archive."""
         return entries.place(row, self._paths) if self._is_own(entries, row) else ""

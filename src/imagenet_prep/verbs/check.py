@@ -27,6 +27,7 @@ from imagenet_prep.model.given import Jobs, check_fields, given, options_given
 from imagenet_prep.outputs.base import OUTPUTS, output_class
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.base import Input
+from imagenet_prep.sources.random_reads import MEASURED, slow_reads
 from imagenet_prep.sources.search import SourcePath, form_of, recognise, source_paths
 from imagenet_prep.verbs.annotations import BOX_ROLES
 from imagenet_prep.verbs.checksums import comparer
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 # Half a million files are not opened for a count that a build makes as well.
 _UNREAD = "{} has each annotation in a file of its own; --full and a build count their boxes."
+_GOLDEN = 0.618034  # its multiples lie all over the source, and far from one another as in a shuffled order
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,6 +104,7 @@ def check(
             _judge(pieces, findings)
         elif findings.catalog is not None:
             _condemn(findings.catalog, found, findings)
+            _time_reads(findings.catalog, paths_of(found), findings)
     return _holdings(pieces, findings)
 
 
@@ -125,6 +128,15 @@ def _condemn(catalog: Catalog, found: list[Input], findings: _Findings) -> None:
     from imagenet_prep.planning.condemned import condemned
 
     findings.problems += condemned(catalog, [str(each.path) for each in found])
+
+
+def _time_reads(catalog: Catalog, paths: tuple[str, ...], findings: _Findings) -> None:
+    """Note that a build will read for hours; in full, all images have just been read."""
+    from imagenet_prep.planning.plan import entries_of
+
+    rows = [int(len(catalog) * (_GOLDEN * number % 1)) for number in range(MEASURED if len(catalog) else 0)]
+    slow = slow_reads(paths, entries_of(catalog.table.take(rows), catalog.archives), len(catalog))
+    findings.notes += [slow] if slow else []
 
 
 def _decode(catalog: Catalog, paths: tuple[str, ...], engine: Engine, findings: _Findings, watch: Watch) -> None:

@@ -23,6 +23,7 @@ from imagenet_prep.planning.catalog import Catalog
 from imagenet_prep.planning.plan import Plan, Work, entries_of, plan
 from imagenet_prep.planning.plan import work as runs_of
 from imagenet_prep.planning.remarks import remarks
+from imagenet_prep.sources.random_reads import MEASURED, slow_reads
 from imagenet_prep.stores.base import Store
 from imagenet_prep.verbs.build.failures import Failures
 from imagenet_prep.verbs.build.finish import finish, finished, finished_outputs, unfinish
@@ -84,6 +85,13 @@ class Job:
         moves = any(each.output.moves for each in self.plan.outputs)  # whose names in the source may not be gone yet
         accounts = None if moves or self.remaining else finished(self.store, self.plan)
         return self._report(_Done(), accounts) if accounts else None
+
+    def slow_reads(self) -> str:
+        """Read a few of the images that are missing, and say if all of them take hours; otherwise ""."""
+        runs = [run for run in runs_of(self.plan, self.remaining.is_missing) if _reads(run)]
+        for task in self._tasks([run._replace(rows=run.rows[:MEASURED]) for run in runs[:1]]):
+            return slow_reads(task.archives, task.entries, sum(len(run.rows) for run in runs))
+        return ""
 
     def _add_to(self, done: _Done, engine: Engine, watch: Watch) -> Report:
         accounts = self._run(done, engine, watch)
@@ -220,6 +228,11 @@ class Job:
         missing = [image.size for image in left_out if image.split == split]
         shards = sum(shard.name.split == split for shard in self.plan.shards)
         return SplitReport(self.plan.images_of(split) - len(missing), shards, self.plan.size_of(split) - sum(missing))
+
+
+def _reads(run: Work) -> bool:
+    """Whether the images are read, and not only linked."""
+    return any(of.output.reads(own_file=True) for of, _, _ in run.shards)
 
 
 @dataclass(slots=True)

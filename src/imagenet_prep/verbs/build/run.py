@@ -77,6 +77,8 @@ def preview(
         shards = sum(len(each.shards) for each in job.plan.outputs)
         are = "is" if job.remaining.proved == 1 else "are"
         watch(Note(f"{job.remaining.proved:,} of {counted(shards, 'shard')} {are} finished already and would stay."))
+    if slow := job.slow_reads():
+        watch(Note(slow))
     return job.plan
 
 
