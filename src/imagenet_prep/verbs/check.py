@@ -1,8 +1,8 @@
 """Check: what a source holds, what is wrong with it, and what can be built from it. Nothing is written.
 
-By names and headers alone it takes seconds, and half a minute where bounding boxes are counted in their archives. In
-full, every archive with a published checksum is read from end to end, and beside that every image is decoded: what a
-disk or a download has damaged inside the pictures shows only then.
+By names, headers and a few dozen images it takes seconds, and half a minute where bounding boxes are counted in their
+archives. In full, every archive with a published checksum is read from end to end, and beside that every image is
+decoded: what a disk or a download has damaged inside the pictures shows only then.
 """
 
 from __future__ import annotations
