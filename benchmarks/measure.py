@@ -129,19 +129,25 @@ def settle(archives: Sequence[Path], scratch: Path, *, cold: bool = False) -> No
 
 def machine(*folders: Path) -> str:
     """Say on what was measured, in one line; ``folders`` are those whose file system counts."""
-    processor = next(
-        (line.split(": ")[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
     parts = [
         time.strftime("%Y-%m-%d"),
-        f"{processor}, {len(os.sched_getaffinity(0))} cores",
+        f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
         f"{platform.system()} {platform.release()}",
         " and ".join(dict.fromkeys(_file_system(folder) for folder in folders)),
         f"Python {platform.python_version()}",
         f"imagenet-prep {version('imagenet-prep')}",
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _processor() -> str:
+    """Name the processor. A virtual machine may hide all but the maker; then family and model tell the generation."""
+    lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+    facts = dict(line.replace("\t", "").split(":", 1) for line in lines if ":" in line)
+    if "model name" not in facts:
+        return platform.machine()
+    number = f" (family {facts['cpu family'].strip()}, model {facts['model'].strip()})" if "cpu family" in facts else ""
+    return facts["model name"].strip() + number
 
 
 def _file_system(folder: Path) -> str:
