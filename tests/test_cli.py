@@ -72,8 +72,11 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(archives: Path, tmp_path: P
     assert not (tmp_path / "data").exists()
 
 
-def test_a_build_away_from_a_terminal_speaks_in_plain_lines(archives: Path, tmp_path: Path, sentence: Sentence) -> None:
-    result = run("build", archives, tmp_path / "data", "--test-per-class", 2)
+def test_a_build_away_from_a_terminal_speaks_in_plain_lines(
+    archives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sentence: Sentence
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the width of a column follows from the longest name in it
+    result = run("build", archives, "data", "--test-per-class", 2)
     assert result.returncode == 0
     sentence(result.stdout)
     sentence(result.stderr, "progress")
