@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagenet_prep import official
+from imagenet_prep.imagenet.names import validation_image
 from imagenet_prep.testing.archives import (
     TRAIN,
     VALIDATION,
-    validation_name,
     write_flat_archive,
     write_train_archive,
 )
@@ -36,7 +36,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     write_train_archive(options.folder / TRAIN, _classes(images, per_class))
     if options.validation:
-        named = ((validation_name(1 + at), images[at % len(images)]) for at in range(options.validation))
+        named = ((validation_image(1 + at), images[at % len(images)]) for at in range(options.validation))
         write_flat_archive(options.folder / VALIDATION, named)
     print(f"{options.folder}: {per_class} images in each class, {mean:,.0f} bytes each on average")
 

@@ -23,10 +23,10 @@ from PIL import Image
 
 from imagenet_prep import IndexOptions, Plan, index, official, plan
 from imagenet_prep.imagenet.archives import TRAIN_IMAGES, VALIDATION_IMAGES
+from imagenet_prep.imagenet.names import validation_image
 from imagenet_prep.testing.archives import (
     TRAIN,
     VALIDATION,
-    validation_name,
     write_flat_archive,
     write_train_archive,
 )
@@ -60,7 +60,7 @@ def make(folder: Path, train: int, validation: int) -> None:
     Image.new("RGB", (8, 8), "green").save(image, "JPEG", optimize=True)
     data = image.getvalue()
     write_train_archive(folder / TRAIN, _classes(data, train))
-    write_flat_archive(folder / VALIDATION, ((validation_name(1 + at), data) for at in range(validation)))
+    write_flat_archive(folder / VALIDATION, ((validation_image(1 + at), data) for at in range(validation)))
 
 
 def _classes(data: bytes, images: int) -> Iterator[tuple[str, Iterator[tuple[str, bytes]]]]:

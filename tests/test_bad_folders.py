@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from imagenet_prep import BuildOptions, SourceError, build
+from imagenet_prep.imagenet.names import validation_image
 from imagenet_prep.model.events import Progress
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import (
     Member,
     tar_of,
-    validation_name,
     write_flat_archive,
     write_train_archive,
 )
@@ -154,7 +154,7 @@ def test_a_file_in_the_wrong_class_folder(source: Path, out: Path, sentence: Sen
 
 def test_a_validation_image_in_the_wrong_class_folder(source: Path, out: Path) -> None:
     (source / "val" / CRANE).mkdir()
-    (source / "val" / validation_name(389)).rename(source / "val" / CRANE / validation_name(389))
+    (source / "val" / validation_image(389)).rename(source / "val" / CRANE / validation_image(389))
 
     assert said(source, out) == [
         (
@@ -171,7 +171,7 @@ def test_the_remedy_for_folders_speaks_of_folders(source: Path, out: Path, sente
 
 
 def test_a_validation_image_in_a_train_class_folder(source: Path, out: Path, sentence: Sentence) -> None:
-    (source / "val" / validation_name(389)).rename(source / BIRDS / validation_name(389))
+    (source / "val" / validation_image(389)).rename(source / BIRDS / validation_image(389))
 
     error = refused(source, out)
     assert places(error.problems) == [f"{source}/train: n02012849/ILSVRC2012_val_00000389.JPEG"]
@@ -223,7 +223,7 @@ def test_the_same_image_in_two_folders_of_its_class(source: Path, out: Path) -> 
 
 
 def test_the_same_image_flat_and_sorted(source: Path, out: Path, sentence: Sentence) -> None:
-    copied(source, f"val/{validation_name(20)}", f"val/{CRANE}")
+    copied(source, f"val/{validation_image(20)}", f"val/{CRANE}")
 
     error = refused(source, out)
     assert places(error.problems) == [
@@ -261,10 +261,10 @@ def test_the_same_image_in_the_train_archive_and_in_a_folder_of_held_out_images(
 def test_all_that_is_wrong_in_all_folders_is_said_at_once(source: Path, out: Path) -> None:
     for name in (f"{BIRDS}/a.pdf", f"{MACHINES}/b.pdf", "val/c.pdf"):
         (source / name).touch()
-    copied(source, f"val/{validation_name(20)}", f"val/{CRANE}")
+    copied(source, f"val/{validation_image(20)}", f"val/{CRANE}")
 
     assert [line.rsplit(": ", 2)[-2] for line in said(source, out)] == [
-        "n02012849/a.pdf", "n03126707/b.pdf", "c.pdf", validation_name(20), f"{CRANE}/{validation_name(20)}",
+        "n02012849/a.pdf", "n03126707/b.pdf", "c.pdf", validation_image(20), f"{CRANE}/{validation_image(20)}",
     ]  # fmt: skip
 
 
@@ -276,7 +276,7 @@ def test_all_that_is_wrong_in_all_folders_is_said_at_once(source: Path, out: Pat
 def test_what_is_called_like_an_image_and_is_no_file(
     make: Callable[[Path], None], folder: str, source: Path, out: Path, sentence: Sentence
 ) -> None:
-    name = f"{CRANE_BIRD}_9.JPEG" if folder == BIRDS else validation_name(9)
+    name = f"{CRANE_BIRD}_9.JPEG" if folder == BIRDS else validation_image(9)
     make(source / folder / name)
 
     if make is os.mkdir and folder == "val":  # a folder beside flat images, with nothing in it
@@ -417,7 +417,7 @@ FORMATS = pytest.mark.parametrize("formats", [("folders",), ("tfrecord",), ("tfr
 def test_a_file_without_bytes_is_named_when_it_is_read(
     formats: tuple[str, ...], source: Path, out: Path, sentence: Sentence
 ) -> None:
-    empty = [images(source / BIRDS)[0], source / "val" / validation_name(20)]
+    empty = [images(source / BIRDS)[0], source / "val" / validation_image(20)]
     for path in empty:
         path.write_bytes(b"")
 
@@ -506,7 +506,7 @@ EVERY_HOSTILE = pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE
 
 
 def for_validation(member: Member) -> Member:
-    return member._replace(name=member.name.replace("n03126707_1.JPEG", validation_name(1)))
+    return member._replace(name=member.name.replace("n03126707_1.JPEG", validation_image(1)))
 
 
 @EVERY_HOSTILE
@@ -534,7 +534,7 @@ def test_a_hostile_member_of_a_class_tar_writes_nothing(
 def test_a_hostile_member_of_the_validation_archive_writes_nothing(hostile: Member, tmp_path: Path, out: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    write_flat_archive(source / "ILSVRC2012_img_val.tar", [(validation_name(2), b"x"), for_validation(hostile)])
+    write_flat_archive(source / "ILSVRC2012_img_val.tar", [(validation_image(2), b"x"), for_validation(hostile)])
 
     (line,) = said(source, out)
 

@@ -38,9 +38,9 @@ from imagenet_prep import (
     official,
 )
 from imagenet_prep.codecs.sealed import seal, unseal
+from imagenet_prep.imagenet.names import validation_image
 from imagenet_prep.outputs.class_folders import Names, class_folders
 from imagenet_prep.testing import LAYOUTS, Miniature, MiniatureOptions, write_miniature
-from imagenet_prep.testing.archives import validation_name
 from imagenet_prep.testing.pictures import picture
 from imagenet_prep.verbs.audit import expected
 from imagenet_prep.verbs.audit.shard import ReadBackTask
@@ -593,7 +593,7 @@ def test_all_50_000_validation_images_go_where_the_devkit_says(tmp_path: Path) -
     (tmp_path / "val").mkdir()
     (tmp_path / "image").write_bytes(picture("the same for all", "small"))
     for number in range(1, 50_001):
-        os.link(tmp_path / "image", tmp_path / "val" / validation_name(number))
+        os.link(tmp_path / "image", tmp_path / "val" / validation_image(number))
     options = changed(FOLDERS, names="wnid", splits=("validation",), transfer="symlink")
     imagenet_prep.build(tmp_path / "val", tmp_path / "data", options)
     package = Path(imagenet_prep.__file__).parent / "imagenet/data"
@@ -602,7 +602,7 @@ def test_all_50_000_validation_images_go_where_the_devkit_says(tmp_path: Path) -
     devkit = dict(classes)
     made = tmp_path / "data/folders/validation"
     found = {name: devkit[Path(folder).name] for folder, _, names in os.walk(made) for name in names}
-    by_number = [found[validation_name(number)] for number in range(1, 50_001)]
+    by_number = [found[validation_image(number)] for number in range(1, 50_001)]
     # The ground truth of the devkit as it is published, one devkit integer a line.
     assert sha256("".join(f"{integer}\n" for integer in by_number).encode()) == GOLDEN_GROUND_TRUTH
     assert by_number[:5] == [490, 361, 171, 822, 297]

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile
 
 from imagenet_prep.codecs.jpeg import ImageFacts, Kind, NotAnImageError, decode, inspect, repair
-from imagenet_prep.testing.oddities import IMAGE_ODDITIES
 from imagenet_prep.testing.pictures import draw, picture
+from imagenet_prep.testing.quirks import IMAGE_QUIRKS
 from support.sentences import Sentence
 
 WIDTH, HEIGHT = 52, 37
@@ -112,7 +112,7 @@ def test_the_orientation_is_read_in_both_byte_orders(order: str, value: int) -> 
 
 
 def test_width_and_height_are_those_before_the_rotation() -> None:
-    data = IMAGE_ODDITIES["exif-orientation"](draw("upright"))
+    data = IMAGE_QUIRKS["exif-orientation"][1](draw("upright"))
 
     assert inspect(data).orientation == 6
     assert (inspect(data).width, inspect(data).height) == opened(data).size
@@ -146,7 +146,7 @@ def test_malformed_exif_counts_as_none_and_the_image_is_fine(content: bytes) -> 
 
 
 def test_the_malformed_exif_of_the_miniature_is_fine_too() -> None:
-    assert inspect(IMAGE_ODDITIES["exif-malformed"](draw("odd"))).orientation == 0
+    assert inspect(IMAGE_QUIRKS["exif-malformed"][1](draw("odd"))).orientation == 0
 
 
 @pytest.mark.parametrize("fill", [1, 2, 300])

@@ -16,6 +16,7 @@ import imagenet_prep.verbs.index as index_step
 from imagenet_prep.dataset.catalog_file import load_catalog, save_catalog
 from imagenet_prep.errors import SourceError, UsageError
 from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.imagenet.names import validation_image
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.events import Note
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
@@ -25,7 +26,6 @@ from imagenet_prep.testing.archives import (
     Member,
     Members,
     tar_of,
-    validation_name,
     write_devkit,
     write_flat_archive,
     write_train_archive,
@@ -123,7 +123,7 @@ def test_archives_made_with_paths_before_the_names_are_the_same_data_set(tmp_pat
     """As ``tar cf x.tar ./*.tar`` and ``tar cf x.tar val/`` write them."""
     inner = tar_of([(f"./{TENCH}_1.JPEG", b"tench")])
     write_flat_archive(tmp_path / TRAIN, [(f"./{TENCH}.tar", inner)])
-    validation(tmp_path, [Member("val/", kind=b"5"), (f"val/{validation_name(1)}", b"snake")])
+    validation(tmp_path, [Member("val/", kind=b"5"), (f"val/{validation_image(1)}", b"snake")])
 
     assert rows(index(tmp_path, HERE), "name", "container", "class_index") == [
         ("n01440764_1.JPEG", "n01440764.tar", 0),
@@ -164,19 +164,19 @@ def test_a_validation_label_follows_from_the_file_name_never_from_its_position(
     order: tuple[int, ...], tmp_path: Path
 ) -> None:
     published = {1: 65, 2: 970, 3: 230, 4: 809, 5: 516, 50_000: 355}
-    validation(tmp_path, [(validation_name(number), b"an image") for number in order])
+    validation(tmp_path, [(validation_image(number), b"an image") for number in order])
 
-    assert labels(index(tmp_path, HERE)) == {validation_name(number): published[number] for number in order}
+    assert labels(index(tmp_path, HERE)) == {validation_image(number): published[number] for number in order}
 
 
 def test_all_50000_validation_labels_are_the_built_in_truth(tmp_path: Path) -> None:
-    validation(tmp_path, ((validation_name(number), b"") for number in range(50_000, 0, -1)))
+    validation(tmp_path, ((validation_image(number), b"") for number in range(50_000, 0, -1)))
 
     assert index(tmp_path, HERE).table.column("class_index").to_pylist() == list(reversed(validation_truth()))
 
 
 def test_a_devkit_that_agrees_changes_nothing_and_is_not_mentioned(tmp_path: Path) -> None:
-    validation(tmp_path, [(validation_name(1), b"")])
+    validation(tmp_path, [(validation_image(1), b"")])
     write_devkit(tmp_path / DEVKIT, (official().classes[each].devkit for each in validation_truth()))
 
     catalog = index(tmp_path, HERE)
@@ -186,20 +186,20 @@ def test_a_devkit_that_agrees_changes_nothing_and_is_not_mentioned(tmp_path: Pat
 
 
 def test_the_devkit_given_counts_before_the_built_in_truth_and_that_is_said(tmp_path: Path) -> None:
-    validation(tmp_path, [(validation_name(3), b""), (validation_name(1), b"")])
+    validation(tmp_path, [(validation_image(3), b""), (validation_image(1), b"")])
     write_devkit(tmp_path / DEVKIT, [1, 361, 1])  # the devkit's first class is the kit fox
 
     events: list[object] = []
     catalog = index(tmp_path, IndexOptions(jobs=1, trust_labels=True), watch=events.append)
 
     kit_fox = official().index_of("n02119789")
-    assert labels(catalog) == {validation_name(3): kit_fox, validation_name(1): kit_fox}
+    assert labels(catalog) == {validation_image(3): kit_fox, validation_image(1): kit_fox}
     (warning,) = (event for event in events if isinstance(event, Note) and event.warning)
     assert warning.text.startswith("ILSVRC2012_devkit_t12.tar.gz gives 2 of 2 validation images another class")
 
 
 def test_an_image_the_devkit_has_no_line_for_is_refused(tmp_path: Path) -> None:
-    validation(tmp_path, [(validation_name(number), b"") for number in (1, 2)])
+    validation(tmp_path, [(validation_image(number), b"") for number in (1, 2)])
     write_devkit(tmp_path / DEVKIT, [490])
 
     (line,) = refusal(tmp_path)
@@ -224,7 +224,8 @@ def test_litter_beside_the_class_tars_and_the_validation_images_is_ignored_too(t
     write_flat_archive(
         tmp_path / TRAIN, [Member("./", kind=b"5"), (f"._{TENCH}.tar", b"\0\5\x16\7"), (f"{TENCH}.tar", inner)]
     )
-    validation(tmp_path, [("val/.DS_Store", b""), (validation_name(1), b""), (f"__MACOSX/._{validation_name(1)}", b"")])
+    name = validation_image(1)
+    validation(tmp_path, [("val/.DS_Store", b""), (name, b""), (f"__MACOSX/._{name}", b"")])
 
     catalog = index(tmp_path, HERE)
 
@@ -233,7 +234,7 @@ def test_litter_beside_the_class_tars_and_the_validation_images_is_ignored_too(t
 
 
 def test_notes_reach_the_one_who_watches(tmp_path: Path) -> None:
-    validation(tmp_path, [(".DS_Store", b""), (validation_name(1), b"")])
+    validation(tmp_path, [(".DS_Store", b""), (validation_image(1), b"")])
     seen: list[object] = []
 
     catalog = index(tmp_path, HERE, watch=seen.append)
@@ -282,7 +283,7 @@ def test_an_image_twice_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["./", "val/", "./val/"])
 def test_two_images_of_one_name_are_refused_whatever_their_folder(path: str, tmp_path: Path) -> None:
     """The name is the key of an image: two of one name could not be told apart."""
-    validation(tmp_path, [(validation_name(1), b"one"), (path + validation_name(1), b"other")])
+    validation(tmp_path, [(validation_image(1), b"one"), (path + validation_image(1), b"other")])
 
     assert [line.partition("at byte ")[2] for line in refusal(tmp_path)] == ["1,536: is there twice"]
 
@@ -358,7 +359,7 @@ def test_a_link_to_an_image_is_not_followed(kind: bytes, tmp_path: Path) -> None
 
 
 def test_an_image_of_2_gib_is_refused(tmp_path: Path) -> None:
-    block = bytearray(tar_of([(validation_name(1), b"")])[:512])
+    block = bytearray(tar_of([(validation_image(1), b"")])[:512])
     block[124:136] = b"%011o\0" % (1 << 31)
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
@@ -464,7 +465,7 @@ def test_an_archive_of_the_official_size_must_hold_the_official_number_of_images
     filler[124:136] = b"%011o\0" % (size - 512 - 10_240)
     filler[148:156] = b" " * 8
     filler[148:156] = b"%06o\0 " % sum(filler)
-    tail = tar_of([(validation_name(1), b"")])
+    tail = tar_of([(validation_image(1), b"")])
     with (tmp_path / VALIDATION).open("wb") as file:
         file.write(filler)
         file.seek(size - 10_240)

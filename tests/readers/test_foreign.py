@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from imagenet_prep import AuditOptions, official
+from imagenet_prep.imagenet.names import validation_image
 from imagenet_prep.testing import MiniatureOptions, archives, write_miniature
 from imagenet_prep.testing.pictures import picture
 from imagenet_prep.verbs.audit.others.report import ForeignReport
@@ -31,7 +32,7 @@ def is_a_gap(reason: str) -> bool:
 
 def test_the_builder_of_tensorflow_datasets_has_written_what_it_should(tmp_path: Path) -> None:
     write_miniature(tmp_path / "archives", PLAIN)
-    names = [archives.validation_name(number) for number in (2, 1, 3)]  # labelled by position, in this order
+    names = [validation_image(number) for number in (2, 1, 3)]  # labelled by position, in this order
     members = [(name, picture(name)) for name in sorted(names)]
     archives.write_flat_archive(tmp_path / "archives" / archives.VALIDATION, members)
     builder = tfds.builder("imagenet2012", data_dir=tmp_path / "data")

@@ -15,6 +15,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from imagenet_prep import BuildOptions, build
+from imagenet_prep.imagenet.names import validation_image
 from imagenet_prep.testing import MiniatureOptions, archives, write_miniature
 from imagenet_prep.testing.pictures import picture
 
@@ -34,7 +35,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("plain") / "archives"
     write_miniature(folder, PLAIN)
     numbers = (7, 2, 12, 1, 5, 3, 11, 4, 8, 10, 6, 9)
-    names = [archives.validation_name(number) for number in numbers]
+    names = [validation_image(number) for number in numbers]
     archives.write_flat_archive(folder / archives.VALIDATION, [(name, picture(name)) for name in names])
     return folder
 

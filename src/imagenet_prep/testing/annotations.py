@@ -18,18 +18,19 @@ from imagenet_prep.testing.miniature import MiniatureEntry
 from imagenet_prep.testing.pictures import PixelBox
 
 _RESCALED_SHARE = 8  # one annotation in so many was made on the image at double size
-_HEAD = """<annotation>
+_FILE = """<annotation>
 \t<folder>{folder}</folder>
 \t<filename>{stem}</filename>
 \t<source>
 \t\t<database>ILSVRC_2012</database>
 \t</source>
 \t<size>
-\t\t<width>{width}</width>
-\t\t<height>{height}</height>
+\t\t<width>{size[0]}</width>
+\t\t<height>{size[1]}</height>
 \t\t<depth>3</depth>
 \t</size>
 \t<segmented>0</segmented>
+{objects}</annotation>
 """
 _OBJECT = """\t<object>
 \t\t<name>{wnid}</name>
@@ -48,10 +49,8 @@ _OBJECT = """\t<object>
 
 def annotation_xml(folder: str, stem: str, wnid: str, size: tuple[int, int], boxes: Iterable[PixelBox]) -> bytes:
     """Return one annotation; ``stem`` lacks ``.JPEG``, ``size`` is width and height in pixels."""
-    width, height = size
-    head = _HEAD.format(folder=escape(folder), stem=escape(stem), width=width, height=height)
     objects = "".join(_OBJECT.format(wnid=escape(wnid), box=box) for box in boxes)
-    return f"{head}{objects}</annotation>\n".encode()
+    return _FILE.format(folder=escape(folder), stem=escape(stem), size=size, objects=objects).encode()
 
 
 def annotated(entry: MiniatureEntry, seed: int) -> MiniatureEntry:
@@ -61,18 +60,13 @@ def annotated(entry: MiniatureEntry, seed: int) -> MiniatureEntry:
     return entry._replace(width=entry.width * scale, height=entry.height * scale, boxes=boxes)
 
 
-def annotation_file(entry: MiniatureEntry) -> tuple[str, str, bytes]:
-    """Return folder, stem and XML of an entry that is as `annotated`."""
-    folder = entry.wnid if entry.archive == TRAIN else "val"
-    stem = entry.name.removesuffix(".JPEG")
-    return folder, stem, annotation_xml(folder, stem, entry.wnid, (entry.width, entry.height), entry.boxes)
-
-
-def in_folders(annotations: Iterable[tuple[str, str, bytes]]) -> Iterator[Member]:
-    """Yield members ``folder/stem.xml`` from (folder, stem, xml); a folder comes before its files."""
+def annotation_files(entries: Iterable[MiniatureEntry], seed: int) -> Iterator[Member]:
+    """Yield members ``folder/stem.xml`` of the entries with boxes; a folder comes before its files."""
     seen: set[str] = set()
-    for folder, stem, xml in annotations:
+    for entry in (annotated(entry, seed) for entry in entries if entry.boxes):
+        folder = entry.wnid if entry.archive == TRAIN else "val"
         if folder not in seen:
             seen.add(folder)
             yield Member(f"{folder}/", kind=tarfile.DIRTYPE)
-        yield Member(f"{folder}/{stem}.xml", xml)
+        xml = annotation_xml(folder, entry.stem, entry.wnid, (entry.width, entry.height), entry.boxes)
+        yield Member(f"{folder}/{entry.stem}.xml", xml)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import TypeVar
 
@@ -35,10 +35,6 @@ class Chance:
     def one_in(self, share: int) -> bool:
         """Return True for about one call in ``share``."""
         return self.below(share) == 0
-
-    def pick(self, items: Sequence[T]) -> T:
-        """Return one of ``items``."""
-        return items[self.below(len(items))]
 
     def noise(self, size: int) -> bytes:
         """Return ``size`` bytes, the same at every call; a shorter piece is the beginning of a longer one."""

@@ -14,10 +14,9 @@ from imagenet_prep.imagenet.archives import CLASS_COUNT, VALIDATION_PER_CLASS
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.given import check_fields
 from imagenet_prep.testing.archives import DEVKIT, TRAIN, TRAIN_BOXES, VALIDATION, VALIDATION_BOXES
-from imagenet_prep.testing.faults import ARCHIVE_FAULTS
 from imagenet_prep.testing.layouts import LAYOUTS, TABLE, Place
 from imagenet_prep.testing.pictures import PixelBox, Size
-from imagenet_prep.testing.quirks import QUIRKS
+from imagenet_prep.testing.quirks import ARCHIVE_QUIRKS, QUIRKS
 
 _OFFICIAL = (TRAIN, VALIDATION, DEVKIT, TRAIN_BOXES, VALIDATION_BOXES)
 
@@ -57,16 +56,20 @@ class MiniatureOptions:
     def _check_quirks(self) -> None:
         if unknown := sorted(set(self.quirks) - set(QUIRKS)):
             raise UsageError(f"Unknown quirk: {', '.join(unknown)}.", remedy=f"Known are {', '.join(QUIRKS)}.")
-        spoiled = [ARCHIVE_FAULTS[quirk][0] for quirk in set(self.quirks) & set(ARCHIVE_FAULTS)]
-        if len(spoiled) > len(set(spoiled)):
+        damaged = {quirk: ARCHIVE_QUIRKS[quirk][1] for quirk in self.quirks if quirk in ARCHIVE_QUIRKS}
+        if len(damaged) > len(set(damaged.values())):
             raise UsageError("An archive can be damaged in one way at a time.")
         if "cut-on-boundary" in self.quirks and len(self.class_wnids) < 2:
             raise UsageError("Cut before its only class, an archive is empty: cut-on-boundary needs two classes.")
         if "gunzipped-devkit" in self.quirks and not self.devkit:
             raise UsageError("Without a devkit there is nothing to unpack: gunzipped-devkit needs it.")
-        if homeless := sorted(quirk for quirk in set(self.quirks) if not TABLE[self.layout].has_place_for(quirk)):
+        layout = TABLE[self.layout]
+        homeless = {quirk for quirk, archive in damaged.items() if archive not in layout.archives}
+        if "hostile-names" in self.quirks and not layout.train.endswith(".tar"):
+            homeless.add("hostile-names")  # these members can hide in tars alone
+        if homeless:
             raise UsageError(
-                f"The layout {self.layout} has no archive for {', '.join(homeless)}.",
+                f"The layout {self.layout} has no archive for {', '.join(sorted(homeless))}.",
                 remedy="Use the layout archives, or leave the quirk out.",
             )
 
@@ -98,6 +101,11 @@ class MiniatureEntry(NamedTuple):
     height: int
     boxes: tuple[PixelBox, ...] = ()
     quirk: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The name without ``.JPEG``."""
+        return self.name.removesuffix(".JPEG")
 
 
 class Planted(NamedTuple):

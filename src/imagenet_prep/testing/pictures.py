@@ -73,7 +73,7 @@ def encode(drawing: Drawing, *, progressive: bool = False, exif: bytes = b"") ->
         out,
         "JPEG",
         quality=chance.between(75, 95),
-        subsampling=chance.pick(SUBSAMPLINGS),
+        subsampling=SUBSAMPLINGS[chance.below(len(SUBSAMPLINGS))],
         progressive=progressive,
         exif=exif,
     )

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from imagenet_prep.errors import OutputError, UsageError
 from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.imagenet.names import validation_image
 from imagenet_prep.model.given import given
-from imagenet_prep.testing import archives, kaggle, layouts
-from imagenet_prep.testing.annotations import annotated, annotation_file, in_folders
-from imagenet_prep.testing.archives import Member, Members, validation_name
+from imagenet_prep.testing import archives, kaggle
+from imagenet_prep.testing.annotations import annotation_files
+from imagenet_prep.testing.archives import DEVKIT, TRAIN, TRAIN_BOXES, VALIDATION, VALIDATION_BOXES, Member, Members
 from imagenet_prep.testing.chance import Chance, shuffled
-from imagenet_prep.testing.faults import ARCHIVE_FAULTS
+from imagenet_prep.testing.layouts import TABLE, of_class
 from imagenet_prep.testing.miniature import Miniature, MiniatureEntry, MiniatureOptions, Planted
-from imagenet_prep.testing.oddities import IMAGE_ODDITIES, MEMBER_ODDITIES, UNKNOWN_WNID
 from imagenet_prep.testing.pictures import draw, encode, picture
-from imagenet_prep.testing.quirks import QUIRKS
+from imagenet_prep.testing.quirks import ARCHIVE_QUIRKS, CLASS_QUIRKS, IMAGE_QUIRKS, QUIRKS, UNKNOWN_WNID
 
 _NUMBER_GAP = 40  # the numbers of train images have gaps up to this wide
 _ANNOTATED_SHARE = 2  # one train image in so many has boxes; of the validation images, all
+
+Classes = Iterable[tuple[str, Members]]  # WNIDs, and images or what stands between them
 
 
 def write_miniature(out: Path, options: MiniatureOptions) -> Miniature:
@@ -30,102 +32,111 @@ def write_miniature(out: Path, options: MiniatureOptions) -> Miniature:
     OutputError if one of them is there already, or cannot be written. UsageError if more image quirks are
     wanted than leave two images without one in every class.
     """
-    out, work = given("out", out, Path), _Work(given("options", options, MiniatureOptions))
-    tops = dict.fromkeys(name.partition("/")[0] for name in work.steps)
-    existing = [name for name in tops if (out / name).exists()]
+    out, options = given("out", out, Path), given("options", options, MiniatureOptions)
+    images, layout = _Images(options), TABLE[options.layout]
+    sets = {layout.train: images.train()}
+    if options.validation_per_class:
+        sets[layout.validation] = images.validation()
+    beside = _archives_beside(images.entries, options) if layout.official else kaggle.parts(images.entries, options)
+    names = [*(place.partition("/{")[0] for place in sets), *beside]
+    existing = [name for name in dict.fromkeys(name.partition("/")[0] for name in names) if (out / name).exists()]
     if existing:
         raise OutputError(f"{out} already holds {', '.join(existing)}.", remedy="Name another folder.")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for write in work.steps.values():
-            write(out)
-        work.damage(out)
+        for place, classes in sets.items():
+            _write_classes(out, place, classes)
+        for name, members in beside.items():
+            _write(out / name, members)
+        for quirk, (_, archive, damage) in ARCHIVE_QUIRKS.items():
+            if quirk in options.quirks:
+                images.planted.append(Planted(quirk, archive, offset=damage(out / archive)))
     except OSError as error:
         raise OutputError(f"The miniature cannot be written to {out}: {error.strerror or error}.") from error
-    work.planted.sort(key=lambda planted: list(QUIRKS).index(planted.quirk))
-    paths = tuple(out / name for name in work.steps)
-    return Miniature(out, options, paths, tuple(work.entries), tuple(work.planted))
+    planted = sorted(images.planted, key=lambda planted: list(QUIRKS).index(planted.quirk))
+    return Miniature(out, options, tuple(out / name for name in names), tuple(images.entries), tuple(planted))
 
 
-class _Work:
-    """One miniature being written; ``steps`` says what, and in which order."""
+def _write_classes(out: Path, place: str, classes: Classes) -> None:
+    if place == TRAIN:
+        archives.write_train_archive(out / TRAIN, classes)
+    elif of_class(place, "") == place:
+        _write(out / place, chain.from_iterable(members for _, members in classes))
+    else:
+        for wnid, members in classes:
+            _write(out / of_class(place, wnid), members)
+
+
+def _write(path: Path, members: Members) -> None:
+    """Write an archive, the files of a folder, or one table, as the end of its name says."""
+    if path.suffix == ".tar":
+        archives.write_flat_archive(path, members)
+    elif path.suffix in (".gz", ".tgz"):
+        archives.write_packed_archive(path, members)
+    else:
+        archives.write_folder(path.parent if path.suffix in (".csv", ".txt") else path, members)
+
+
+def _archives_beside(entries: list[MiniatureEntry], options: MiniatureOptions) -> dict[str, Iterable[Member]]:
+    """Return archive → members; those of boxes are made when they are read, from the entries there are then."""
+    truth = (official().classes[index].devkit for index in validation_truth())
+    beside: dict[str, Iterable[Member]] = {DEVKIT: archives.devkit(truth)} if options.devkit else {}
+    if options.boxes:
+        beside[TRAIN_BOXES] = annotation_files((entry for entry in entries if entry.archive == TRAIN), options.seed)
+    if options.boxes and options.validation_per_class:
+        validation = (entry for entry in entries if entry.archive == VALIDATION)
+        beside[VALIDATION_BOXES] = annotation_files(validation, options.seed)
+    return beside
+
+
+class _Images:
+    """Both sets of images, each of which is drawn and noted when it is asked for."""
 
     def __init__(self, options: MiniatureOptions) -> None:
         self.options = options
-        self.layout = layouts.TABLE[options.layout]
-        self.wnids = options.class_wnids
-        self.names = {wnid: _train_names(wnid, options) for wnid in self.wnids}
-        self.oddities, self.drawn_as = _place_oddities(self.names, options)
         self.entries: list[MiniatureEntry] = []
         self.planted: list[Planted] = []
+        self._wnids = options.class_wnids
+        self._names = {wnid: _train_names(wnid, options) for wnid in self._wnids}
+        self._quirks = _place_quirks(list(self._names.values()), options)
 
-    @property
-    def steps(self) -> dict[str, Callable[[Path], None]]:
-        """File or folder → how to write it below a folder; boxes come last, when the pictures are known."""
-        images = {layouts.top_of(self.layout.train): self._write_train}
-        if self.options.validation_per_class:
-            images[layouts.top_of(self.layout.validation)] = self._write_validation
-        return images | (self._archives_beside() if self.layout.official else self._kaggle_parts())
-
-    def damage(self, out: Path) -> None:
-        """Do the damage asked for to the finished archives."""
-        for quirk, (archive, fault) in ARCHIVE_FAULTS.items():
-            if quirk in self.options.quirks:
-                self.planted.append(Planted(quirk, archive, offset=fault(out / archive)))
-
-    def _archives_beside(self) -> dict[str, Callable[[Path], None]]:
-        steps: dict[str, Callable[[Path], None]] = {}
-        if self.options.devkit:
-            steps[archives.DEVKIT] = _write_devkit
-        if self.options.boxes:
-            steps[archives.TRAIN_BOXES] = partial(self._write_boxes, archives.TRAIN)
-        if self.options.boxes and self.options.validation_per_class:
-            steps[archives.VALIDATION_BOXES] = partial(self._write_boxes, archives.VALIDATION)
-        return steps
-
-    def _kaggle_parts(self) -> dict[str, Callable[[Path], None]]:
-        return {name: partial(self._write_part, contents) for name, contents in kaggle.parts(self.options).items()}
-
-    def _write_part(self, contents: kaggle.Contents, out: Path) -> None:
-        layouts.write_folder(out, contents(self.entries, self.options))
-
-    def _write_train(self, out: Path) -> None:
-        order = shuffled(self.wnids, f"{self.options.seed}/classes")
+    def train(self) -> Classes:
+        """Return the classes with their images, and the class that is unknown, in archive order."""
+        order = shuffled(self._wnids, f"{self.options.seed}/classes")
         classes: list[tuple[str, Members]] = [(wnid, self._class_members(wnid)) for wnid in order]
         if "unknown-class" in self.options.quirks:
-            self.planted.append(Planted("unknown-class", archives.TRAIN, f"{UNKNOWN_WNID}.tar"))
+            self.planted.append(Planted("unknown-class", TRAIN, f"{UNKNOWN_WNID}.tar"))
             name = f"{UNKNOWN_WNID}_1.JPEG"
             classes.insert(len(classes) // 2, (UNKNOWN_WNID, [(name, picture(name, self.options.size))]))
-        layouts.write_train(out, self.layout, classes)
+        return classes
 
-    def _class_members(self, wnid: str) -> Iterator[Member]:
-        for rank, (quirk, members) in enumerate(MEMBER_ODDITIES.items()):
-            if quirk in self.options.quirks and wnid == self.wnids[rank % len(self.wnids)]:
-                self.planted.append(Planted(quirk, archives.TRAIN, f"{wnid}.tar"))
-                yield from members(wnid)
-        for name in shuffled(self.names[wnid], f"{self.options.seed}/{wnid}"):
-            yield self._image(archives.TRAIN, f"{wnid}.tar/{name}", name, wnid)
-
-    def _write_validation(self, out: Path) -> None:
-        wanted = {official().index_of(wnid): self.options.validation_per_class for wnid in self.wnids}
+    def validation(self) -> Classes:
+        """Return the first images that truly show the classes, each with its class, in archive order."""
+        wanted = {official().index_of(wnid): self.options.validation_per_class for wnid in self._wnids}
         chosen = []
         for number, index in enumerate(validation_truth(), 1):
             if wanted.get(index, 0):
                 wanted[index] -= 1
-                chosen.append((validation_name(number), official().classes[index].wnid))
+                chosen.append((validation_image(number), official().classes[index].wnid))
         order = shuffled(chosen, f"{self.options.seed}/validation")
-        images = (self._image(archives.VALIDATION, name, name, wnid) for name, wnid in order)
-        layouts.write_validation(out, self.layout, images)
+        return ((wnid, [self._image(VALIDATION, name, name, wnid)]) for name, wnid in order)
+
+    def _class_members(self, wnid: str) -> Iterator[Member]:
+        for rank, (quirk, (_, members)) in enumerate(CLASS_QUIRKS.items()):
+            if quirk in self.options.quirks and wnid == self._wnids[rank % len(self._wnids)]:
+                self.planted.append(Planted(quirk, TRAIN, f"{wnid}.tar"))
+                yield from members(wnid)
+        for name in shuffled(self._names[wnid], f"{self.options.seed}/{wnid}"):
+            yield self._image(TRAIN, f"{wnid}.tar/{name}", name, wnid)
 
     def _image(self, archive: str, member: str, name: str, wnid: str) -> Member:
         """Draw one image, note what it is, and return it."""
-        drawing = draw(f"{self.options.seed}/{self.drawn_as.get(name, name)}", self.options.size)
-        quirk = self.oddities.get(name, "")
-        data = IMAGE_ODDITIES[quirk](drawing) if quirk else encode(drawing)
+        quirk, drawn_as = self._quirks.get(name, ("", name))
+        drawing = draw(f"{self.options.seed}/{drawn_as}", self.options.size)
+        data = IMAGE_QUIRKS[quirk][1](drawing) if quirk else encode(drawing)
         if quirk:
             self.planted.append(Planted(quirk, archive, member))
         chance = Chance(f"{self.options.seed}/boxes/{name}")
-        shown = self.options.boxes and (archive == archives.VALIDATION or chance.one_in(_ANNOTATED_SHARE))
+        shown = self.options.boxes and (archive == VALIDATION or chance.one_in(_ANNOTATED_SHARE))
         self.entries.append(
             MiniatureEntry(
                 archive=archive,
@@ -143,17 +154,6 @@ class _Work:
         )
         return Member(name, data)
 
-    def _write_boxes(self, archive: str, out: Path) -> None:
-        entries = (entry for entry in self.entries if entry.archive == archive and entry.boxes)
-        files = (annotation_file(annotated(entry, self.options.seed)) for entry in entries)
-        name = archives.TRAIN_BOXES if archive == archives.TRAIN else archives.VALIDATION_BOXES
-        archives.write_packed_archive(out / name, in_folders(files))
-
-
-def _write_devkit(out: Path) -> None:
-    classes = official().classes
-    archives.write_devkit(out / archives.DEVKIT, (classes[index].devkit for index in validation_truth()))
-
 
 def _train_names(wnid: str, options: MiniatureOptions) -> list[str]:
     """Return file names with rising numbers; more images per class only adds names at the end."""
@@ -164,20 +164,18 @@ def _train_names(wnid: str, options: MiniatureOptions) -> list[str]:
     return names
 
 
-def _place_oddities(names: dict[str, list[str]], options: MiniatureOptions) -> tuple[dict[str, str], dict[str, str]]:
-    """Return file name → quirk, one class after the other; and file name → whose picture it shows."""
-    wanted = [quirk for quirk in IMAGE_ODDITIES if quirk in options.quirks]
-    classes = list(names.values())
+def _place_quirks(classes: list[list[str]], options: MiniatureOptions) -> dict[str, tuple[str, str]]:
+    """Return file name → quirk and whose picture it shows, one class after the other."""
+    wanted = [quirk for quirk in IMAGE_QUIRKS if quirk in options.quirks]
     needed = -(-len(wanted) // len(classes)) + 2
     if wanted and needed > options.images_per_class:
         raise UsageError(
             f"{len(wanted)} image quirks in {len(classes)} classes need {needed} images per class, "
             "so that two of each class stay as they are."
         )
-    oddities, drawn_as = {}, {}
+    placed = {}
     for rank, quirk in enumerate(wanted):
         row, column = divmod(rank, len(classes))
-        oddities[classes[column][row]] = quirk
-        if quirk == "duplicate":
-            drawn_as[classes[column][row]] = classes[(column + 1) % len(classes)][-1]
-    return oddities, drawn_as
+        name = classes[column][row]
+        placed[name] = (quirk, classes[(column + 1) % len(classes)][-1] if quirk == "duplicate" else name)
+    return placed
