@@ -14,8 +14,7 @@ import pytest
 from rich.console import Console
 
 from imagenet_prep.cli import main
-from imagenet_prep.cli.bar import bars_on
-from imagenet_prep.cli.progress import _Lines, _state
+from imagenet_prep.cli.progress import _Lines, _state, bars_on
 from imagenet_prep.model.events import Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from support.sentences import Sentence, lines
@@ -219,15 +218,15 @@ def test_the_figures_are_whole_on_a_narrow_terminal(width: int, name: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("width", "begins"),
-    [
-        (60, "⠋ Fetc…tar "),
-        (80, "⠋ Fetching ILSVR…2_img_val.tar "),
-        (200, f"⠋ {TORRENTS} ━"),
-    ],
+    ("width", "begins"), [(60, "⠋ Fetchin… "), (80, "⠋ Fetching ILSVRC2012_img_tra… "), (200, f"⠋ {TORRENTS} ")]
 )
-def test_a_name_gives_way_in_its_middle(width: int, begins: str) -> None:
+def test_a_name_gives_way_at_its_end(width: int, begins: str) -> None:
     assert bar(width, TORRENTS, FIGURES).startswith(begins)
+
+
+@pytest.mark.parametrize(("width", "drawn"), [(80, False), (100, True), (200, True)])
+def test_a_bar_is_drawn_where_there_is_room(width: int, drawn: bool) -> None:
+    assert ("━" in bar(width, TORRENTS, FIGURES)) == drawn
 
 
 def test_a_name_is_no_markup() -> None:

@@ -10,13 +10,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from imagenet_prep.cli import show
 from imagenet_prep.model.events import Note, Progress, Stage, Watch
 
+if TYPE_CHECKING:
+    import rich.progress
+    from rich.console import Console
+
 _SECONDS_BETWEEN_LINES = 10.0
+_WITHOUT_BAR = 90  # columns that the figures and a name need
+_SHORTEST_BAR, _LONGEST_BAR = 10, 40
 _NAMES = {
     Stage.INDEX: "Indexing",
     Stage.BOXES: "Reading bounding boxes",
@@ -130,11 +137,32 @@ def _state(event: Progress, seconds: float, first: Progress) -> str:
     return ", ".join(parts)
 
 
+def bars_on(console: Console) -> rich.progress.Progress:
+    """Give a line for each task: its name, a bar, and its field ``state``.
+
+    On a narrow terminal the figures stay whole: the bar goes first, then the end of the name.
+    """
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn
+    from rich.progress import Progress as Bars
+    from rich.table import Column
+
+    room, unicode = min(console.width - _WITHOUT_BAR, _LONGEST_BAR), console.encoding.startswith("utf")
+    # Rich cuts with a sign that other encodings lack, and draws a spinner of such signs.
+    name = Column(ratio=1, no_wrap=True, overflow="ellipsis" if unicode else "crop")
+    return Bars(
+        SpinnerColumn("dots" if unicode else "line"),
+        TextColumn("{task.description}", markup=False, table_column=name),
+        *([BarColumn(room)] if room >= _SHORTEST_BAR else []),
+        TextColumn("{task.fields[state]}", markup=False),
+        console=console,
+        transient=True,
+        expand=True,
+    )
+
+
 @contextmanager
 def _bar() -> Iterator[Watch]:
     from rich.console import Console
-
-    from imagenet_prep.cli.bar import bars_on
 
     bars = bars_on(Console(stderr=True))
     first: dict[str, _Begun] = {}
