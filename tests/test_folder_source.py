@@ -15,8 +15,8 @@ from imagenet_prep.errors import SourceError
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.model.events import Note
 from imagenet_prep.planning.catalog import Catalog
-from imagenet_prep.sources.base import Part
-from imagenet_prep.sources.class_folders import FolderTask, run_folder_task
+from imagenet_prep.sources.base import Part, Walk
+from imagenet_prep.sources.class_folders import ClassFolders
 from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import NO_CLASS, classes_by_name, role_of
 from imagenet_prep.testing import LAYOUTS, Miniature, MiniatureOptions, write_miniature
@@ -151,7 +151,8 @@ def test_files_come_out_by_name_whatever_the_order_of_the_directory(
             pass
 
     monkeypatch.setattr(os, "scandir", Backwards)
-    (listed,) = run_folder_task(FolderTask(0, str(tmp_path), "train", (Part("tench", (0,)),), validation_truth()))
+    work = Walk(ClassFolders(), 0, str(tmp_path), "train", (Part("tench", (0,)),), validation_truth())
+    (listed,) = work.source.walk(work)
     catalog = index(tmp_path, HERE)
 
     assert listed.names == b"".join(b"n01440764_%d.JPEG" % number for number in numbers)

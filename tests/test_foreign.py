@@ -17,7 +17,7 @@ import pytest
 import xxhash
 
 from imagenet_prep import AuditError, AuditOptions, Problem, official
-from imagenet_prep.cli.foreign import looked_at
+from imagenet_prep.cli.audit import looked_at
 from imagenet_prep.codecs.classic_schema import CLASSIC as CLASSIC_SCHEMA
 from imagenet_prep.model.events import Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature

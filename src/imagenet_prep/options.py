@@ -24,7 +24,7 @@ from imagenet_prep.model.given import Count, Jobs, Seed, Share, check_fields, gi
 from imagenet_prep.model.receipt import DECODE, HEADER
 from imagenet_prep.model.task import FAIL, Check, OnBad
 from imagenet_prep.outputs.base import DEFAULT_OUTPUT, OUTPUTS, Output, options_of, output_class, output_from
-from imagenet_prep.platform import local_path
+from imagenet_prep.platform import is_text, local_path
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -77,7 +77,7 @@ class Selection:
         if not isinstance(self.limit, int) and self.limit == 1:  # of an image or of all of them?
             raise UsageError("limit is a whole number of images, or a share between 0 and 1.")
         for what, names in (("test_list", self.test_list), ("exclude", self.exclude)):
-            if not _is_text("".join(names)):
+            if not is_text("".join(names)):
                 raise UsageError(f"{what} has a name that is not UTF-8 text.")
         if TEST in self.splits and not self.test_per_class and not self.test_list:
             raise UsageError("The test split is what is held out of train, and nothing is held out.")
@@ -252,31 +252,27 @@ def _classes(given: Any, taxonomy: Taxonomy) -> Any:
         return ()
     if str(given) in PRESETS:
         return preset_classes(str(given))
-    try:
-        content = local_path(given).read_bytes()
-    except FileNotFoundError as error:
-        presets = ", ".join(PRESETS)
-        raise UsageError(
-            f"classes: {_short(Path(given))} is neither a file nor a preset; the presets are {presets}."
-        ) from error
-    except OSError as error:
-        raise UsageError(f"classes: {_short(Path(given))} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise UsageError(f"classes: {_short(Path(given))} is not a path.") from error
-    return chosen_classes(content, str(given), taxonomy)
+    missing = f"is neither a file nor a preset; the presets are {', '.join(PRESETS)}"
+    return chosen_classes(_content(given, "classes", missing), str(given), taxonomy)
 
 
 def _names(given: Any, what: str, read: Callable[[bytes, str], tuple[str, ...]]) -> Any:
     """Give names as they are; or those of a list in a file."""
     if not isinstance(given, str | Path):
         return given
+    return read(_content(given, what), Path(given).name)
+
+
+def _content(given: str | Path, what: str, missing: str = "") -> bytes:
+    """Read a file; ``missing`` is what is said of one that is not there."""
     try:
-        content = local_path(given).read_bytes()
+        return local_path(given).read_bytes()
     except OSError as error:
-        raise UsageError(f"{what}: {_short(Path(given))} cannot be read: {error.strerror}.") from error
+        unread = f"cannot be read: {error.strerror}"
+        reason = missing or unread if isinstance(error, FileNotFoundError) else unread
+        raise UsageError(f"{what}: {_short(Path(given))} {reason}.") from error
     except ValueError as error:
         raise UsageError(f"{what}: {_short(Path(given))} is not a path.") from error
-    return read(content, Path(given).name)
 
 
 def _one_or_several(given: Any) -> Any:
@@ -299,11 +295,3 @@ def _short(given: object) -> str:
     """Show what was given: a whole path, but not a million characters."""
     text = str(given) if isinstance(given, Path) else repr(given)
     return printable(text if len(text) <= _LONGEST else f"{text[:100]}…")
-
-
-def _is_text(names: str) -> bool:
-    try:
-        names.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

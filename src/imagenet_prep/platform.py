@@ -68,3 +68,12 @@ def at_home(path: str | PathLike[str]) -> Path:
         raise UsageError("The home folder that ~ stands for is not known.", remedy=remedy)
     again = str(meant)  # what it says without the ./
     return meant.absolute() if again.startswith("~") or _URL.match(again) else meant
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8: one of other bytes cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

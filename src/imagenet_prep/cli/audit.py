@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from imagenet_prep.cli import show
 from imagenet_prep.cli.options import LocalPath, engine_option, jobs_option, output_options, share
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.errors import AuditError
 from imagenet_prep.model.audit_report import AuditOptions
 from imagenet_prep.model.events import Watch
+
+if TYPE_CHECKING:
+    from imagenet_prep.verbs.audit.others.report import ForeignReport, ForeignSet, ForeignSplit
 
 
 @click.command()
@@ -56,7 +61,6 @@ def audit(
 
 def _own(out: Path, options: AuditOptions, watch: Watch, engine: str | None, as_json: bool) -> tuple[str, bool]:
     """Audit a build; give what to print. What differs is an AuditError."""
-    from imagenet_prep.cli import show
     from imagenet_prep.verbs.audit.run import audit as audit_step
 
     report = audit_step(out, options, watch=watch, engine=engine)
@@ -65,8 +69,42 @@ def _own(out: Path, options: AuditOptions, watch: Watch, engine: str | None, as_
 
 def _foreign(out: Path, options: AuditOptions, watch: Watch, engine: str | None, as_json: bool) -> tuple[str, bool]:
     """Look at a data set that others made; give what to print, and whether it is sound."""
-    from imagenet_prep.cli.foreign import looked_at
     from imagenet_prep.verbs.audit.others.run import audit_foreign
 
     report = audit_foreign(out, options, watch=watch, engine=engine)
     return json.dumps(asdict(report)) if as_json else looked_at(report, str(out)), not report.problems
+
+
+def looked_at(report: ForeignReport, out: str) -> str:
+    """Show what a data set is, remarks, and the verdict: sound, or what is wrong with it."""
+    lines = [
+        f"{out} is not a build of imagenet-prep. It was compared with the built-in class table and validation truth."
+    ]
+    for each in report.sets:
+        lines += ["", *_set(each)]
+    if report.sample < 1:
+        share = f"{100 * report.sample:g} % of the shards or class folders of each split"
+        lines += ["", f"Only {share} were read: it is not known what is missing."]
+    lines += show.listed(report.remarks, "remark", "remarks")
+    lines += show.listed(report.problems, "problem", "problems")
+    if not report.problems:
+        how = "decoded in full" if report.decoded else "read"
+        lines += ["", f"Sound: {report.images:,} images {how}, each with the class it should have."]
+    return "\n".join(lines)
+
+
+def _set(each: ForeignSet) -> list[str]:
+    rows = [("split", "images", "classes", "in a class", "parts", "bytes"), *map(_row, each.splits)]
+    labels = [(split.name, split.labels) for split in each.splits]
+    return [
+        f"{each.layout}, in {each.path}:",
+        show.table(rows),
+        "labels:",
+        show.table(labels, flush_right=False),
+    ]
+
+
+def _row(split: ForeignSplit) -> tuple[str, ...]:
+    several = split.smallest != split.largest
+    in_a_class = f"{split.smallest:,} to {split.largest:,}" if several else f"{split.smallest:,}"
+    return split.name, f"{split.images:,}", f"{split.classes:,}", in_a_class, f"{split.parts:,}", show.size(split.size)

@@ -15,8 +15,8 @@ from imagenet_prep.options import TEST_PER_CLASS
 from imagenet_prep.testing import LAYOUTS, QUIRKS, Miniature, MiniatureOptions, write_miniature
 
 
-def _listing(table: Mapping[str, str]) -> Callable[[click.Context, click.Parameter, bool], None]:
-    """Return the callback of an option that prints a table of names and sentences, and exits."""
+def _listing(names: str, table: Mapping[str, str], about: str) -> Callable[..., Any]:
+    """Return an option that prints a table of names and sentences, and exits."""
 
     def print_and_exit(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
         if not wanted:
@@ -26,7 +26,9 @@ def _listing(table: Mapping[str, str]) -> Callable[[click.Context, click.Paramet
             click.echo(f"{name:<{width}}  {about}")
         context.exit()
 
-    return print_and_exit
+    return click.option(
+        f"--list-{names}", is_flag=True, is_eager=True, expose_value=False, callback=print_and_exit, help=about
+    )
 
 
 @click.command()
@@ -57,14 +59,7 @@ def _listing(table: Mapping[str, str]) -> Callable[[click.Context, click.Paramet
     metavar="NAME",
     help="Another layout in which people have ImageNet, with the same images.",
 )
-@click.option(
-    "--list-layouts",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_listing(LAYOUTS),
-    help="Say what each layout is, and exit.",
-)
+@_listing("layouts", LAYOUTS, "Say what each layout is, and exit.")
 @click.option(
     "--quirk",
     "quirks",
@@ -73,14 +68,7 @@ def _listing(table: Mapping[str, str]) -> Callable[[click.Context, click.Paramet
     metavar="NAME",
     help="Something to get wrong; repeatable.",
 )
-@click.option(
-    "--list-quirks",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_listing(QUIRKS),
-    help="Say what can be got wrong, and exit.",
-)
+@_listing("quirks", QUIRKS, "Say what can be got wrong, and exit.")
 @click.option("--boxes/--no-boxes", default=True, help="Write the bounding boxes (the default), or not.")
 @click.option("--devkit/--no-devkit", default=True, help="Write the devkit archive (the default), or not.")
 def fake(out: Path, **options: Any) -> None:

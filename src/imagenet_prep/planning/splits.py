@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from imagenet_prep.errors import Problem, UsageError, counted
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TEST, TRAIN, VALIDATION
@@ -44,9 +46,6 @@ def assign(catalog: Catalog, options: Selection) -> dict[str, Rows]:
 
 def excluded(catalog: Catalog, options: Selection) -> Rows:
     """Give the catalog rows of the images that are excluded by name, ascending; names of other images do not matter."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if not options.exclude:
         return np.empty(0, np.int64)
     listed = pc.is_in(catalog.table.column("name"), value_set=pa.array(options.exclude, pa.string()))
@@ -55,8 +54,6 @@ def excluded(catalog: Catalog, options: Selection) -> Rows:
 
 def names_of(catalog: Catalog, rows: Rows) -> Iterator[list[bytes]]:
     """Give the file names of ``rows`` in their order, as UTF-8, in lists of bounded length."""
-    import pyarrow as pa
-
     column = catalog.table.column("name").cast(pa.binary())
     for start in range(0, len(rows), _NAMES_AT_ONCE):
         yield column.take(pa.array(rows[start : start + _NAMES_AT_ONCE])).to_pylist()
@@ -78,9 +75,6 @@ def _ranked(catalog: Catalog, train: Rows, options: Selection) -> Rows:
 
 def _listed(catalog: Catalog, train: Rows, options: Selection) -> Rows:
     """The hold-out by name; names of classes that are left out do not matter."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     column, wanted = catalog.table.column("name"), pa.array(options.test_list, pa.string())
     unknown = wanted.filter(pc.invert(pc.is_in(wanted, value_set=column.take(pa.array(catalog.rows_of(TRAIN))))))
     left_out = {facts.wnid for facts in official().classes if options.classes and facts.index not in options.classes}

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from imagenet_prep.errors import Problem, printable
@@ -20,17 +18,6 @@ from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, 
 from imagenet_prep.sources.found import LARGEST, Found, is_litter
 from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation, is_of_another_set
 from imagenet_prep.sources.survey import is_folder
-
-
-@dataclass(frozen=True, slots=True)
-class FolderTask:
-    """Parts of one folder of images for one worker. ``truth`` has the class index of validation image i + 1 at i."""
-
-    archive: int
-    path: str
-    role: str
-    parts: tuple[Part, ...]
-    truth: array[int]
 
 
 class ClassFolders(Source):
@@ -53,28 +40,23 @@ class ClassFolders(Source):
 
     def walk(self, work: Walk) -> list[Found]:
         """List folders."""
-        return run_folder_task(FolderTask(work.archive, work.path, work.role, work.pieces, work.truth))
+        return [_list(work, part) for part in work.pieces]
 
 
-def run_folder_task(task: FolderTask) -> list[Found]:
-    """List the parts of a task; one ``Found`` for each, with what is wrong there."""
-    return [_list(task, part) for part in task.parts]
-
-
-def _list(task: FolderTask, part: Part) -> Found:
-    found = Found(task.archive, part.name)
-    class_of = classes_by_name(task.role, task.truth, part.classes, f"the folder {printable(part.name)}")
+def _list(work: Walk, part: Part) -> Found:
+    found = Found(work.archive, part.name)
+    class_of = classes_by_name(work.role, work.truth, part.classes, f"the folder {printable(part.name)}")
     try:
-        with os.scandir(os.path.join(task.path, part.name)) as listed:
+        with os.scandir(os.path.join(work.path, part.name)) as listed:
             entries = sorted(listed, key=lambda entry: entry.name)
     except OSError as error:
-        found.problems.append(_problem(task, f"cannot be read: {error.strerror or error}", part.name))
+        found.problems.append(_problem(work, f"cannot be read: {error.strerror or error}", part.name))
         return found
     for entry in entries:
         if is_litter(entry.name) or _is_build(entry):
             found.ignored += 1
-        elif part.name or not (is_folder(entry) or is_of_another_set(entry.name, task.role)):
-            _note(found, task, entry, class_of)  # what else lies beside flat images was searched
+        elif part.name or not (is_folder(entry) or is_of_another_set(entry.name, work.role)):
+            _note(found, work, entry, class_of)  # what else lies beside flat images was searched
     return found
 
 
@@ -83,11 +65,11 @@ def _is_build(entry: os.DirEntry[str]) -> bool:
     return "." not in entry.name and os.path.isdir(f"{entry.path}/{PRIVATE}")
 
 
-def _problem(task: FolderTask, reason: str, *place: str) -> Problem:
-    return Problem(printable(task.path), reason, printable("/".join(filter(None, place))))
+def _problem(work: Walk, reason: str, *place: str) -> Problem:
+    return Problem(printable(work.path), reason, printable("/".join(filter(None, place))))
 
 
-def _note(found: Found, task: FolderTask, entry: os.DirEntry[str], class_of: ClassOf) -> None:
+def _note(found: Found, work: Walk, entry: os.DirEntry[str], class_of: ClassOf) -> None:
     class_index = class_of(entry.name)
     if isinstance(class_index, str) and not found.container and is_claimed(entry.name):
         return  # another kind of source, which lies beside flat images
@@ -105,6 +87,6 @@ def _note(found: Found, task: FolderTask, entry: os.DirEntry[str], class_of: Cla
     except OSError as error:  # among them links that lead to each other
         class_index = f"cannot be read: {error.strerror or error}"
     if isinstance(class_index, str):
-        found.problems.append(_problem(task, class_index, found.container, entry.name))
+        found.problems.append(_problem(work, class_index, found.container, entry.name))
         return
     found.add(entry.name, class_index, 0, status.st_size)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from imagenet_prep.errors import MissingSourceError, Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.platform import is_text
 from imagenet_prep.sources.base import ImageSet, Part, Seen, is_claimed
 from imagenet_prep.sources.downloads import interrupted, tool_of
 from imagenet_prep.sources.found import is_litter, is_of_system
@@ -152,7 +153,7 @@ def _take_sets(folder: Path, listing: _Listing, found: Seen, classes_called: Cla
     unknown = [name for name in subfolders if name not in named]
     strange = [name for name in unknown if _holds_a_class(folder / name)]
     wrong = dict.fromkeys(strange, "is not named after one of the 1,000 classes")
-    wrong |= dict.fromkeys((name for name in roles if not _is_text(name)), "has a name that is not UTF-8 text")
+    wrong |= dict.fromkeys((name for name in roles if not is_text(name)), "has a name that is not UTF-8 text")
     lost = (name for name in listing.links if classes_called(name))
     wrong |= dict.fromkeys(lost, "is a symbolic link that does not lead to a folder")
     found.problems += (Problem(printable(str(folder)), wrong[name], printable(name)) for name in sorted(wrong))
@@ -195,11 +196,3 @@ def _role_within(folder: Path, problems: list[Problem]) -> str | None:
     except OSError as error:
         problems.append(_unreadable(folder, error))
     return min(others, default=None)
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from imagenet_prep.errors import OtherBuildError
 from imagenet_prep.stores.errors import output_errors
+from imagenet_prep.stores.temporary import lock
 
 
 @contextmanager
@@ -38,12 +39,8 @@ def held(folder: Path, out: Path, *, alone: bool) -> Iterator[None]:
 
 def lock_file(descriptor: int, path: Path) -> None:
     """Lock a file that is open for writing, until it is closed. Raises OtherBuildError if another process has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OtherBuildError(f"Another run is at work on {path}.", remedy="Wait for its end.") from error
-    except OSError:
-        pass  # a file system without locks
+    if lock(descriptor) is False:
+        raise OtherBuildError(f"Another run is at work on {path}.", remedy="Wait for its end.")
 
 
 @contextmanager

@@ -7,17 +7,20 @@ stay valid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import PIL
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
 
 from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.format import FORMAT_VERSION
-from imagenet_prep.dataset.layout import BUILD, CLASSES, SET_ASIDE_FOLDER, set_aside_path
+from imagenet_prep.dataset.layout import BUILD, CLASSES, EXCLUDED, SET_ASIDE_FOLDER, set_aside_path, split_list
 from imagenet_prep.dataset.manifest import Images, write_manifest
 from imagenet_prep.dataset.receipts import load_receipt
 from imagenet_prep.errors import OutputError, PrepError, Problem
@@ -27,11 +30,13 @@ from imagenet_prep.model.receipt import CHECKS, UNREAD, FileFact, Receipt
 from imagenet_prep.model.report import Accounts
 from imagenet_prep.outputs.base import Contents, ShardFacts, SplitFacts, options_of
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard
+from imagenet_prep.planning.splits import Rows
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
-from imagenet_prep.verbs.build.lists import split_lists
 from imagenet_prep.verbs.build.remaining import Remaining
 from imagenet_prep.version import __version__
+
+_ONE_A_LINE = csv.WriteOptions(include_header=False, quoting_style="none")
 
 
 def finish(store: Store, plan: Plan) -> Accounts:
@@ -46,13 +51,30 @@ def finish(store: Store, plan: Plan) -> Accounts:
         raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
     _forget_others(store, plan, {image.name for image in ledger.images.set_aside.values()})
     manifest = write_manifest(store, ledger.images.tables)
-    texts = {CLASSES: to_csv(plan.recipe.selection.taxonomy).encode(), **dict(split_lists(plan, ledger.images))}
+    texts = {CLASSES: to_csv(plan.recipe.selection.taxonomy).encode(), **dict(_split_lists(plan, ledger.images))}
     for each in plan.outputs:
         texts |= each.output.documents(ledger.contents(each))
     documents = [manifest, *(store.publish(path, texts[path]) for path in sorted(texts))]
     _refuse_lost(store, plan, documents)
     store.publish(BUILD, seal({**ledger.document(accounts), "documents": list(map(_file, documents))}))
     return accounts
+
+
+def _split_lists(plan: Plan, images: Images) -> Iterator[tuple[str, bytes]]:
+    """Give path and text of the list of each split of ``plan``, and of what it excludes. What was set aside is in no
+    list.
+    """
+    for split, rows in plan.members.items():
+        yield split_list(split), _sorted_names(plan, np.setdiff1d(rows, images.set_aside_in(split)))
+    if len(plan.excluded):
+        yield EXCLUDED, _sorted_names(plan, plan.excluded)
+
+
+def _sorted_names(plan: Plan, rows: Rows) -> bytes:
+    names = plan.catalog.table.column("name").take(pa.array(rows))
+    text = io.BytesIO()
+    csv.write_csv(pa.table({"name": names.take(pc.sort_indices(names))}), text, _ONE_A_LINE)
+    return text.getvalue()
 
 
 def _refuse_lost(store: Store, plan: Plan, documents: list[FileFact]) -> None:

@@ -23,8 +23,8 @@ from imagenet_prep.errors import AuditError, Problem, printable
 from imagenet_prep.imagenet.archives import TRAIN, UNLABELLED, VALIDATION, VALIDATION_IMAGES
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.imagenet.names import STEM, WNID
-from imagenet_prep.sources.base import Part
-from imagenet_prep.sources.class_folders import FolderTask, run_folder_task
+from imagenet_prep.sources.base import Part, Walk
+from imagenet_prep.sources.class_folders import ClassFolders
 from imagenet_prep.sources.found import is_read_though_hidden
 from imagenet_prep.verbs.audit.others.observed import NO_CLASS, NO_LABEL, ORIGINS, Seen
 
@@ -183,7 +183,8 @@ def _add(seen: Seen, name: str, origin: int, truth: int, label: int, image: byte
 def _folder(task: FolderLook) -> Seen:
     within = f"{printable(task.part.name)}/" if task.part.name else ""
     seen = Seen(task.data_set, task.split, task.position, printable(str(task.path)), within=within)
-    (found,) = run_folder_task(FolderTask(0, str(task.path), task.role, (task.part,), validation_truth()))
+    folders = ClassFolders()
+    (found,) = folders.walk(Walk(folders, 0, str(task.path), task.role, (task.part,), validation_truth()))
     for problem in found.problems:
         seen.add_problem(problem)
     seen.astray = _astray(task, seen, found.problems)
