@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imagenet_prep.model.archive import PRIVATE
+from imagenet_prep.model.receipt import FileFact, SetAside
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.stores.base import Store
 
@@ -34,6 +35,11 @@ def split_list(split: str) -> str:
 def set_aside_path(name: str) -> str:
     """Give the place of an image that was set aside."""
     return f"{SET_ASIDE_FOLDER}/{name}"
+
+
+def set_aside_file(image: SetAside) -> FileFact:
+    """Give the file of an image that was set aside."""
+    return FileFact(set_aside_path(image.name), image.size, image.digest)
 
 
 def is_data_set(store: Store) -> bool:

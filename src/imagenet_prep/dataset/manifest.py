@@ -21,7 +21,7 @@ from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import UNREAD_KIND, FileFact, Receipt, SetAside
 from imagenet_prep.outputs.base import StoredShard
-from imagenet_prep.planning.plan import OutputPlan, Plan, Shard
+from imagenet_prep.planning.plan import OutputPlan, Plan
 from imagenet_prep.planning.splits import Rows
 from imagenet_prep.stores.base import Sink, Store
 
@@ -250,8 +250,3 @@ def _hex(digests: Column) -> pa.StringArray:
     text = digests.tobytes().hex().encode()
     offsets = np.arange(0, len(text) + 1, _HEX_DIGITS, dtype=np.int32)
     return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(text))
-
-
-def written_rows(shard: Shard, receipt: Receipt) -> Rows:
-    """Give the catalog rows of the images that were written of a shard."""
-    return np.delete(shard.rows, [image.place for image in receipt.set_aside])

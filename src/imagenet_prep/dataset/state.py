@@ -8,7 +8,7 @@ stand here alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import PIL
@@ -21,7 +21,8 @@ from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.task import Check, OnBad
 from imagenet_prep.options import Recipe
 from imagenet_prep.outputs.base import options_of
-from imagenet_prep.planning.plan import Arrangement, OutputPlan, Plan
+from imagenet_prep.planning.catalog import Catalog
+from imagenet_prep.planning.plan import Arrangement, OutputPlan, Plan, plan
 from imagenet_prep.stores.base import Store
 
 _CONVERTS_WITH = "pillow"  # its version decides the bytes of converted images
@@ -62,14 +63,18 @@ class State:
         """How each output is arranged."""
         return {name: output.arrangement for name, output in self.outputs.items()}
 
+    def planned(self, catalog: Catalog) -> Plan:
+        """Plan the data set again, of its kept catalog; where the sources are, the state knows."""
+        return plan(replace(catalog, archives=self.sources), self.recipe, self.arrangements)
 
-def state_of(plan: Plan, check: Check, on_bad: OnBad, *, trust_labels: bool = False) -> State:
+
+def state_of(of: Plan, check: Check, on_bad: OnBad, *, trust_labels: bool = False) -> State:
     """Give the state of a data set that is planned so."""
     return State(
-        selection=plan.recipe.selection.document(),
-        identity=plan.identity,
-        outputs={each.output.name: _output_state(each) for each in plan.outputs},
-        sources=plan.catalog.archives,
+        selection=of.recipe.selection.document(),
+        identity=of.identity,
+        outputs={each.output.name: _output_state(each) for each in of.outputs},
+        sources=of.catalog.archives,
         check=check,
         on_bad=on_bad,
         trust_labels=trust_labels,

@@ -4,17 +4,20 @@ back, and what the documents of TensorFlow Datasets say of shards.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from types import MappingProxyType
+from typing import ClassVar
 
 from imagenet_prep.codecs.example import Value
 from imagenet_prep.codecs.features import RecordShards
 from imagenet_prep.codecs.tfrecord import read_examples
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
-from imagenet_prep.outputs.base import Contents, Written
+from imagenet_prep.outputs.base import Contents, Output, Shards, StoredShard, Written, shards_option
 from imagenet_prep.stores.base import Store
 
 # The place of a sample in its shard, and offset and length in bytes of its record, framing included.
@@ -39,10 +42,26 @@ def record_shards(contents: Contents) -> dict[str, RecordShards]:
     }
 
 
-def read_shard(
-    store: Store, path: str, decode: Callable[[Mapping[str, Value]], Sample], seen: list[FileFact] | None
-) -> Iterator[Sample]:
-    """Read the samples of a shard, in order. Raises AuditError and OSError."""
-    with store.open(path) as file:
-        found = store.stat(path)
-        yield from read_examples(file, path, found.size if found else 0, decode, seen)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordOutput(Output):
+    """An output whose shards are files of records, the first file of each; beside it there may be others."""
+
+    shards: Shards = shards_option()
+
+    converts: ClassVar[bool] = True
+    columns: ClassVar[Mapping[str, str]] = RECORD_COLUMNS
+
+    @abstractmethod
+    def decode(self, features: Mapping[str, Value]) -> Sample:
+        """Give the sample that a record holds; ValueError if it is none of this output's."""
+
+    def sample_files(self, stored: StoredShard) -> Sequence[str]:
+        """Every sample lies in the shard."""
+        return [self.files(stored)[0]] * len(stored.names)
+
+    def read(self, store: Store, stored: StoredShard, seen: list[FileFact] | None = None) -> Iterator[Sample]:
+        """Read the records back, in order. Raises AuditError and OSError."""
+        path = self.files(stored)[0]
+        with store.open(path) as file:
+            found = store.stat(path)
+            yield from read_examples(file, path, found.size if found else 0, self.decode, seen)

@@ -7,20 +7,20 @@ encodes otherwise. Class names are WNIDs, as there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from imagenet_prep.codecs import features as spec
+from imagenet_prep.codecs.example import Value
 from imagenet_prep.codecs.tfds_schema import FEATURES, SUPERVISED, decode, encode
 from imagenet_prep.codecs.tfrecord import RecordWriter
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, Output, Shards, ShardWriter, StoredShard, Written, shards_option
-from imagenet_prep.outputs.records import RECORD_COLUMNS, read_shard, record_shards, written_records
-from imagenet_prep.stores.base import Batch, Store
+from imagenet_prep.outputs.base import Contents, ShardWriter, StoredShard, Written
+from imagenet_prep.outputs.records import RecordOutput, record_shards, written_records
+from imagenet_prep.stores.base import Batch
 
 NAME = "imagenet2012"
 VERSION = "5.1.0"
@@ -28,16 +28,12 @@ FOLDER = f"tfds/{NAME}/{VERSION}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tfds(Output):
+class Tfds(RecordOutput):
     """``OUT/tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00000-of-01024`` and so on."""
-
-    shards: Shards = shards_option()
 
     name: ClassVar[str] = "tfds"
     folder: ClassVar[str] = "tfds"
-    converts: ClassVar[bool] = True
     overhead: ClassVar[int] = 128
-    columns: ClassVar[Mapping[str, str]] = RECORD_COLUMNS
     document_paths: ClassVar[tuple[str, ...]] = tuple(
         f"{FOLDER}/{name}" for name in (spec.FEATURES, spec.INFO, spec.LABELS)
     )
@@ -49,10 +45,6 @@ class Tfds(Output):
     def files(self, stored: StoredShard) -> Sequence[str]:
         """Give the shard."""
         return (_shard_path(stored.shard),)
-
-    def sample_files(self, stored: StoredShard) -> Sequence[str]:
-        """Every sample lies in the shard."""
-        return [_shard_path(stored.shard)] * len(stored.names)
 
     def documents(self, contents: Contents) -> Mapping[str, bytes]:
         """Give the feature spec, the dataset info and the class names."""
@@ -69,11 +61,11 @@ class Tfds(Output):
         """Name the folder that readers are given."""
         return {"tfds": 'TFRecord for tfds.load("imagenet2012", data_dir=".../tfds"); label is 0…999 in WNID order'}
 
-    def read(self, store: Store, stored: StoredShard, seen: list[FileFact] | None = None) -> Iterator[Sample]:
-        """Read a shard back. The schema stores neither sizes nor boxes. An image without a label has the class index
-        −1, as in the test split of TensorFlow Datasets.
+    def decode(self, features: Mapping[str, Value]) -> Sample:
+        """The schema stores neither sizes nor boxes. An image without a label has the class index −1, as in the test
+        split of TensorFlow Datasets.
         """
-        return read_shard(store, _shard_path(stored.shard), decode, seen)
+        return decode(features)
 
 
 def _shard_path(shard: ShardName) -> str:

@@ -6,37 +6,33 @@ shards let TensorFlow Datasets read the same files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar
 
 from imagenet_prep.codecs import features as spec
 from imagenet_prep.codecs.classic_schema import FEATURES, decode, encode
+from imagenet_prep.codecs.example import Value
 from imagenet_prep.codecs.tfrecord import RecordWriter
-from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, Output, Shards, ShardWriter, StoredShard, Written, shards_option
-from imagenet_prep.outputs.records import RECORD_COLUMNS, read_shard, record_shards, written_records
-from imagenet_prep.stores.base import Batch, Store
+from imagenet_prep.outputs.base import Contents, ShardWriter, StoredShard, Written
+from imagenet_prep.outputs.records import RecordOutput, record_shards, written_records
+from imagenet_prep.stores.base import Batch
 
 FOLDER = "tfrecord"
 INDEX_FOLDER = "dali-index"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TFRecord(Output):
+class TFRecord(RecordOutput):
     """``OUT/tfrecord/train-00000-of-01024`` and so on."""
-
-    shards: Shards = shards_option()
 
     name: ClassVar[str] = "tfrecord"
     folder: ClassVar[str] = FOLDER
-    converts: ClassVar[bool] = True
     stores_boxes: ClassVar[bool] = True
     overhead: ClassVar[int] = 1024  # 460 bytes for a long class name, and 20 for each box
-    columns: ClassVar[Mapping[str, str]] = RECORD_COLUMNS
     document_paths: ClassVar[tuple[str, ...]] = (f"{FOLDER}/{spec.FEATURES}", f"{FOLDER}/{spec.INFO}")
 
     def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
@@ -46,10 +42,6 @@ class TFRecord(Output):
     def files(self, stored: StoredShard) -> Sequence[str]:
         """Give the shard, under the name that the field's readers hard-code, and its index."""
         return (_shard_path(stored.shard), _index_path(stored.shard))
-
-    def sample_files(self, stored: StoredShard) -> Sequence[str]:
-        """Every sample lies in the shard."""
-        return [_shard_path(stored.shard)] * len(stored.names)
 
     def documents(self, contents: Contents) -> Mapping[str, bytes]:
         """Describe the classic records to TensorFlow Datasets: ``tfds.builder_from_directory("OUT/tfrecord")``."""
@@ -66,11 +58,9 @@ class TFRecord(Output):
             INDEX_FOLDER: "an index of each classic shard, for DALI",
         }
 
-    def read(self, store: Store, stored: StoredShard, seen: list[FileFact] | None = None) -> Iterator[Sample]:
-        """Read a shard back; the label becomes a class index again. Lemmas and boxes may be missing, as in the records
-        of the TPU script.
-        """
-        return read_shard(store, _shard_path(stored.shard), decode, seen)
+    def decode(self, features: Mapping[str, Value]) -> Sample:
+        """Lemmas and boxes may be missing, as in the records of the TPU script."""
+        return decode(features)
 
 
 def _shard_path(shard: ShardName) -> str:

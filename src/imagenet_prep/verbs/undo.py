@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagenet_prep.dataset.layout import BUILD, CATALOG, SET_ASIDE_FOLDER, UNDONE, is_data_set
@@ -114,7 +114,6 @@ def _plan(store: Store) -> Plan:
     """Plan the data set again. Raises OtherBuildError if what that needs is missing or damaged."""
     from imagenet_prep.dataset.catalog_file import load_catalog
     from imagenet_prep.dataset.state import load_state
-    from imagenet_prep.planning.plan import plan
 
     try:
         state, summary, remedy = load_state(store), f"{store.place} has lost its state.", ""
@@ -122,7 +121,7 @@ def _plan(store: Store) -> Plan:
         state, summary, remedy = None, error.summary, f"{error.remedy} "
     catalog = load_catalog(store, CATALOG)
     if state and catalog:
-        return plan(replace(catalog, archives=state.sources), state.recipe, state.arrangements)
+        return state.planned(catalog)
     if state:
         summary = f"{store.place}: {CATALOG} is missing or damaged."
     there = store.list("")

@@ -7,19 +7,19 @@ data set can be repaired whose manifest is damaged or was never written.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from imagenet_prep.dataset.catalog_file import load_catalog
-from imagenet_prep.dataset.layout import CATALOG, STATE, receipt_path, set_aside_path
+from imagenet_prep.dataset.layout import CATALOG, STATE, receipt_path, set_aside_file
 from imagenet_prep.dataset.receipts import load_receipt
 from imagenet_prep.dataset.state import load_state
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.errors import Forbidden, OutputError, Problem
 from imagenet_prep.model.events import Stage, Tally, Watch
-from imagenet_prep.model.receipt import UNREAD_KIND, FileFact, Receipt
-from imagenet_prep.planning.plan import OutputPlan, Plan, Shard, plan
+from imagenet_prep.model.receipt import UNREAD_KIND, Receipt
+from imagenet_prep.planning.plan import OutputPlan, Plan, Shard
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.errors import MAY_READ
 from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, compare_file, read_back
@@ -50,7 +50,7 @@ def damage_of(store: Store, engine: Engine, watch: Watch) -> Damage:
     state, catalog = load_state(store), load_catalog(store, CATALOG)
     if state is None or catalog is None:
         return Damage()
-    the_plan = plan(replace(catalog, archives=state.sources), state.recipe, state.arrangements)
+    the_plan = state.planned(catalog)
     found: list[str] = []
     read, problems = 0, dict[Problem, None]()
     tally = Tally(watch, Stage.AUDIT, sum(each.images for each in the_plan.outputs))
@@ -84,7 +84,7 @@ def _tasks(store: Store, the_plan: Plan, found: list[str]) -> Iterator[_Named]:
                 if store.stat(path):
                     found.append(path)
                 continue
-            left_out = [FileFact(set_aside_path(image.name), image.size, image.digest) for image in receipt.set_aside]
+            left_out = map(set_aside_file, receipt.set_aside)
             if any(compare_file(store, file) for file in left_out):
                 found.append(path)
             yield _Named(path, _task(store, the_plan, each, shard, receipt))

@@ -9,7 +9,6 @@ ending is an image to it, and a hidden folder beside the class folders a class (
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pyarrow as pa
 
@@ -19,7 +18,6 @@ from imagenet_prep.dataset.layout import BUILD, CATALOG, set_aside_path
 from imagenet_prep.dataset.state import load_state
 from imagenet_prep.errors import ForbiddenError, Problem
 from imagenet_prep.model.archive import PRIVATE
-from imagenet_prep.planning.plan import plan
 from imagenet_prep.sources.found import is_of_system, looks_like_an_image
 from imagenet_prep.stores.base import Store
 from imagenet_prep.verbs.audit.expected import Expected
@@ -51,7 +49,7 @@ def _added(of: Expected) -> Iterator[pa.Array]:
     if added:
         state, catalog = load_state(of.store), load_catalog(of.store, CATALOG)
     if state and catalog:
-        the_plan = plan(replace(catalog, archives=state.sources), state.recipe, state.arrangements)
+        the_plan = state.planned(catalog)
         for each in the_plan.outputs:
             if each.output.name in added:
                 yield from files_of(the_plan, each)

@@ -16,7 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 
-from imagenet_prep.dataset.layout import receipt_path, set_aside_path
+from imagenet_prep.dataset.layout import receipt_path, set_aside_file
 from imagenet_prep.dataset.receipts import load_receipt
 from imagenet_prep.errors import counted
 from imagenet_prep.model.events import Note, Watch, unwatched
@@ -83,7 +83,7 @@ class Remaining:
         """Whether the files of a shard are there, and have not changed."""
         path = receipt_path(receipt.output, receipt.shard)
         noted = self._store.stat(path)
-        files = [*receipt.files, *map(_set_aside_file, receipt.set_aside)]
+        files = [*receipt.files, *map(set_aside_file, receipt.set_aside)]
         there = [self._store.stat(file.path) for file in files]
         if noted is None or any(of is None or of.size != file.size for of, file in zip(there, files, strict=True)):
             return False
@@ -133,10 +133,6 @@ class Remaining:
             return sum(name.endswith(".JPEG") for name in self._store.list(folder).files)
         except OSError:  # writing there says what is wrong
             return 0
-
-
-def _set_aside_file(image: SetAside) -> FileFact:
-    return FileFact(set_aside_path(image.name), image.size, image.digest)
 
 
 def _is_looked_at(receipt: Receipt, check: str) -> bool:
