@@ -62,7 +62,7 @@ MAY_IMPORT = {
 # A verb may use the rooms below, of stores and outputs the protocols; and the verbs that it is made of.
 BELOW_VERBS = (
     *FACTS, "codecs", "options", "planning", "sources", "dataset", "platform", "version",
-    "outputs.base", "stores", "stores.base", "stores.digests", "stores.errors",
+    "outputs.base", "stores", "stores.base", "stores.digests", "stores.errors", "stores.space",
     "engines.base", "engines.factory", "engines.reports", "engines.shared_files",
 )  # fmt: skip
 VERBS = {
@@ -76,7 +76,7 @@ VERBS = {
     "archives": ("verbs.checksums", "verbs.fetch"),
     # Archives are no part of a data set: fetch writes them by the same means as a local store writes its files.
     "fetch": (
-        "verbs.index", "verbs.decode", "stores.lock", "stores.publish", "stores.space", "stores.sync",
+        "verbs.index", "verbs.decode", "stores.lock", "stores.publish", "stores.sync",
         "stores.temporary",
     ),
     "build": ("verbs.index", "verbs.decode"),

@@ -105,6 +105,5 @@ def _set(each: ForeignSet) -> list[str]:
 
 
 def _row(split: ForeignSplit) -> tuple[str, ...]:
-    several = split.smallest != split.largest
-    in_a_class = f"{split.smallest:,} to {split.largest:,}" if several else f"{split.smallest:,}"
+    in_a_class = show.span(split.smallest, split.largest)
     return split.name, f"{split.images:,}", f"{split.classes:,}", in_a_class, f"{split.parts:,}", show.size(split.size)

@@ -105,8 +105,7 @@ def _row(piece: Piece) -> tuple[str, ...]:
 
 
 def _counts(origin: str, facts: OriginFacts) -> tuple[str, ...]:
-    several = facts.smallest != facts.largest
-    in_a_class = f"{facts.smallest:,} to {facts.largest:,}" if several else f"{facts.smallest:,}"
+    in_a_class = show.span(facts.smallest, facts.largest)
     return origin, f"{facts.images:,}", f"{CLASS_COUNT - len(facts.missing):,}", in_a_class, show.size(facts.size)
 
 

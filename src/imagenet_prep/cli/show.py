@@ -38,6 +38,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def span(smallest: int, largest: int) -> str:
+    """Say between which numbers all lie."""
+    return f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
+
+
 def table(rows: Sequence[Sequence[str]], *, flush_right: bool = True) -> str:
     """Set rows in columns: the first flush left, the others too, or for numbers flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -150,8 +155,7 @@ def audited(report: AuditReport, out: str) -> str:
     decoded = ", and each image decoded" if report.decoded else ""
     rows = [("split", "images", "classes", "in a class")]
     for split, of in report.splits.items():
-        in_a_class = f"{of.smallest:,}" if of.smallest == of.largest else f"{of.smallest:,} to {of.largest:,}"
-        rows.append((split, f"{of.images:,}", f"{of.classes:,}", in_a_class))
+        rows.append((split, f"{of.images:,}", f"{of.classes:,}", span(of.smallest, of.largest)))
     read = f"{report.records:,} records in {size(report.size)} read back"
     sample = report.shards_read < report.shards
     what = f"What was read of {out}, {report.shards_read:,} of {report.shards:,} shards," if sample else out

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 from imagenet_prep.errors import OutputError
+from imagenet_prep.stores import Place, store_at
 
 _REMEDY = "Free some space, choose another folder, or write fewer formats or splits (--format, --split)."
 
 
-def check_space(out: Path, needed: int, *, remedy: str = _REMEDY) -> None:
-    """Raise OutputError if the file system of ``out``, which need not exist yet, has less than ``needed``
-    bytes free.
-    """
-    folder = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
-    try:
-        disk = shutil.disk_usage(folder)
-    except OSError:  # a file system that does not say
-        return
-    free = disk.free
-    if disk.total and free < needed:  # some in user space say 0 of everything
+def check_space(out: Place, needed: int, *, remedy: str = _REMEDY) -> None:
+    """Raise OutputError if ``out``, which need not exist yet, has room for less than ``needed`` bytes."""
+    store = store_at(out)
+    free = store.free()
+    if free is not None and free < needed:
         raise OutputError(
-            f"{out} needs {_amount(needed)}, and its file system has {_amount(free)} free.",
-            remedy=remedy,
+            f"{store.place} needs {_amount(needed)}, and its file system has {_amount(free)} free.", remedy=remedy
         )
 
 

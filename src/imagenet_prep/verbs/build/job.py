@@ -25,11 +25,11 @@ from imagenet_prep.planning.plan import work as runs_of
 from imagenet_prep.planning.remarks import remarks
 from imagenet_prep.sources.random_reads import MEASURED, slow_reads
 from imagenet_prep.stores.base import Store
+from imagenet_prep.stores.space import check_space
 from imagenet_prep.verbs.build.failures import Failures
 from imagenet_prep.verbs.build.finish import finish, finished, finished_outputs, unfinish
 from imagenet_prep.verbs.build.preflight import (
     check_links,
-    check_space,
     effective,
     grown,
     paths_of,

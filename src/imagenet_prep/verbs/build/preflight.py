@@ -157,20 +157,6 @@ def space_needed(plan: Plan, missing: Iterable[tuple[OutputPlan, Shard]]) -> int
     return needed
 
 
-def check_space(store: Store, needed: int) -> None:
-    """Raise OutputError if there is less room than ``needed`` bytes."""
-    free = store.free()
-    if free is not None and free < needed:
-        raise OutputError(
-            f"{store.place} needs {_amount(needed)}, and its file system has {_amount(free)} free.",
-            remedy="Free some space, choose another folder, or write fewer formats or splits (--format, --split).",
-        )
-
-
-def _amount(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 10e9 else f"{size / 1e6:,.1f} MB"
-
-
 def check_links(store: Store, plan: Plan, output: Output) -> None:
     """Raise UsageError if an output wants links, and the source has no files or the store cannot link; SourceError and
     OutputError if files cannot be moved for what they are or where they lie.
