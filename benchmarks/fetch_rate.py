@@ -1,10 +1,11 @@
-"""How fast a download with its checksum is, against ``curl`` piped into ``md5sum``, and what it costs to go on.
+"""How fast a download with its checksum is, against ``curl`` piped into ``tee`` and ``md5sum``, and what it costs to go
+on.
 
     python benchmarks/fetch_rate.py SCRATCH [--bytes 1e9] [--pairs 7] [--rate 100e6] [--kills 3]
 
-From loopback; whole commands, from their start to their end, alternating in one run. Ours writes the file, syncs it,
-and gives it its name, which the other does not. Then the command is killed (SIGKILL) when nine tenths of the file are
-there, and started again: from a server as fast as it goes, and from one of ``--rate`` bytes a second.
+From loopback; whole commands, from their start to their end, alternating in one run. Ours also syncs the file, and
+gives it its name. Then the command is killed (SIGKILL) when nine tenths of the file are there, and started again: from
+a server as fast as it goes, and from one of ``--rate`` bytes a second.
 """
 
 from __future__ import annotations
@@ -92,33 +93,38 @@ def _against_curl(url: str, out: Path, size: int, md5: str, pairs: int) -> None:
     theirs: list[Cost] = []
     for pair in range(pairs + 1):
         shutil.rmtree(out, ignore_errors=True)
-        costs = run(_fetch(url, out, size, md5), memory=True), run(["sh", "-c", f"curl -s {url} | md5sum"])
+        costs = (
+            run(_fetch(url, out, size, md5), memory=True),
+            run(["sh", "-c", f"curl -s {url} | tee {out}.curl | md5sum"]),
+        )
         if pair:  # the first is not counted: it brings everything into the cache
             ours.append(costs[0])
             theirs.append(costs[1])
     shutil.rmtree(out)
+    Path(f"{out}.curl").unlink()
     share = statistics.median(b.wall / a.wall for a, b in zip(ours, theirs, strict=True))
     print("| | wall | MB/s | processor | most memory |\n|---|---|---|---|---|")
-    for what, costs_of in (("imagenet-prep fetch", ours), ("curl into md5sum", theirs)):
+    for what, costs_of in (("imagenet-prep fetch", ours), ("curl, tee, md5sum", theirs)):
         wall = statistics.median(cost.wall for cost in costs_of)
         cpu = statistics.median(cost.cpu for cost in costs_of)
         memory = f"{max(cost.parent for cost in costs_of) / 1e6:,.0f} MB" if costs_of is ours else ""
         print(f"| {what} | {wall:.2f} s | {size / wall / 1e6:,.0f} | {cpu:.2f} s | {memory} |")
-    print(f"\nrate against curl into md5sum: {share:.2f} (median of {pairs} pairs)\n", flush=True)
+    print(f"\nrate against curl, tee and md5sum: {share:.2f} (median of {pairs} pairs)\n", flush=True)
 
 
 def _resumed(url: str, out: Path, size: int, md5: str, rate: float, kills: int) -> None:
     shutil.rmtree(out, ignore_errors=True)
     whole = run(_fetch(url, out, size, md5)).wall
+    read = run(["md5sum", str(out / _NAME)]).wall * 0.9
     for _ in range(kills):
         shutil.rmtree(out)
         had = _killed_at(_fetch(url, out, size, md5), out / f"{_NAME}.part", size * 9 // 10)
         rest = run(_fetch(url, out, size, md5)).wall
         speed = f"{rate / 1e6:,.0f} MB/s" if rate else "as fast as it goes"
-        allowed = whole * (1 - had / size) + 1
+        allowed = whole * (1 - had / size) + 1 + read
         print(
             f"{speed}: whole {whole:.2f} s; killed at {had / size:.1%}, the rest took {rest:.2f} s; "
-            f"the missing part and one second would be {allowed:.2f} s",
+            f"the missing part, reading the rest once and one second would be {allowed:.2f} s",
             flush=True,
         )
     shutil.rmtree(out)

@@ -23,9 +23,7 @@ from imagenet_prep.model.events import Note, Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import write_flat_archive, write_train_archive
 from imagenet_prep.testing.faults import cut_on_boundary, flip_byte, gunzip, html_instead
-from imagenet_prep.verbs.archives import archives
-from imagenet_prep.verbs.fetch.report import ArchiveState
-from imagenet_prep.verbs.fetch.unfinished import TORRENT, URL, Bookmark, save_bookmark
+from imagenet_prep.verbs.archives import ArchiveState, archives
 from support.sentences import Sentence, places
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -326,33 +324,18 @@ class TestAtAGlance:
         assert of("validation boxes", archives(tmp_path)).name == "ILSVRC2012_bbox_val_v3.tar.gz"
 
 
-class TestWhatWasBegun:
-    def test_the_bytes_that_came_from_a_server_are_those_of_the_note(self, tmp_path: Path) -> None:
-        (tmp_path / f"{TRAIN}.part").write_bytes(bytes(5000))
-        save_bookmark(tmp_path / TRAIN, Bookmark(URL, received=4096))
-
-        first = archives(tmp_path)[0]
-
-        assert (first.size, first.unfinished, first.problems) == (None, 4096, ())
-
-    def test_no_more_came_than_is_there(self, tmp_path: Path) -> None:
-        (tmp_path / f"{TRAIN}.part").write_bytes(bytes(1000))
-        save_bookmark(tmp_path / TRAIN, Bookmark(URL, received=4096))
-
-        assert archives(tmp_path)[0].unfinished == 1000
-
+class TestAPart:
     def test_of_a_torrent_the_holes_did_not_come(self, tmp_path: Path) -> None:
         with (tmp_path / f"{TRAIN}.part").open("wb") as file:
             file.seek(64 << 20)
             file.write(os.urandom(1 << 20))
-        save_bookmark(tmp_path / TRAIN, Bookmark(TORRENT))
 
         unfinished = archives(tmp_path)[0].unfinished
 
         assert unfinished is not None
         assert 1 << 20 <= unfinished < 2 << 20
 
-    def test_without_a_note_the_file_itself_counts(self, tmp_path: Path) -> None:
+    def test_the_bytes_that_came_are_those_of_the_file(self, tmp_path: Path) -> None:
         (tmp_path / f"{VALIDATION}.part").write_bytes(bytes(300))
 
         assert archives(tmp_path)[1].unfinished == 300
@@ -368,7 +351,7 @@ class TestWhatWasBegun:
         (folder / TRAIN).rename(folder / f"{TRAIN}.part")
         blank(folder / f"{TRAIN}.part", 5000, 2000)
         with (folder / f"{TRAIN}.part").open("r+b") as file:
-            file.truncate(90_000)
+            file.truncate(60_000)
 
         first = train(folder)
 

@@ -73,12 +73,11 @@ VERBS = {
     "decode": (),
     "check": ("verbs.index", "verbs.decode", "verbs.checksums", "verbs.annotations"),
     "checksums": ("verbs.fetch",),
-    "archives": ("verbs.checksums", "verbs.fetch"),
+    "archives": ("verbs.checksums", "verbs.damage", "verbs.fetch", "verbs.similar_names"),
+    "damage": ("verbs.index", "verbs.decode"),
+    "similar_names": ("verbs.fetch",),
     # Archives are no part of a data set: fetch writes them by the same means as a local store writes its files.
-    "fetch": (
-        "verbs.index", "verbs.decode", "stores.lock", "stores.publish", "stores.sync",
-        "stores.temporary",
-    ),
+    "fetch": ("stores.lock", "stores.publish", "stores.sync", "stores.temporary"),
     "build": ("verbs.index", "verbs.decode"),
     "audit": ("verbs.decode",),
     "resume": ("verbs.build", "verbs.audit"),
@@ -98,7 +97,10 @@ TOUCHES_FILES = {
     "verbs.audit.others": "looks at data sets that others made, which lie in folders of theirs",
 }
 BOUND_TO_STORES = ("imagenet", "model", "codecs", "options", "planning", "outputs", "dataset", "verbs")
-NOT_A_DATA_SET = ("codecs.tar", "verbs.fetch", "verbs.archives", "verbs.checksums", "verbs.check", "verbs.index")
+NOT_A_DATA_SET = (
+    "codecs.tar", "verbs.fetch", "verbs.archives", "verbs.checksums", "verbs.check", "verbs.index",
+    "verbs.similar_names",
+)  # fmt: skip
 
 
 OF_PATHS = {
@@ -227,7 +229,7 @@ def test_no_module_outside_the_outputs_names_a_format(path: Path) -> None:
 
 NAMES_A_SOURCE = {
     "verbs.audit.others.look": "walks the class folders that others made",
-    "verbs.fetch.damage": "says which class tars a damaged download spoils",
+    "verbs.damage": "says which class tars a damaged download spoils",
 }
 
 

@@ -31,7 +31,7 @@ class Answer:
 
     ``data`` takes the place of the file; with a ``status`` it is sent as it is, whatever was asked for. ``headers`` go
     over those there would be, None for none. ``stop``: behind so many bytes of the body, ``end`` comes; -1 is before
-    the headers. ``ranges`` and ``conditions``: whether Range and If-Range are heeded. ``shift``: a range begins so many
+    the headers. ``ranges``: whether Range is heeded. ``shift``: a range begins so many
     bytes behind the one that was asked for. ``rate`` is in bytes a second.
     """
 
@@ -41,7 +41,6 @@ class Answer:
     stop: int | None = None
     end: str = CLOSE
     ranges: bool = True
-    conditions: bool = True
     shift: int = 0
     framing: str = LENGTH
     version: str = "HTTP/1.1"
@@ -205,9 +204,7 @@ def _response(answer: Answer, request: Request, found: bytes | None) -> tuple[in
         return answer.status or HTTPStatus.NOT_FOUND, headers, memoryview(words)
     usual = {"Content-Type": "application/x-tar", "ETag": etag(data), "Last-Modified": MODIFIED}
     headers = {**usual, **answer.headers}
-    condition = request.headers.get("If-Range")
-    unchanged = condition is None or condition in (headers["ETag"], headers["Last-Modified"])
-    start = request.start if answer.ranges and (unchanged or not answer.conditions) else None
+    start = request.start if answer.ranges else None
     if start is None:
         return HTTPStatus.OK, _length(answer, data) | headers, memoryview(data)
     start += answer.shift

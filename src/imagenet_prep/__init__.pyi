@@ -35,14 +35,16 @@ from imagenet_prep.planning.holdings import Holdings as Holdings, OriginFacts as
 from imagenet_prep.planning.plan import Plan as Plan, Shard as Shard, plan as plan
 from imagenet_prep.stores.local import LocalStore as LocalStore
 from imagenet_prep.stores.memory import MemoryStore as MemoryStore
-from imagenet_prep.verbs.archives import archives as archives
+from imagenet_prep.verbs.archives import (
+    ArchiveState as ArchiveState,
+    archives as archives,
+)
 from imagenet_prep.verbs.audit.others.report import ForeignReport as ForeignReport
 from imagenet_prep.verbs.audit.others.run import audit_foreign as audit_foreign
 from imagenet_prep.verbs.audit.run import audit as audit
 from imagenet_prep.verbs.build.run import build as build
 from imagenet_prep.verbs.check import CheckOptions as CheckOptions, check as check
 from imagenet_prep.verbs.fetch.report import (
-    ArchiveState as ArchiveState,
     Fetched as Fetched,
     FetchReport as FetchReport,
     TorrentOptions as TorrentOptions,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 import pytest
 
 from fetch_url.asking import (
-    CHANGED,
     CHANGED_DATA,
     DATA,
-    GZIP,
     LOGIN,
     MD5,
     PUBLISHED,
@@ -20,11 +17,9 @@ from fetch_url.asking import (
     Fetching,
     Publish,
     assert_said,
-    flip_first_bit,
     url,
 )
-from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED
-from imagenet_prep.verbs.fetch import unfinished
+from imagenet_prep.imagenet.archives import RIGHT
 from imagenet_prep.verbs.fetch.report import Fetched
 from web import CHUNKED, GOOD, LOGIN_PAGE, UNTIL_CLOSED, Answer, Web, page, redirect, serving
 
@@ -52,7 +47,7 @@ class TestARangeThatIsNotTheOneAskedFor:
         fetching.begin(web, 100_000)
         web.otherwise = answer
         assert_said(fetching.refused(url(web), retries=2), VAL, "127.0.0.1")
-        fetching.assert_only_begun(DATA[:100_000])
+        fetching.assert_partial(DATA[:100_000])
         web.otherwise = GOOD
         fetching.get(url(web))
         fetching.assert_whole()
@@ -83,29 +78,6 @@ class TestARangeThatIsNotTheOneAskedFor:
         assert web.starts == [100_000, 150_000]
         fetching.assert_whole()
 
-    def test_another_total_is_another_file(self, fetching: Fetching, web: Web) -> None:
-        fetching.begin(web, 100_000)
-        web.next(Answer(headers={"Content-Range": "bytes 100000-299999/300001"}))
-        assert_said(fetching.refused(url(web)), VAL, *CHANGED)
-        fetching.assert_only_begun(DATA[:100_000])
-
-    def test_no_range_that_could_be_sent_where_all_is_here(self, fetching: Fetching) -> None:
-        """Nobody said the length; the server closed after the last byte; so all is there, and the range is empty."""
-        headers = {"ETag": None, "Last-Modified": None}
-        with serving(
-            {f"{SECRET}/{VAL}": DATA}, Answer(framing=CHUNKED, stop=300_000, headers=headers), otherwise=GOOD
-        ) as web:
-            fetching.get(url(web))
-            assert web.starts == [None, 300_000]
-        fetching.assert_whole()
-
-    def test_none_that_could_be_sent_because_the_file_is_shorter_now(self, fetching: Fetching, web: Web) -> None:
-        """Where nobody said how long it was, nothing else tells that the end is missing."""
-        headers = {"ETag": None, "Last-Modified": None}
-        web.next(Answer(framing=CHUNKED, stop=100_000, headers=headers), Answer(data=DATA[:50_000], headers=headers))
-        assert_said(fetching.refused(url(web)), VAL, *CHANGED, "it is shorter than what is here already")
-        fetching.assert_only_begun(DATA[:100_000])
-
 
 class TestLengths:
     @pytest.mark.parametrize("size", [1, 299_999, 300_001])
@@ -122,12 +94,6 @@ class TestLengths:
         words = fetching.refused(url(web), retries=2)
         assert_said(words, VAL, "127.0.0.1")
         assert VAL not in fetching.names
-
-    def test_less_is_promised_than_there_is(self, fetching: Fetching, web: Web) -> None:
-        """Nothing tells that apart from a shorter file; where a size is published, it does."""
-        web.next(Answer(headers={"Content-Length": "200000"}))
-        assert fetching.get(url(web)).files == (Fetched(VAL, 200_000, 200_000, UNPUBLISHED),)
-        fetching.assert_whole(DATA[:200_000])
 
     @PUBLISHED
     @pytest.mark.parametrize("length", ["", "-1", "x", "1e5", "300000, 300000", "+300000", "3\xb2", "9" * 5_000])
@@ -150,22 +116,6 @@ class TestLengths:
         assert fetching.notes == []
         fetching.assert_whole()
 
-    @pytest.mark.parametrize("framing", [CHUNKED, UNTIL_CLOSED])
-    def test_without_length_and_checksum_the_end_is_a_guess(self, fetching: Fetching, web: Web, framing: str) -> None:
-        web.next(Answer(framing=framing))
-        assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 300_000, UNPUBLISHED),)
-        [note] = fetching.notes
-        assert_said(note, VAL, "127.0.0.1")
-        fetching.assert_whole()
-
-    def test_a_cut_that_looks_like_the_end_is_found_by_the_checksum(
-        self, fetching: Fetching, web: Web, publish: Publish
-    ) -> None:
-        publish(sized=False)
-        web.next(Answer(framing=UNTIL_CLOSED, stop=200_000))
-        assert_said(fetching.refused(url(web)), VAL, MD5, hashlib.md5(DATA[:200_000]).hexdigest())
-        assert VAL not in fetching.names
-
     def test_what_comes_behind_the_published_end_is_left(self, fetching: Fetching, publish: Publish) -> None:
         publish(DATA[:100_000])
         with serving({f"{SECRET}/{VAL}": DATA}, otherwise=Answer(framing=UNTIL_CLOSED)) as web:
@@ -180,17 +130,6 @@ class TestLengths:
         assert_said(fetching.refused(url(web), retries=1), VAL, "127.0.0.1", "compressed")
         assert fetching.names == []
 
-    def test_archives_that_are_compressed_may_be_called_so(self, fetching: Fetching) -> None:
-        """As some servers do with all files that end in .gz; they are sent as they are."""
-        with serving({f"{SECRET}/x.tar.gz": GZIP}, Answer(headers={"Content-Encoding": "x-gzip"})) as web:
-            fetching.get(url(web, "x.tar.gz"))
-        fetching.assert_whole(GZIP, "x.tar.gz")
-
-    def test_identity_is_no_encoding(self, fetching: Fetching, web: Web) -> None:
-        web.next(Answer(headers={"Content-Encoding": "Identity"}))
-        fetching.get(url(web))
-        fetching.assert_whole()
-
 
 class TestAWrongChecksum:
     @pytest.fixture
@@ -200,29 +139,14 @@ class TestAWrongChecksum:
         return fetching.refused(url(web))
 
     def test_is_named_with_the_right_one(self, fetching: Fetching, wrong: str) -> None:
-        assert_said(wrong, VAL, MD5, hashlib.md5(CHANGED_DATA).hexdigest(), "--torrent", "--fresh")
-        fetching.assert_only_begun(CHANGED_DATA)
+        assert_said(wrong, VAL, MD5, hashlib.md5(CHANGED_DATA).hexdigest(), "--fresh")
+        fetching.assert_partial(CHANGED_DATA)
 
     def test_is_said_again_without_asking_the_server(self, fetching: Fetching, web: Web, wrong: str) -> None:
         web.requests.clear()
         assert fetching.refused(url(web)) == wrong
         assert web.requests == []
-        fetching.assert_only_begun(CHANGED_DATA)
-
-    @pytest.mark.usefixtures("wrong")
-    def test_is_put_right_by_fresh(self, fetching: Fetching, web: Web) -> None:
-        assert fetching.get(url(web), fresh=True).files == (Fetched(VAL, 300_000, 300_000, RIGHT),)
-        fetching.assert_whole()
-
-    @PUBLISHED
-    def test_one_flipped_bit_in_what_was_there_is_enough(self, fetching: Fetching, web: Web) -> None:
-        fetching.begin(web, 100_000)
-        flip_first_bit(fetching.folder / f"{VAL}.part")
-        note = unfinished.load_bookmark(fetching.folder / VAL)
-        assert note
-        unfinished.save_bookmark(fetching.folder / VAL, replace(note, hashed=0, state=""))
-        assert_said(fetching.refused(url(web)), VAL, MD5)
-        assert VAL not in fetching.names
+        fetching.assert_partial(CHANGED_DATA)
 
 
 class TestAPageInPlaceOfTheFile:
@@ -240,16 +164,6 @@ class TestAPageInPlaceOfTheFile:
         page(403),
     )
 
-    def test_a_server_that_wants_a_password_does_not_want_cookies(self, fetching: Fetching, web: Web) -> None:
-        web.next(page(401, WWW_Authenticate='Basic realm="x"'))
-        words = fetching.refused(url(web))
-        assert_said(words, VAL, "a name and a password", "--headers")
-        assert "cookie" not in words
-
-    def test_a_proxy_that_wants_a_login(self, fetching: Fetching, web: Web) -> None:
-        web.next(page(407))
-        assert_said(fetching.refused(url(web)), VAL, "the proxy wants a login")
-
     @pytest.mark.parametrize("answer", PAGES)
     @pytest.mark.parametrize("begun", [0, 100_000])
     def test_says_that_the_login_has_expired(self, fetching: Fetching, web: Web, answer: Answer, begun: int) -> None:
@@ -259,12 +173,12 @@ class TestAPageInPlaceOfTheFile:
         assert_said(fetching.refused(url(web)), VAL, *LOGIN)
         assert (len(web.requests), fetching.waits) == (1, [])
         if begun:
-            fetching.assert_only_begun(DATA[:begun])
+            fetching.assert_partial(DATA[:begun])
         else:
             assert fetching.names == []
 
     @PUBLISHED
-    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize("status", [302, 307])
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
     @pytest.mark.parametrize("begun", [0, 100_000])
     def test_that_the_server_leads_to(self, fetching: Fetching, web: Web, status: int, host: str, begun: int) -> None:
@@ -273,39 +187,22 @@ class TestAPageInPlaceOfTheFile:
         served = Answer(status=200, data=LOGIN_PAGE, headers={"Content-Type": "text/html"})
         with serving({}, otherwise=served) as login:
             web.next(redirect(login.url(f"{SECRET}/login?next={SECRET}", host), status))
-            assert_said(
-                fetching.refused(url(web)), VAL, *LOGIN, f"the server sends on to a page of {host}:{login.port}:"
-            )
+            assert_said(fetching.refused(url(web)), VAL, *LOGIN)
             assert len(login.requests) == 1
         if begun:
-            fetching.assert_only_begun(DATA[:begun])
+            fetching.assert_partial(DATA[:begun])
         else:
             assert fetching.names == []
-
-    def test_with_the_right_length(self, fetching: Fetching, publish: Publish) -> None:
-        publish(LOGIN_PAGE)
-        with serving({f"{SECRET}/{VAL}": LOGIN_PAGE}) as web:
-            assert_said(fetching.refused(url(web)), *LOGIN)
 
     def test_an_archive_is_none_whatever_the_server_calls_it(self, fetching: Fetching, web: Web) -> None:
         web.next(Answer(headers={"Content-Type": "text/html; charset=utf-8"}))
         fetching.get(url(web))
         fetching.assert_whole()
 
-    def test_what_the_server_calls_one_and_is_no_archive_is_one(self, fetching: Fetching, web: Web) -> None:
-        web.next(Answer(data=b"You are not logged in.", headers={"Content-Type": "text/html"}))
-        assert_said(fetching.refused(url(web)), "is not sent, but a web page: ", *LOGIN)
-
     @pytest.mark.parametrize("data", [b'{"error": "quota"}', b"too many requests", b"BZh91AY&SY" + DATA])
     @pytest.mark.parametrize("framing", ["length", CHUNKED, UNTIL_CLOSED])
     def test_what_begins_as_no_archive_is_none(self, fetching: Fetching, web: Web, data: bytes, framing: str) -> None:
         """Also where no checksum is published, which would show it."""
         web.next(Answer(data=data, framing=framing))
-        assert_said(fetching.refused(url(web)), VAL, "is no archive on the server")
+        assert_said(fetching.refused(url(web)), VAL, "is not an archive on the server")
         assert fetching.names == []
-
-    def test_the_rest_of_an_archive_may_begin_like_one(self, fetching: Fetching) -> None:
-        data = DATA[:1_000] + LOGIN_PAGE
-        with serving({f"{SECRET}/{VAL}": data}, Answer(stop=1_000)) as web:
-            fetching.get(url(web))
-        fetching.assert_whole(data)

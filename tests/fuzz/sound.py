@@ -30,7 +30,7 @@ from imagenet_prep.testing.annotations import annotation_xml
 from imagenet_prep.testing.archives import GROUND_TRUTH, tar_of
 from imagenet_prep.testing.output_contract import stored
 from imagenet_prep.testing.pictures import PixelBox, draw, encode
-from imagenet_prep.verbs.fetch.unfinished import BOOKMARK_VERSION, Bookmark
+from imagenet_prep.verbs.fetch.part import NOTE_VERSION, Origin
 
 SHARD = ShardName.parse("train-00000-of-00001")
 ANNOTATION = annotation_xml("n01440764", "n01440764_18", "n01440764", (200, 100), [PixelBox(20, 25, 100, 75)])
@@ -212,9 +212,8 @@ def answers() -> list[bytes]:
     ]
 
 
-def bookmarks() -> list[bytes]:
-    bookmark = Bookmark("url", 10, '"1"', "now", 5, "md5", 3, "openssl-little:" + "00" * 92)
-    return [seal({"version": BOOKMARK_VERSION, **asdict(bookmark)})]
+def notes() -> list[bytes]:
+    return [seal({"version": NOTE_VERSION, **asdict(Origin("url", 10, '"1"', "now", "00" * 16, "00" * 16))})]
 
 
 # --- Words ------------------------------------------------------------------------------------------------------------
@@ -294,4 +293,4 @@ HTTP_WORDS = (
     b"bytes */5", b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: gzip\r\n", b"Content-Type: text/html\r\n",
     b"Retry-After: 9\r\n", b"9" * 30, b"-1", b"ffffffffffffffff\r\n",
 )  # fmt: skip
-BOOKMARK_WORDS = (b'"received"', b'"hashed"', b'"state"', b'"by"', b'"torrent"', b'"size"', b"-1", b"1e9", b"true")
+NOTE_WORDS = (b'"etag"', b'"start"', b'"server"', b'"by"', b'"torrent"', b'"size"', b"-1", b"1e9", b"true")

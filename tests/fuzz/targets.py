@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 import xxhash
@@ -41,10 +41,9 @@ from imagenet_prep.sources.labels import classes_by_name
 from imagenet_prep.stores.memory import MemoryStore
 from imagenet_prep.verbs.build.relocate import times_before
 from imagenet_prep.verbs.fetch.address import Address, address_of
-from imagenet_prep.verbs.fetch.answer import read_answer
+from imagenet_prep.verbs.fetch.answer import TryAgain, read_answer
 from imagenet_prep.verbs.fetch.credentials import read_cookies, read_headers
-from imagenet_prep.verbs.fetch.http_errors import TryAgain, troubles
-from imagenet_prep.verbs.fetch.unfinished import bookmark_path, load_bookmark, unfinished_path
+from imagenet_prep.verbs.fetch.part import load_origin, part_path
 
 SMALL_PIXELS = 1 << 14  # what is larger is looked at, but not decoded: a fuzzer wants to be quick
 
@@ -221,25 +220,22 @@ def read_server(data: bytes) -> None:
     """Bytes that a server sends, whatever they are: no byte may come of a part that was not asked for."""
     address = Address("http://example.org/x.tar", "x.tar", "example.org")
     response = HTTPResponse(_Wire(data))  # type: ignore[arg-type]
-    with contextlib.suppress(TryAgain), troubles(address, 1.0), contextlib.closing(response):
+    with contextlib.suppress(TryAgain, HTTPException, ValueError), contextlib.closing(response):
         response.begin()
-        response.url = address.url
-        answer = read_answer(address, response, 5, 1.0)
+        answer = read_answer(address, response.status, dict(response.headers), 5, response.read1)
         assert answer.start in (0, 5)
-        while answer.read(1 << 16):
-            pass
 
 
-def read_bookmark(data: bytes) -> None:
-    """A bookmark that proves itself, whoever made it, is one, or none."""
+def read_note(data: bytes) -> None:
+    """A note beside a part that proves itself, whoever made it, is one, or none."""
     with contextlib.suppress(ValueError, RecursionError):
         document = json.loads(data)
         data = seal(document) if isinstance(document, dict) else data
     with tempfile.TemporaryDirectory() as folder:
         final = Path(folder, "x")
-        unfinished_path(final).touch()
-        bookmark_path(final).write_bytes(data)
-        load_bookmark(final)
+        part_path(final).touch()
+        Path(f"{part_path(final)}.json").write_bytes(data)
+        load_origin(final)
 
 
 def _file(read: Callable[[Path], object], prepared: Callable[[bytes], bytes] = bytes) -> Callable[[bytes], object]:
@@ -287,6 +283,6 @@ TARGETS = {
     "cookies": Target(_file(read_cookies), sound.cookies, sound.CREDENTIAL_WORDS, UsageError),
     "headers": Target(_file(read_headers), sound.headers, sound.CREDENTIAL_WORDS, UsageError),
     "server": Target(read_server, sound.answers, sound.HTTP_WORDS, SourceError),
-    "bookmark": Target(read_bookmark, sound.bookmarks, sound.JSON_WORDS + sound.BOOKMARK_WORDS),
+    "note": Target(read_note, sound.notes, sound.JSON_WORDS + sound.NOTE_WORDS),
     "document": Target(unseal, sound.documents, sound.JSON_WORDS, ValueError),
 }

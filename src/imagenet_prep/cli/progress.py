@@ -37,7 +37,6 @@ _NAMES = {
     Stage.FETCH: "Fetching",
     Stage.TORRENT: "Fetching",
     Stage.RECHECK: "Comparing pieces of",
-    Stage.SKIP: "Skipping what is here of",
 }
 
 

@@ -19,7 +19,8 @@ from imagenet_prep.imagenet.archives import (
     VALIDATION,
     VALIDATION_BOXES,
 )
-from imagenet_prep.verbs.fetch.report import ArchiveState, FetchReport
+from imagenet_prep.verbs.archives import ArchiveState
+from imagenet_prep.verbs.fetch.report import FetchReport
 
 TERMS = """\
 ImageNet is for non-commercial research and education. Everyone who uses it must accept the terms at

@@ -24,7 +24,6 @@ class Stage(StrEnum):
     FETCH = "fetch"
     TORRENT = "torrent"
     RECHECK = "recheck"
-    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)

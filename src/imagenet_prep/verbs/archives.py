@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagenet_prep.engines.base import Engine
@@ -27,12 +27,40 @@ from imagenet_prep.sources.downloads import interrupted
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.search import SourcePath
 from imagenet_prep.verbs.checksums import comparer
-from imagenet_prep.verbs.fetch.damage import WALKED, damage_in
-from imagenet_prep.verbs.fetch.report import ArchiveState
-from imagenet_prep.verbs.fetch.similar_names import called_alike
-from imagenet_prep.verbs.fetch.unfinished import bytes_there, unfinished_path
+from imagenet_prep.verbs.damage import WALKED, damage_in
+from imagenet_prep.verbs.fetch.part import bytes_there, part_path
+from imagenet_prep.verbs.similar_names import called_alike
 
 _DIFFERS = "does not have the published checksum"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveState:
+    """One official archive in a folder. ``size`` is in bytes, None where it is not there; ``unfinished`` are the bytes
+    of a partial download, None without one. ``disguised``: it is something else under this name, such as a web page, or
+    no file. ``unreadable``: the user may not read it. ``checksum`` is "" where nothing was read. Of a damaged archive,
+    ``clean`` of ``containers`` class tars (for other archives: of images) read cleanly, and ``problems`` says where the
+    others do not.
+    """
+
+    role: str
+    name: str
+    size: int | None = None
+    official_size: int | None = None
+    md5: str | None = None
+    sha1: str | None = None
+    unfinished: int | None = None
+    disguised: bool = False
+    unreadable: bool = False
+    checksum: str = ""
+    problems: tuple[Problem, ...] = ()
+    clean: int = 0
+    containers: int = 0
+
+    @property
+    def came_whole(self) -> bool:
+        """Whether all of an unfinished one is there, which does not have its name yet."""
+        return self.size is None and self.unfinished is not None and self.unfinished == self.official_size
 
 
 def archives(
@@ -73,7 +101,7 @@ def _at_a_glance(archive: OfficialArchive, folder: Path, there: set[str], watch:
     for name in names:
         if reason := interrupted(folder / name):
             watch(Note(f"{name}: {reason}."))
-    begun = [name for name in archive.names if unfinished_path(folder / name).name in there]
+    begun = [name for name in archive.names if part_path(folder / name).name in there]
     name = next(iter([*names, *begun, *archive.names]))
     state = ArchiveState(
         archive.role,
@@ -111,7 +139,7 @@ def _size(path: Path) -> int | None:
 def _unfinished(folder: Path, names: list[str]) -> int | None:
     """Give how much there is of the first part; None without one."""
     with source_errors(folder):
-        return next((size for name in names if (size := bytes_there(folder / name)) is not None), None)
+        return next((bytes_there(part) for name in names if (part := part_path(folder / name)).is_file()), None)
 
 
 def _in_full(
@@ -136,7 +164,7 @@ def _found(state: ArchiveState, folder: Path) -> Input | None:
     if state.size is not None:
         return Input(state.role, final, min(state.size, state.official_size or state.size))
     if state.came_whole:
-        return Input(state.role, unfinished_path(final), state.official_size or 0)
+        return Input(state.role, part_path(final), state.official_size or 0)
     return None
 
 

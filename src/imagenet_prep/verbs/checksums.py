@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from imagenet_prep.model.events import Progress, Stage, Watch
 from imagenet_prep.sources.base import Input
 from imagenet_prep.sources.checksum import compare_checksum, is_comparable, verdict_unread
-from imagenet_prep.verbs.fetch.unfinished import final_path
+from imagenet_prep.verbs.fetch.part import final_path
 
 
 def comparer(archives: Iterable[Input], watch: Watch) -> Callable[[Input], str]:

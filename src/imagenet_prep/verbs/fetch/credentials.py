@@ -1,91 +1,93 @@
 """What a login left: cookies and headers, read from files, because everybody on a machine can read command lines.
 
 They are sent where they belong, and neither printed, logged nor stored: messages name the file and the line alone.
-Cookies are read here because the standard library's reader takes the mark of a session, a time of 0, for one long gone,
-and shows the lines that it does not understand.
 """
 
 from __future__ import annotations
 
+import io
 import re
+import warnings
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
-from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
+from http.cookiejar import DefaultCookiePolicy, LoadError, MozillaCookieJar
 from pathlib import Path
 
 from imagenet_prep.errors import UsageError, printable
+from imagenet_prep.platform import at_home
 
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, "token"
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(\S[\t -~]*)")  # RFC 9110, "token"
 # The program's own: a browser's copied headers have them, and would have the server send something else.
 _OWN = ("accept-encoding", "connection", "content-length", "host", "if-range", "range", "te", "transfer-encoding")
-_COPIED = re.compile(r"[A-Z]+ \S+ HTTP/[0-9.]+|:[a-z]+:.*")  # the line of a request, and what HTTP/2 has in its place
-_TIME = re.compile(r"(-?[0-9]{1,15}(\.[0-9]*)?)?")
-_ASCII = re.compile(r"[\t -~]*")
-_NO_CONTROLS = re.compile(r"[^\x00-\x08\n-\x1f\x7f]*")  # browsers send what else a cookie has, byte for byte
+_COPIED = re.compile(r"#.*|[A-Z]+ \S+ HTTP/[0-9.]+|:[a-z]+:.*")  # remarks; the line of a request, and HTTP/2's
+_NO_CONTROLS = re.compile(r"[^\x00-\x08\n-\x1f\x7f]*")  # what else a cookie has is sent byte for byte
 _HTTP_ONLY = "#HttpOnly_"  # before a cookie's line: of no meaning here
 _NETSCAPE = "A cookie is a line of seven fields between tabs, in Netscape's format, as curl and browsers export them."
 
 
-def read_cookies(path: Path) -> CookieJar:
-    """Read cookies in Netscape's format; those whose time is over are not sent. Raises UsageError."""
-    jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain))
-    for number, line in _lines(path, "cookies", _NO_CONTROLS):
-        if line.startswith("#") and not line.startswith(_HTTP_ONLY):
-            continue
-        fields = line.removeprefix(_HTTP_ONLY).split("\t")
-        if len(fields) != 7 or not fields[0] or not _TIME.fullmatch(fields[4]):
-            raise UsageError(f"Line {number:,} of {printable(str(path))} is no cookie.", remedy=_NETSCAPE)
-        jar.set_cookie(_cookie(fields))
+class _Jar(MozillaCookieJar):
+    """Takes line for line, so that a bad one can be named without being shown."""
+
+    def take(self, line: str) -> None:
+        """Take a line of Netscape's format in. Raises ValueError and LoadError."""
+        host, below, path, secure, ends, name, value = line.removeprefix(_HTTP_ONLY).split("\t")
+        if not host:
+            raise ValueError("a cookie of nobody")
+        # Of hosts without a dot, such as localhost, the library thinks as .local; a dot before means the hosts below.
+        host = "." * (below.upper() == "TRUE") + host.lower().lstrip(".") + ".local" * ("." not in host.strip("."))
+        ends = "" if float(ends or 0) <= 0 else ends  # marks of a session, of which the library knows one
+        fields = (host, below.upper(), path, secure.upper(), ends, name, value)
+        text = io.StringIO("# HTTP Cookie File\n" + "\t".join(fields) + "\n")
+        self._really_load(text, "", ignore_discard=True, ignore_expires=True)  # type: ignore[attr-defined]
+
+
+def read_cookies(path: Path | None) -> MozillaCookieJar:
+    """Read cookies in Netscape's format, those of a session too; none without a path. Raises UsageError."""
+    jar = _Jar(policy=DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain))
+    for number, line in _lines(path, "cookies"):
+        if not line.startswith("#") or line.startswith(_HTTP_ONLY):
+            try:
+                with warnings.catch_warnings(action="ignore"):  # which have the line in them
+                    jar.take(line)
+            except (ValueError, LoadError):
+                summary = f"Line {number:,} of {printable(str(path))} is not a cookie."
+                raise UsageError(summary, remedy=_NETSCAPE) from None
     return jar
 
 
-def _cookie(fields: list[str]) -> Cookie:
-    host, below, where, secure, expires, name, value = fields
-    host = host.lower().lstrip(".")
-    dotted = below.upper() == "TRUE"  # the hosts below it, too
-    # The standard library calls hosts without a dot, such as ``localhost``, as if they had one.
-    domain = "." * dotted + host + ".local" * ("." not in host)
-    ends = max(0, int(float(expires or 0))) or None  # some write -1 for the end of the session
-    safe = secure.upper() != "FALSE"
-    return Cookie(
-        0, name, value, None, False, domain, dotted, dotted, where, True, safe, ends, not ends, None, None, {}
-    )  # fmt: skip
-
-
-def read_headers(path: Path) -> dict[str, str]:
-    """Read ``Name: value`` lines. Passed over are those with #, what browsers copy along (the line of the request, and
-    names that begin with a colon), and headers that are the program's own, such as Range. Raises UsageError.
+def read_headers(path: Path | None) -> dict[str, str]:
+    """Read ``Name: value`` lines; none without a path. Passed over are those with #, what browsers copy along (the line
+    of the request, and names that begin with a colon), and headers that are the program's own. Raises UsageError.
     """
     headers = {}
-    for number, line in _lines(path, "headers", _ASCII):
-        name, _, value = line.partition(":")
-        if line.startswith("#") or _COPIED.fullmatch(line):
+    for number, line in _lines(path, "headers"):
+        if _COPIED.fullmatch(line):
             continue
-        if not _NAME.fullmatch(name) or not value.strip():
-            raise UsageError(f"Line {number:,} of {printable(str(path))} is no header.", remedy="It is `Name: value`.")
-        if name.lower() not in _OWN:
-            headers[name] = value.strip()
+        header = _HEADER.fullmatch(line)
+        if not header:
+            summary = f"Line {number:,} of {printable(str(path))} is not a header."
+            raise UsageError(summary, remedy="It is `Name: value`.")
+        if header[1].lower() not in _OWN:
+            headers[header[1].title()] = header[2].strip()
     return headers
 
 
 def contents(read: Callable[[], bytes], what: str, wanted: str) -> bytes:
     """Read a file that holds a secret. Raises UsageError, which does not show the path: it may be the secret itself."""
     try:
-        return read()
+        return read().removeprefix(BOM_UTF8)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "this is no path"
+        why = error.strerror if isinstance(error, OSError) else "this is not a path"
         remedy = f"{wanted}; on a command line everybody on the machine could read it."
         raise UsageError(f"Cannot read the file of {what}: {why}.", remedy=remedy) from None
 
 
-def _lines(path: Path, what: str, letters: re.Pattern[str]) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank, with their numbers and a letter for each byte, as they are sent. Raises
-    UsageError if one has others than ``letters``.
-    """
-    data = contents(path.read_bytes, what, f"--{what} wants the path of a file").removeprefix(BOM_UTF8)
+def _lines(path: Path | None, what: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, with their numbers and a letter for each byte. Raises UsageError."""
+    data = contents(at_home(path).read_bytes, what, f"--{what} wants the path of a file") if path else b""
     for number, line in enumerate(data.split(b"\n"), 1):
         text = line.removesuffix(b"\r").decode("latin-1")
-        if not letters.fullmatch(text) and not text.startswith("# "):
+        if not _NO_CONTROLS.fullmatch(text):
             raise UsageError(f"Line {number:,} of {printable(str(path))} has letters that no server takes.")
         if text.strip():
             yield number, text

@@ -1,212 +1,220 @@
-"""One file from a server: begun or taken up, tried again as long as bytes come, named when its checksum is right."""
+"""One file from a server: started or taken up, tried again while bytes come, named when its checksum is right."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 
+import urllib3
+
 from imagenet_prep.errors import Problem, SourceError, printable
-from imagenet_prep.imagenet.archives import RIGHT, TRAIN, UNPUBLISHED, VALIDATION
+from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED
 from imagenet_prep.model.events import Note, Progress, Stage, Watch
 from imagenet_prep.sources.disguise import START_BYTES, disguise, is_archive, is_page
-from imagenet_prep.stores.space import check_space
+from imagenet_prep.stores.errors import disturbed, output_errors
+from imagenet_prep.verbs.fetch import part as parts
 from imagenet_prep.verbs.fetch.address import Address
-from imagenet_prep.verbs.fetch.answer import Answer
-from imagenet_prep.verbs.fetch.http_errors import ANOTHER_LINK, FRESH, GO_ON, LOG_IN, LOGIN, TryAgain, refused
-from imagenet_prep.verbs.fetch.partial import Partial
-from imagenet_prep.verbs.fetch.rate_limit import Pace
+from imagenet_prep.verbs.fetch.answer import ANOTHER_LINK, FRESH, LOG_IN, LOGIN, Answer, TryAgain, refused
+from imagenet_prep.verbs.fetch.checksum import Checksum
+from imagenet_prep.verbs.fetch.part import URL, Origin, part_path
+from imagenet_prep.verbs.fetch.present import checksum_of, published_as, take_up, there_already
 from imagenet_prep.verbs.fetch.report import Fetched, UrlOptions
-from imagenet_prep.verbs.fetch.resume import begun, checksum_of, published_as, there_already
 from imagenet_prep.verbs.fetch.web import Web
 
 _CHUNK_BYTES = 1 << 18
-_MOST_DOUBLINGS = 6  # of the wait between two tries, from one second to a minute
-_LONGEST_WAIT = 60.0
-_LONGEST_REQUEST = 3600.0  # the same, if the server asks for it
+_SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds between two tries
+_MOMENT = 0.25  # seconds: a pause earns no more than this for the rate
 _SECONDS_BETWEEN_EVENTS = 0.2
-_SUMS = {"md5": "MD5", "sha1": "SHA-1"}
 
 wait: Callable[[float], None] = time.sleep
 
 
-@dataclass(slots=True)
 class Download:
-    """One file on its way to ``final``; ``run`` is called once."""
+    """One file to be fetched; ``run`` is called once."""
 
-    address: Address
-    final: Path
-    options: UrlOptions
-    watch: Watch
-    _spoke: float = field(default=0.0)
-    _pace: Pace = field(init=False)
+    def __init__(self, address: Address, options: UrlOptions, web: Web) -> None:
+        self._address = address
+        self._options = options
+        self._web = web
+        self._archive = published_as(address.name)
+        self._algorithm, self._published = checksum_of(address.name)
+        self._server = parts.digest_of(address.host.encode())  # tells it from others, and not which it is
+        self._checksum: Checksum | None = None
+        self._reported = 0.0
+        self._paid = monotonic()  # when what came so far may have come, at the rate
 
-    def __post_init__(self) -> None:
-        self._pace = Pace(self.options.rate)
+    def run(self, folder: Path, watch: Watch) -> tuple[Fetched]:
+        """Fetch the file into ``folder``, or what is missing of it. Raises SourceError and OutputError."""
+        name = self._address.name
+        self._final, self._watch = folder / name, watch
+        self._part = part_path(self._final)
+        if not self._archive:
+            watch(Note(f"{name} is not the official name of an archive."))
+        parts.tidy(self._final)  # after a kill
+        if os.path.lexists(self._final):
+            return (there_already(self._final),)
+        here, self._origin = take_up(self._final, fresh=self._options.fresh)
+        self._received, self._size = here, self._origin.size if self._origin else None
+        if here and not self._origin and self._archive:
+            self._size = self._archive.size
+        with ExitStack() as end:
+            end.callback(parts.tidy, self._final)
+            with output_errors(self._part):
+                self._descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            end.callback(os.close, self._descriptor)
+            end.callback(self._stop)
+            self._receive_all()
+            seen = parts.finish_writing(self._descriptor, self._part, self._received)
+            verdict = self._judge()
+            parts.name_part(self._final, seen)
+        return (Fetched(name, self._received, self._received - here, verdict),)
 
-    def run(self, web: Web) -> Fetched:
-        """Fetch the file, or what is missing of it. Raises SourceError and OutputError."""
-        if os.path.lexists(self.final):
-            return there_already(self.final)
-        with Partial(self.final, begun(self.final, fresh=self.options.fresh)) as part:
-            before = part.received
-            self._receive_all(web, part)
-            verdict = self._judge(part)
-            part.publish()
-            return Fetched(self.address.name, part.received, part.received - before, verdict)
+    def _stop(self) -> None:
+        if self._checksum:
+            self._checksum.close()
 
-    def _receive_all(self, web: Web, part: Partial) -> None:
-        idle = 0
-        while part.received != part.size:
-            before = part.received
+    def _receive_all(self) -> None:
+        all_tries = tries = urllib3.Retry(self._options.retries, backoff_factor=1, backoff_max=_LONGEST_WAIT)
+        while self._received != self._size:
+            before = self._received
             try:
-                with web.open(self.address, part.received) as answer:
-                    self._receive(answer, part)
+                with self._web.open(self._address, before) as answer:
+                    self._receive(answer)
             except TryAgain as trouble:
-                idle = 1 if part.received > before else idle + 1
-                self._pause(trouble, idle)
+                tries = self._wait(all_tries if self._received > before else tries, trouble)
 
-    def _pause(self, trouble: TryAgain, idle: int) -> None:
-        """Wait before the next try, or give up."""
-        if idle > self.options.retries:
-            times = f", {idle:,} times in a row" if idle > 1 else ""
-            raise refused(self.address, f"does not come: {trouble}{times}", GO_ON)
-        usual = min(2.0 ** min(idle - 1, _MOST_DOUBLINGS), _LONGEST_WAIT)
-        seconds = max(min(trouble.seconds, _LONGEST_REQUEST), usual)
-        self.watch(Note(f"{self.address}: {trouble}; the next try is in {seconds:g} s."))
+    def _wait(self, tries: urllib3.Retry, trouble: TryAgain) -> urllib3.Retry:
+        """Wait before the next try. Raises SourceError if there is to be none."""
+        try:
+            tries = tries.increment(error=trouble)
+        except urllib3.exceptions.MaxRetryError:
+            times = f", {len(tries.history) + 1:,} times in a row" if tries.history else ""
+            remedy = "The same command goes on from what came so far."
+            raise refused(self._address, f"does not come: {trouble}{times}", remedy) from None
+        seconds = max(trouble.seconds, tries.get_backoff_time(), _SHORTEST_WAIT)
+        self._watch(Note(f"{self._address}: {trouble}; the next try is in {seconds:g} s."))
         wait(seconds)
+        return tries
 
-    def _receive(self, answer: Answer, part: Partial) -> None:
+    def _receive(self, answer: Answer) -> None:
         """Write what one answer brings. Raises TryAgain if less came than the server said."""
-        beginning = self._beginning(answer) if answer.start == 0 else b""
-        if part.received == 0:
-            self._identify(answer, part)
+        start = self._start(answer) if answer.start == 0 else b""
+        if self._received:
+            self._compare(answer)
         else:
-            self._compare(answer, part)
-        if answer.start == 0 and part.received:
-            self._pass_over(answer, part, beginning)
-        else:
-            part.write(beginning)
-        self._write_rest(answer, part)
+            self._identify(answer, start)
+        self._write(start)
+        end = self._size if answer.end is None else answer.end
+        while end is None or self._received < end:
+            data = answer.read(_CHUNK_BYTES if end is None else min(_CHUNK_BYTES, end - self._received))
+            if not data:
+                break
+            self._write(data)
+            self._report(Stage.FETCH, self._received, self._size, came=len(data))
+        if self._received < (end or 0):
+            raise TryAgain(f"the connection broke off at {self._received:,} of {end:,} bytes")
+        self._size = self._received if end is None else self._size
+        self._reported = 0.0
+        self._report(Stage.FETCH, self._received, self._size)
 
-    def _beginning(self, answer: Answer) -> bytes:
-        """Read the first bytes, and look whether they can be those of an archive."""
+    def _start(self, answer: Answer) -> bytes:
+        """Read the first bytes. Raises SourceError if they cannot be those of the file."""
         start = b""
         while len(start) < START_BYTES and (more := answer.read(START_BYTES - len(start))):
             start += more
         if answer.size != 0 and not start:
             raise TryAgain("the connection broke off")
         if is_page(start) or (answer.page and not is_archive(start)):
-            to = f"; the server sends on to a page of {printable(answer.moved)}" if answer.moved else ", but a web page"
-            raise refused(self.address, f"is not sent{to}: {LOGIN}", LOG_IN)
-        archive = published_as(self.address.name)
-        if archive and (wrong := disguise(start, plain_tar=archive.plain_tar)):
-            raise refused(self.address, f"{wrong.partition(';')[0].partition(':')[0]} on the server", ANOTHER_LINK)
-        unsaid = answer.size is None and not checksum_of(self.address.name)[1]  # and nothing else would show it
-        if archive and not is_archive(start) and (unsaid or len(start) in (START_BYTES, answer.size)):
-            reason = "is no archive on the server: it begins neither as a tar does, nor as what gzip compresses"
-            raise refused(self.address, reason, ANOTHER_LINK)
+            raise refused(self._address, f"is not sent, but a web page: {LOGIN}", LOG_IN)
+        if self._archive and (wrong := disguise(start, plain_tar=self._archive.plain_tar)):
+            raise refused(self._address, f"{wrong.partition(';')[0].partition(':')[0]} on the server", ANOTHER_LINK)
+        all_there = len(start) in (START_BYTES, answer.size) or (answer.size is None and not self._published)
+        if self._archive and all_there and not is_archive(start):
+            raise refused(
+                self._address, "is not an archive on the server: neither a tar, nor a gzip file", ANOTHER_LINK
+            )
         return start
 
-    def _identify(self, answer: Answer, part: Partial) -> None:
-        """Note which file of the server this is, if it can be the right one and there is room for it."""
-        archive = published_as(self.address.name)
-        official = archive.size if archive else None
+    def _identify(self, answer: Answer, start: bytes) -> None:
+        """Note which file this is, if it can be the right one and there is room for it."""
+        official = self._archive.size if self._archive else None
         if official and answer.size not in (None, official):
             sizes = f"it has {answer.size:,} bytes on the server, and the published file has {official:,}"
-            raise refused(self.address, f"is another file: {sizes}", ANOTHER_LINK)
-        size = answer.size if answer.size is not None else part.size or official
-        if size is None and not checksum_of(self.address.name)[1]:
+            raise refused(self._address, f"is another file: {sizes}", ANOTHER_LINK)
+        self._size = official if answer.size is None else answer.size
+        if self._size is None and not self._published:
             text = "the server does not say how long it is, so it would not be noticed if the end is missing"
-            self.watch(Note(f"{self.address}: {text}."))
-        check_space(self.final.parent, (size or 0) - part.occupied, remedy="Free some space, or choose another folder.")
-        part.identify(size, answer.etag, answer.modified, self.address.origin)
+            self._watch(Note(f"{self._address}: {text}."))
+        parts.check_room(self._part, self._size or 0)
+        with output_errors(self._part):
+            os.ftruncate(self._descriptor, 0)
+        self._origin = Origin(URL, self._size, answer.etag, answer.modified, self._server, parts.digest_of(start))
+        parts.save_origin(self._final, self._origin)
 
-    def _compare(self, answer: Answer, part: Partial) -> None:
-        """Make sure that the server still has the file that was begun. ETag and time are each server's own: of another
-        one they say nothing, where a checksum will.
+    def _compare(self, answer: Answer) -> None:
+        """Make sure that the server still has the file of which a part is here. Tag and time are each server's own: of
+        another they say nothing, where a checksum will.
         """
-        bookmark = part.bookmark
-        elsewhere = bool(bookmark.algorithm) and bookmark.origin != self.address.origin
-        if answer.size is not None and answer.size < part.received:
-            raise self._changed(f"it has {answer.size:,} bytes, and {part.received:,} are here already")
-        for what, before, now in (
-            ("size", bookmark.size, answer.size),
-            ("ETag", "" if elsewhere else bookmark.etag, answer.etag),
-            ("time", "" if elsewhere else bookmark.modified, answer.modified),
-        ):
+        facts: list[tuple[str, object, object]] = [("size", self._size, answer.size)]
+        origin = self._origin
+        if origin and (origin.server == self._server or not self._published):
+            facts += [("ETag", origin.etag, answer.etag), ("time", origin.modified, answer.modified)]
+        if answer.size is not None and answer.size < self._received:
+            raise self._changed(f"it has {answer.size:,} bytes, and {self._received:,} are here already")
+        for what, before, now in facts:
             if before and now and before != now:
-                was, is_now = (f"{each:,}" if isinstance(each, int) else printable(each) for each in (before, now))
-                raise self._changed(f"its {what} was {was} and is {is_now}")
-        if part.size is None or elsewhere:
-            self._identify(answer, part)
+                raise self._changed(f"its {what} was {printable(str(before))} and is {printable(str(now))}")
+        if answer.start < self._received:
+            reason = f"is sent from its beginning alone: the server cannot go on from byte {self._received:,}"
+            raise refused(self._address, reason, f"Take another server, which can; or: {FRESH}")
+        self._size = answer.size if self._size is None else self._size
 
     def _changed(self, how: str) -> SourceError:
-        return refused(self.address, f"has changed on the server: {how}", FRESH)
+        return refused(self._address, f"has changed on the server: {how}", FRESH)
 
-    def _pass_over(self, answer: Answer, part: Partial, beginning: bytes) -> None:
-        """Read what is here already, from a server that begins at the start whatever it is asked, and compare it."""
-        text = "the server sends it from its beginning again; what is here already is skipped, not lost"
-        self.watch(Note(f"{self.address}: {text}."))
-        data, place, here = beginning, 0, part.received
-        while place < here:
-            if not data:
-                raise TryAgain("the connection broke off")
-            if not part.has(data[: here - place], place):
-                raise self._changed("its first bytes are others")
-            place += len(data)
-            self._tell(Stage.SKIP, min(place, here), here)
-            self._keep_to_rate(len(data))
-            data = answer.read(min(_CHUNK_BYTES, here - place)) if place < here else b""
-        part.write(beginning[here:])
+    def _write(self, data: bytes) -> None:
+        with output_errors(self._part):
+            if os.fstat(self._descriptor).st_size != self._received:
+                raise disturbed(self._part)
+            while data:
+                written = os.pwrite(self._descriptor, data, self._received)
+                self._received += written
+                data = data[written:]
+        self._follow()
 
-    def _write_rest(self, answer: Answer, part: Partial) -> None:
-        end = answer.end if answer.end is not None else part.size
-        while end is None or part.received < end:
-            data = answer.read(_CHUNK_BYTES if end is None else min(_CHUNK_BYTES, end - part.received))
-            if not data:
-                break
-            part.write(data)
-            self._tell(Stage.FETCH, part.received, part.size or 0)
-            self._keep_to_rate(len(data))
-        if end is None:
-            part.identify(part.received, answer.etag, answer.modified, self.address.origin)
-        self._spoke = 0.0
-        self._tell(Stage.FETCH, part.received, part.size or 0)
-        if part.received < (end or 0):
-            of = f" of {part.size:,}" if part.size is not None else ""
-            raise TryAgain(f"the connection broke off at {part.received:,}{of} bytes")
+    def _follow(self) -> Checksum | None:
+        """Give the checksum, which is computed beside the download; None where none is published."""
+        if self._algorithm and not self._checksum:
+            self._checksum = Checksum(self._part, self._algorithm)
+        return self._checksum
 
-    def _judge(self, part: Partial) -> str:
+    def _judge(self) -> str:
         """Compare the checksum of all that came with the published one. Raises SourceError if it is another."""
-        while (hashed := part.hashing(_SECONDS_BETWEEN_EVENTS)) is not None:
-            self._tell(Stage.CHECKSUMS, hashed, part.received)
-        algorithm, published = checksum_of(self.address.name)
-        if not published:
+        if not (checksum := self._follow()):
             return UNPUBLISHED
-        if part.checksum() == published:
+        with output_errors(self._part, "read"):
+            while not (found := checksum.wait(_SECONDS_BETWEEN_EVENTS)):
+                self._report(Stage.CHECKSUMS, checksum.done, self._received)
+        if found == self._published:
             return RIGHT
-        sums = f"its {_SUMS[algorithm]} is {part.checksum()}, and the published one is {published}"
-        archive = published_as(self.address.name)
-        mend = (
-            "--torrent fetches its damaged pieces alone, or " if archive and archive.role in (TRAIN, VALIDATION) else ""
-        )
-        anew = "move it away." if part.bookmark.adopted else "--fresh begins anew."
-        raise SourceError(
-            "A file is not the published one:",
-            (Problem(printable(self.address.name), f"came whole, but damaged: {sums}"),),
-            f"It keeps the name with .part: {mend}{anew}",
-        )
+        sums = f"its {self._algorithm.upper()} is {found}, and the published one is {self._published}"
+        problem = Problem(self._address.name, f"came whole, but damaged: {sums}")
+        pieces = "--torrent fetches its damaged pieces alone, or " if self._archive and self._archive.info_hash else ""
+        again = "--fresh starts over." if self._origin else "move it away."
+        remedy = f"It keeps the name with .part: {pieces}{again}"
+        raise SourceError("A file is not the published one:", (problem,), remedy)
 
-    def _keep_to_rate(self, came: int) -> None:
-        if seconds := self._pace.owed(came, monotonic()):
-            wait(seconds)
-
-    def _tell(self, stage: Stage, done: int, total: int) -> None:
+    def _report(self, stage: Stage, done: int, total: int | None, *, came: int = 0) -> None:
+        """Report how far it is, and wait as long as the rate wants."""
         now = monotonic()
-        if now - self._spoke >= _SECONDS_BETWEEN_EVENTS:
-            self._spoke = now
-            self.watch(Progress(stage, 0, 0, done, total, subject=self.address.name))
+        if now - self._reported >= _SECONDS_BETWEEN_EVENTS:
+            self._reported = now
+            self._watch(Progress(stage, 0, 0, done, total or 0, subject=self._address.name))
+        if self._options.rate:
+            self._paid = max(self._paid, now - _MOMENT) + came / self._options.rate
+            if self._paid > now:
+                wait(self._paid - now)

@@ -1,14 +1,15 @@
-"""Getting the archives, as values: what is asked for, what is there, and what came."""
+"""Getting the archives, as values: what is asked for, and what came."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imagenet_prep.errors import Problem, UsageError
+from imagenet_prep.errors import UsageError
 from imagenet_prep.model.given import Count, FileToRead, check_fields
 
 RETRIES = 10
 TIMEOUT = 60.0
+_LONGEST_TIMEOUT = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,8 +19,8 @@ class UrlOptions:
 
     ``url_files`` have more of them, one on a line; ``-`` is standard input. ``cookies`` is a file in Netscape's format,
     ``headers`` one with ``Name: value`` on each line. ``retries`` are those in a row that bring no byte; ``timeout`` is
-    in seconds without a byte; ``rate`` in bytes a second, 0 for as fast as it goes. ``fresh``: begin these files anew,
-    in place of what was begun of them.
+    in seconds without a byte; ``rate`` in bytes a second, 0 for as fast as it goes. ``fresh``: start these files over,
+    in place of what came of them so far.
     """
 
     urls: tuple[str, ...] = ()
@@ -32,8 +33,10 @@ class UrlOptions:
     fresh: bool = False
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what is of another type."""
+        """Raise UsageError for what is of another type, or makes no sense."""
         check_fields(self, shown=False)
+        if min(self.retries, self.rate) < 0 or not 0 < self.timeout <= _LONGEST_TIMEOUT:
+            raise UsageError("Retries and rate are not below 0, and the timeout is above 0 and at most a day.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,10 +60,12 @@ class TorrentOptions:
     timeout: float = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what is of another type, and without a torrent."""
+        """Raise UsageError for what is of another type, without a torrent, and for what makes no sense."""
         check_fields(self, shown=False)
         if not self.torrents:
             raise UsageError("There is no torrent.")
+        if min(self.rate, self.upload_rate) < 0 or not 0 <= self.timeout <= _LONGEST_TIMEOUT:
+            raise UsageError("Rates and the timeout are not below 0, and the timeout is at most a day.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,32 +91,3 @@ class FetchReport:
     def received(self) -> int:
         """Bytes that came in this run."""
         return sum(file.received for file in self.files)
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveState:
-    """One official archive in a folder. ``size`` is in bytes, None where it is not there; ``unfinished`` are the bytes
-    of a download that was begun, None without one. ``disguised``: it is something else under this name, such as a web
-    page, or no file. ``unreadable``: the user may not read it. ``checksum`` is "" where nothing was read. Of a damaged
-    archive, ``clean`` of ``containers`` class tars (for other archives: of images) read cleanly, and ``problems`` says
-    where the others do not.
-    """
-
-    role: str
-    name: str
-    size: int | None = None
-    official_size: int | None = None
-    md5: str | None = None
-    sha1: str | None = None
-    unfinished: int | None = None
-    disguised: bool = False
-    unreadable: bool = False
-    checksum: str = ""
-    problems: tuple[Problem, ...] = ()
-    clean: int = 0
-    containers: int = 0
-
-    @property
-    def came_whole(self) -> bool:
-        """Whether all of an unfinished one is there, which does not have its name yet."""
-        return self.size is None and self.unfinished is not None and self.unfinished == self.official_size

@@ -1,237 +1,212 @@
-"""Archives from torrents. Each file gets its name as soon as its torrent is complete and it was read once more."""
+"""Being in a swarm, by libtorrent: which pieces of a torrent are there, and the others.
+
+A swarm is public. Whoever is in it sees the address of this machine, which torrent it wants and which pieces it has; so
+do the torrent's trackers, and with discovery the nodes of the DHT and the local network. While it fetches it also
+gives, as swarms expect. Nothing else leaves: names of client and user are left out where the protocol allows it.
+
+No resume data is kept: whatever is on the disk is hashed before it counts. Until that is done and somebody has decided
+what to do with it, libtorrent is in its mode of uploads, in which it writes nothing.
+"""
 
 from __future__ import annotations
 
-import os
+import socket
+import tempfile
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
 
-from imagenet_prep.errors import Problem, SourceError, UsageError, printable
-from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, RIGHT, WRONG
+from imagenet_prep.errors import SourceError, UsageError, printable
 from imagenet_prep.model.events import Note, Progress, Stage, Watch
-from imagenet_prep.stores.errors import output_errors, undisturbed
-from imagenet_prep.stores.space import check_space
-from imagenet_prep.stores.sync import sync_file
-from imagenet_prep.verbs.fetch.compare_torrent import (
-    Standing,
-    check,
-    compare,
-    look,
-    make_ready,
-    not_the_published,
-    tidy,
-)
-from imagenet_prep.verbs.fetch.peers import Swarm, Transfer, leftover
-from imagenet_prep.verbs.fetch.report import Fetched, TorrentOptions
-from imagenet_prep.verbs.fetch.resume import missing_of
-from imagenet_prep.verbs.fetch.select_files import Wanted, choose
-from imagenet_prep.verbs.fetch.torrent_file import Torrent, open_torrent
-from imagenet_prep.verbs.fetch.unfinished import name_part, unfinished_path
+from imagenet_prep.verbs.fetch.report import TorrentOptions
+from imagenet_prep.verbs.fetch.torrent import Torrent, library
 
-_LONGEST_TIMEOUT = 86_400.0  # seconds
-_TERMS = (
-    "ImageNet is for non-commercial research and education; its terms are at https://image-net.org/download.php. "
-    "If you have accepted them and have the right to the data, say so with --accept-terms."
+LISTEN = "0.0.0.0:6881,[::]:6881"  # the usual port; the next ones, or any, where it is taken
+LONELY_SECONDS = 30.0  # without a peer, before it is said; then twice as long each time, up to ten minutes
+_LONELY_AT_MOST = 600.0
+_POLL_MILLISECONDS = 250
+_RECONNECT_SECONDS = 5  # between two tries to reach a peer
+_WHAT_TO_TRY = (
+    "Is there a firewall in the way? Other networks, --peer HOST:PORT, or another day may help; what came so far is "
+    "kept, and the same command goes on from there."
 )
 
 
-@dataclass(slots=True)
-class _Job:
-    """One torrent with the files that are wanted of it. ``before`` are the bytes of each file of the torrent that were
-    there when it was checked.
+class Swarm:
+    """One torrent at work in a session of its own. A context manager: in the end everything that came is on the disk.
+
+    All methods raise OSError for what goes wrong with the disk, and SourceError for what goes wrong with the torrent.
     """
 
-    torrent: Torrent
-    standings: list[Standing]
-    transfer: Transfer | None = None
-    before: list[int] | None = None
-    fetched: list[Fetched] = field(default_factory=list)
+    def __init__(self, torrent: Torrent, options: TorrentOptions, watch: Watch) -> None:
+        self._label, self._parameters = torrent.label, torrent.parameters
+        self._options = options
+        self._watch = watch
+        self._reason = ""  # the last thing a tracker complained about
+        self._received = 0
+        self._handle: Any = None
+        self._peers = [address for peer in options.peers for address in _resolve(*split_peer(peer))]
+        self._session = library().session(_settings(options))
+        # libtorrent exempts the local network from limits; a limit that was asked for is one.
+        everybody = library().ip_filter()
+        for first, last in (("0.0.0.0", "255.255.255.255"), ("::", ":".join(["ffff"] * 8))):  # noqa: S104
+            everybody.add_rule(first, last, 1 << self._session.global_peer_class_id)
+        self._session.set_peer_class_filter(everybody)
 
-    def missing(self) -> list[Wanted]:
-        return [each.wanted for each in self.standings if each.right is None]
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handle = self._session = None  # its end waits for the disk, and a second for trackers
+
+    @property
+    def port(self) -> int:
+        """The port that others reach this machine at."""
+        return int(self._session.listen_port())
+
+    def learn(self) -> None:
+        """Ask peers what the torrent holds, if it is known by a hash alone."""
+        if self._parameters.ti is not None:
+            return
+        self._watch(Note(f"Asking the swarm what {self._label} holds."))
+        with tempfile.TemporaryDirectory(prefix="imagenet-prep-") as nowhere:  # no file of theirs is looked at yet
+            self._join(Path(nowhere))
+            while not self._handle.status().has_metadata:
+                self._wait_for_bytes()
+                # In time: peers that need nothing from us go away.
+                self._peers += [peer.ip for peer in self._handle.get_peer_info()]
+            self._parameters.ti = self._handle.torrent_file()
+
+    def check(self, folder: Path, names: Mapping[int, str]) -> list[bool]:
+        """Hash the files in ``folder`` that have ``names``, by their index in the torrent; give of each piece whether
+        it is there. Nothing is written.
+        """
+        # Every file gets a name, and the unwanted get one that nothing has: what libtorrent finds it would write into.
+        count = self._parameters.ti.layout().num_files()
+        unwanted = {index: f"{leftover(self._parameters)}.unwanted/{index}" for index in range(count)}
+        self._parameters.renamed_files = {**unwanted, **names}
+        self._parameters.file_priorities = [4 if index in names else 0 for index in unwanted]
+        self._join(folder.absolute())
+        return self._checked()
+
+    def fetch(self, names: Mapping[int, str], subject: str) -> list[bool]:
+        """Fetch what was missing when it was checked, into files that now have ``names``; then hash them once more, as
+        ``check`` does.
+        """
+        for index, name in names.items():
+            self._handle.rename_file(index, name)
+        self._handle.unset_flags(library().torrent_flags.upload_mode)
+        self._rest()
+        while not (status := self._handle.status()).is_finished:
+            done, total = status.total_wanted_done, status.total_wanted
+            self._watch(Progress(Stage.TORRENT, 0, 0, min(done, total), total, subject))
+            self._wait_for_bytes()
+        self._watch(Progress(Stage.TORRENT, 0, 0, status.total_wanted, status.total_wanted, subject))
+        self._handle.set_flags(library().torrent_flags.upload_mode)
+        self._handle.force_recheck()
+        return self._checked()
+
+    def wait(self) -> None:
+        """Wait a moment for news; what went wrong is raised."""
+        self._session.wait_for_alert(_POLL_MILLISECONDS)
+        for alert in self._session.pop_alerts():
+            self._judge(alert)
+
+    def _checked(self) -> list[bool]:
+        states = library().torrent_status.states
+        while (status := self._handle.status()).state in (states.checking_files, states.checking_resume_data):
+            total = status.total_wanted
+            self._watch(Progress(Stage.RECHECK, 0, 0, int(status.progress * total), total, self._label))
+            self.wait()
+        self._watch(Progress(Stage.RECHECK, 0, 0, status.total_wanted, status.total_wanted, self._label))
+        return list(status.pieces) or [False] * self._parameters.ti.num_pieces()
+
+    def _wait_for_bytes(self) -> None:
+        """Wait a moment. Raises SourceError when nothing came for too long."""
+        self.wait()
+        now, status = time.monotonic(), self._handle.status()
+        if status.total_download != self._received:
+            self._received, self._last_byte = status.total_download, now
+        if status.num_peers:
+            self._last_peer, self._pause = now, LONELY_SECONDS
+        elif now - self._last_peer > self._pause:
+            because = f" ({self._reason})" if self._reason else ""
+            self._watch(Note(f"No peer at the moment{because}; waiting for one. A firewall may be in the way."))
+            self._last_peer, self._pause = now, min(2 * self._pause, _LONELY_AT_MOST)
+        if self._options.timeout and now - self._last_byte > self._options.timeout:
+            why = "no byte came" if status.num_peers else "no peer was found"
+            raise SourceError(f"For {self._options.timeout:g} s {why}.", remedy=_WHAT_TO_TRY)
+
+    def _rest(self) -> None:
+        """Start to count the time without a byte again: nothing was expected until now."""
+        self._last_byte = self._last_peer = time.monotonic()
+        self._pause = LONELY_SECONDS
+
+    def _join(self, folder: Path) -> None:
+        if self._handle:
+            self._session.remove_torrent(self._handle)
+        flags, parameters = library().torrent_flags, self._parameters
+        parameters.flags = flags.update_subscribe | flags.upload_mode
+        if not self._options.discovery:
+            parameters.flags |= flags.disable_dht | flags.disable_lsd | flags.disable_pex
+            parameters.url_seeds = []  # web servers that a torrent names
+        parameters.save_path = str(folder)
+        parameters.peers = self._peers = list(dict.fromkeys([*parameters.peers, *self._peers]))
+        self._handle = self._session.add_torrent(parameters)
+        self._rest()
+
+    def _judge(self, alert: Any) -> None:
+        lt = library()
+        if isinstance(alert, lt.file_error_alert | lt.file_rename_failed_alert):
+            system = alert.error.category().name() in ("system", "generic")
+            raise OSError(alert.error.value() if system else 0, printable(alert.error.message()))
+        if isinstance(alert, lt.torrent_error_alert):
+            raise SourceError(f"A torrent cannot go on: {printable(alert.error.message())}.", remedy=_WHAT_TO_TRY)
+        if isinstance(alert, lt.tracker_error_alert):
+            host = urlsplit(alert.tracker_url()).hostname or "a tracker"  # no more of the address: it may hold a key
+            self._reason = printable(f"{host}: {alert.error.message()}")
+        if isinstance(alert, lt.metadata_failed_alert):
+            self._watch(Note("What a peer said about a torrent was wrong; others are asked."))
 
 
-def fetch_torrents(folder: Path, options: TorrentOptions, watch: Watch) -> tuple[Fetched, ...]:
-    """Fetch the official archives that torrents have into ``folder``, which exists and is held by the caller; files
-    that are there are repaired. With ``seed`` it ends by an interrupt, which is no error then.
-
-    Raises UsageError before anything is asked for, SourceError for torrents and for files that are in the way,
-    OutputError for the disk. An interrupt leaves parts, which the same call goes on with.
-    """
-    torrents = check_torrents(options)
-    if not _is_utf8(folder.absolute()):
-        raise UsageError(f"libtorrent cannot write into {printable(str(folder))}: its name is not UTF-8.")
-    verdicts = _compare_known(torrents, folder, watch)
-    settled = [] if options.seed else [final for final, verdict in verdicts.items() if verdict == RIGHT]
-    torrents = [each for each in torrents if _known_final(each, folder) not in settled]
-    _check_space(folder, sum(missing_of(final) for each in torrents if (final := _known_final(each, folder))))
-    jobs: list[_Job] = []
-    try:
-        with Swarm(options, watch) as swarm, output_errors(folder):  # libtorrent names no file
-            swarm.learn(torrents)
-            jobs = _stand(torrents, folder, verdicts, watch)
-            if any(job.missing() for job in jobs):
-                _start(jobs, folder, swarm, watch)
-                _run(jobs, folder, swarm, watch)
-            if options.seed:
-                _seed(jobs, folder, swarm, watch)
-    finally:  # when libtorrent writes no more
-        for wanted in [each for job in jobs for each in job.missing()]:
-            tidy(wanted)
-    there = [Fetched(final.name, final.stat().st_size, 0, RIGHT) for final in settled]
-    return (*there, *(file for job in jobs for file in job.fetched))
+def leftover(parameters: Any) -> str:
+    """Give the name of the file where libtorrent keeps pieces of unwanted files; needed until the torrent is done."""
+    return f".{parameters.info_hashes.v1}.parts"
 
 
-def check_torrents(options: TorrentOptions) -> list[Torrent]:
-    """Understand which torrents are meant. Raises UsageError, also where the terms are not accepted."""
-    if not options.accept_terms:
-        raise UsageError("The terms of ImageNet are not accepted.", remedy=_TERMS)
-    if options.rate < 0 or options.upload_rate < 0 or not 0 <= options.timeout <= _LONGEST_TIMEOUT:
-        raise UsageError("Rates and the timeout are not below 0, and the timeout is at most a day.")
-    return list({each.info_hash: each for each in map(open_torrent, options.torrents)}.values())
-
-
-def _compare_known(torrents: list[Torrent], folder: Path, watch: Watch) -> dict[Path, str]:
-    """Compare the archives of known torrents that are there: where all are right, no swarm need be asked what those
-    torrents hold.
-    """
-    return {
-        final: compare(OFFICIAL_BY_ROLE[torrent.role], final, watch)
-        for torrent in torrents
-        if (final := _known_final(torrent, folder)) and final.is_file()
+def _settings(options: TorrentOptions) -> dict[str, Any]:
+    lt = library()
+    kinds = lt.alert_category
+    wanted: dict[str, Any] = {
+        "alert_mask": kinds.error | kinds.storage | kinds.status | kinds.tracker,
+        "anonymous_mode": True,
+        "download_rate_limit": options.rate,
+        "upload_rate_limit": options.upload_rate,
+        "listen_interfaces": LISTEN,
+        "allow_multiple_connections_per_ip": True,  # machines behind one router, or several peers on one
+        "enable_outgoing_utp": False,  # TCP is more than ten times as fast on a fast line
+        "max_failcount": 1_000_000,  # a peer that is away is tried again
+        "min_reconnect_time": _RECONNECT_SECONDS,
+        "stop_tracker_timeout": 1,
+        "webtorrent_stun_server": "",  # of a third party
     }
+    wanted |= dict.fromkeys(("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp"), options.discovery)
+    known = lt.default_settings()
+    return {name: value for name, value in wanted.items() if name in known}  # releases of libtorrent differ
 
 
-def _known_final(torrent: Torrent, folder: Path) -> Path | None:
-    return folder / OFFICIAL_BY_ROLE[torrent.role].names[0] if torrent.role else None
+def split_peer(peer: str) -> tuple[str, int]:
+    """Read HOST:PORT. Raises UsageError."""
+    host, colon, port = peer.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageError(f"{printable(peer)} is not a peer.", remedy="A peer is HOST:PORT, like 192.0.2.7:6881.")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _stand(torrents: list[Torrent], folder: Path, verdicts: Mapping[Path, str], watch: Watch) -> list[_Job]:
-    """Look at everything that is there, before anything is changed."""
-    wanted = choose(torrents, folder, watch)
-    jobs = []
-    for torrent in torrents:
-        mine = [each for each in wanted if each.torrent is torrent]
-        paths = {each.index: each.final for each in mine if each.final.is_file()}
-        standings = [look(each, paths, watch, verdicts.get(each.final, "")) for each in mine]
-        jobs.append(_Job(torrent, standings, fetched=[each.right for each in standings if each.right]))
-    return jobs
-
-
-def _start(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
-    todo = [each for job in jobs for each in job.standings if each.right is None]
-    needed = sum(max(0, each.wanted.size - each.there) for each in todo)
-    _check_space(folder, needed)
-    for each in todo:
-        make_ready(each, watch)
-    for job in jobs:
-        if names := {each.index: unfinished_path(each.final).name for each in job.missing()}:
-            job.transfer = swarm.fetch(job.torrent, folder, names)
-
-
-def _run(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
-    """Wait for the pieces; a file that turns out wrong keeps no other from coming, and is told at the end."""
-    swarm.patience.rest()
-    failed: list[SourceError] = []
-    running = [job for job in jobs if job.transfer]
-    transfers = [job.transfer for job in jobs if job.transfer]
-    subject = " and ".join(each.final.name for job in jobs for each in job.missing())
-    while running:
-        swarm.wait()
-        for job in list(running):
-            if job.transfer and _is_done(job, job.transfer):
-                running.remove(job)
-                swarm.leave(job.torrent)
-                failed += _finish(job, folder, watch)
-                swarm.patience.rest()
-        _tell(transfers, subject, swarm, watch)
-    if failed:
-        raise SourceError(
-            failed[0].summary, tuple(problem for each in failed for problem in each.problems), failed[0].remedy
-        )
-
-
-def _is_done(job: _Job, transfer: Transfer) -> bool:
-    transfer.look()
-    if job.before is None and not transfer.checking:
-        job.before = transfer.file_bytes()
-    return transfer.finished
-
-
-def _tell(transfers: list[Transfer], subject: str, swarm: Swarm, watch: Watch) -> None:
-    total = sum(each.total for each in transfers)
-    if any(each.checking for each in transfers):
-        watch(Progress(Stage.RECHECK, 0, 0, int(sum(each.checked * each.total for each in transfers)), total, subject))
-        swarm.patience.rest()
-        return
-    watch(Progress(Stage.TORRENT, 0, 0, min(total, sum(each.done for each in transfers)), total, subject))
-    swarm.patience.look(sum(each.received for each in transfers), sum(each.peers for each in transfers))
-
-
-def _finish(job: _Job, folder: Path, watch: Watch) -> list[SourceError]:
-    """Give the files of a torrent their names; gives what is wrong with those that keep their part."""
-    failed = []
-    paths = {each.index: unfinished_path(each.final) for each in job.missing()}
-    for wanted in job.missing():
-        try:
-            verdict = _prove(wanted, paths, watch)
-        except SourceError as error:
-            failed.append(error)
-            continue
-        paths[wanted.index] = wanted.final
-        there = job.before[wanted.index] if job.before else 0
-        job.fetched.append(Fetched(wanted.final.name, wanted.size, wanted.size - there, verdict))
-    (folder / leftover(job.torrent)).unlink(missing_ok=True)
-    return failed
-
-
-def _prove(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
-    return undisturbed(lambda: _read_and_name(wanted, paths, watch))
-
-
-def _read_and_name(wanted: Wanted, paths: dict[int, Path], watch: Watch) -> str:
-    """Read a complete part once more, from the disk's file and not from what libtorrent remembers, and give it its name
-    if it is still the same then: the verdict on its published checksum. Raises SourceError if it is not the published
-    file, or not what came.
-    """
-    part = unfinished_path(wanted.final)
-    with output_errors(part), part.open("rb+") as file:
-        sync_file(file.fileno())
-        seen = os.fstat(file.fileno())
-    verdict = compare(wanted.archive, wanted.final, watch, part)
-    if verdict != RIGHT:
-        pieces = check(wanted, paths, watch)
-        if pieces.damaged or part.stat().st_size != wanted.size:
-            problem = Problem(part.name, f"{pieces.damaged:,} of {pieces.total:,} pieces were right when they came")
-            raise SourceError("What was written reads back differently:", (problem,), "Look after the disk.")
-        if verdict == WRONG:
-            raise not_the_published(wanted, part)
-    if os.path.lexists(wanted.final):
-        raise SourceError("A file has appeared meanwhile:", (Problem(wanted.final.name, "was not there before"),))
-    name_part(wanted.final, seen)
-    return verdict
-
-
-def _seed(jobs: list[_Job], folder: Path, swarm: Swarm, watch: Watch) -> None:
-    """Give until the user has enough of it, which is how this is meant to end."""
-    for job in jobs:
-        swarm.seed(job.torrent, folder, {each.wanted.index: each.wanted.final.name for each in job.standings})
+def _resolve(host: str, port: int) -> list[tuple[str, int]]:
     try:
-        watch(Note(f"Everything is here. Giving it to others, on port {swarm.port}, until Ctrl-C."))
-        while True:
-            swarm.wait()
-    except KeyboardInterrupt:
-        watch(Note("No longer giving."))
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    check_space(folder, needed, remedy="Free some space, or choose another folder.")
-
-
-def _is_utf8(path: Path) -> bool:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        return sorted({(str(found[4][0]), port) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+    except (OSError, UnicodeError) as error:
+        raise SourceError(f"The peer {printable(host)} cannot be found: {error}.") from error

@@ -1,86 +1,129 @@
-"""A file on a server, from any byte on. HTTP is the standard library's, with just the handlers that are needed."""
+"""A file on a server, from any byte on.
+
+Connections, TLS and proxies are urllib3's, cookies are ``http.cookiejar``'s. Each step of a redirection is asked here,
+because cookies go where their domain says, the user's headers to the server that was named and to no other ever after,
+and nothing goes from https to http. A URL can be a secret as a whole: urllib3, which would log it, logs nothing.
+"""
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from http.client import HTTPResponse
+from contextlib import contextmanager
+from http.client import BadStatusLine, RemoteDisconnected
 from http.cookiejar import CookieJar
-from urllib.error import HTTPError
-from urllib.request import (
-    HTTPCookieProcessor,
-    HTTPDefaultErrorHandler,
-    HTTPErrorProcessor,
-    HTTPHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-)
+from threading import get_ident
+from urllib.parse import unquote, urljoin, urlsplit
+from urllib.request import Request, getproxies, proxy_bypass
 
-from imagenet_prep.errors import UsageError
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProxyError, ReadTimeoutError
+
+from imagenet_prep.errors import printable
 from imagenet_prep.verbs.fetch.address import Address
-from imagenet_prep.verbs.fetch.answer import Answer, read_answer
-from imagenet_prep.verbs.fetch.http_errors import troubles
-from imagenet_prep.verbs.fetch.redirects import Redirects
+from imagenet_prep.verbs.fetch.answer import ANOTHER_LINK, LOG_IN, LOGIN, Answer, TryAgain, read_answer, refused
 from imagenet_prep.version import __version__
+
+_OURS = {"Accept-Encoding": "identity", "Connection": "close"}
+_MOST_STEPS = 10  # of redirections
+_PORTS = {"http": 80, "https": 443}
+_CERTIFICATE = "If you trust the server, name the certificate of its authority in the environment: SSL_CERT_FILE."
+_asking: set[int] = set()  # threads of which urllib3 is to log nothing
+for _name in ("connection", "connectionpool", "response", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(lambda record: record.thread not in _asking)
 
 
 class Web:
-    """Asks servers for files. ``timeout`` is in seconds without a byte. Raises UsageError for cookies from two places:
-    the standard library would send those of the headers alone.
-    """
+    """Asks servers for files. ``timeout`` is in seconds without a byte."""
 
-    def __init__(self, cookies: CookieJar | None, headers: Mapping[str, str], timeout: float) -> None:
-        if cookies is not None and any(name.lower() == "cookie" for name in headers):
-            remedy = "Leave --cookies out, or take the line out of the file."
-            raise UsageError("There are --cookies, and the file of --headers has a line Cookie, too.", remedy=remedy)
-        self._headers = dict(headers)
+    def __init__(self, cookies: CookieJar, headers: Mapping[str, str], timeout: float) -> None:
+        self._cookies = cookies
+        self._headers = {"User-Agent": f"imagenet-prep/{__version__}", **headers}
         self._timeout = timeout
-        self._opener = OpenerDirector()
-        for handler in (
-            ProxyHandler(),
-            HTTPHandler(),
-            HTTPSHandler(context=_tls()),
-            HTTPCookieProcessor(cookies),
-            Redirects(self._headers),
-            HTTPErrorProcessor(),
-            HTTPDefaultErrorHandler(),
-        ):
-            self._opener.add_handler(handler)
 
     @contextmanager
     def open(self, address: Address, start: int) -> Iterator[Answer]:
-        """Ask for a file from the byte ``start`` on; the connection is closed when the context ends.
+        """Ask for a file from the byte ``start`` on. Raises TryAgain and SourceError."""
 
-        Raises TryAgain and SourceError, as reading the answer does.
-        """
-        with troubles(address, self._timeout):
+        def read(most: int) -> bytes:
+            with self._troubles(address):
+                return response.read1(most)
+
+        with self._troubles(address):
             response = self._ask(address, start)
-        with closing(response):
-            yield read_answer(address, response, start, self._timeout)
-
-    def _ask(self, address: Address, start: int) -> HTTPResponse:
-        request = Request(address.url, headers={"Accept-Encoding": "identity"})  # noqa: S310 — address_of looked
-        request.add_header("User-Agent", f"imagenet-prep/{__version__}")
-        if start:
-            request.add_header("Range", f"bytes={start}-")
-        for name, value in self._headers.items():
-            request.add_unredirected_header(name, value)
         try:
-            response = self._opener.open(request, timeout=self._timeout)
-        except HTTPError as error:
-            if error.code != 416 or error.headers.get("Content-Range") != f"bytes */{start}":
-                raise
-            response = error.fp  # nothing was left to send
-        assert isinstance(response, HTTPResponse)  # no handler here gives anything else
+            yield read_answer(address, response.status, response.headers, start, read)
+        finally:
+            response.close()
+
+    def _ask(self, address: Address, start: int) -> urllib3.BaseHTTPResponse:
+        """Give the answer at the end of all redirections."""
+        url, mine = address.url, self._headers
+        for _ in range(_MOST_STEPS):
+            response = self._step(url, {**mine, **_OURS, **({"Range": f"bytes={start}-"} if start else {})})
+            location = response.get_redirect_location()
+            if location is False:
+                return response
+            response.close()
+            before, url = urlsplit(url), urljoin(url, location or "")
+            after = urlsplit(url)
+            if not location or after.scheme not in _PORTS or not after.hostname:
+                raise refused(address, "is sent on to no server", ANOTHER_LINK)
+            if (before.scheme, after.scheme) == ("https", "http"):
+                reason = f"is sent on from https to {printable(after.hostname)} without it, which is not safe"
+                raise refused(address, reason, ANOTHER_LINK)
+            ports = [each.port or _PORTS[each.scheme] for each in (before, after)]
+            if before.hostname != after.hostname or (ports[0] != ports[1] and ports != [80, 443]):
+                mine = {}
+        raise refused(address, f"is sent on in circles: {LOGIN}", LOG_IN)
+
+    def _step(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        request = Request(url)  # noqa: S310 — what the cookies ask; it is never opened
+        self._cookies.add_cookie_header(request)
+        response = _pool(url).request(
+            "GET", url, headers={**request.unredirected_hdrs, **headers}, redirect=False, retries=False,
+            preload_content=False, decode_content=False, timeout=self._timeout,
+        )  # fmt: skip
+        self._cookies.extract_cookies(response, request)  # type: ignore[arg-type]  # it has the methods for this
         return response
 
+    @contextmanager
+    def _troubles(self, address: Address) -> Iterator[None]:
+        """Turn what urllib3 raises into TryAgain and SourceError, without its words, which may have the URL in them."""
+        _asking.add(get_ident())
+        try:
+            yield
+        except (HTTPError, ValueError) as error:
+            cause = error.args[0] if error.args else None
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise refused(address, f"cannot be fetched safely: {cause.verify_message}", _CERTIFICATE) from None
+            if isinstance(error, ValueError):
+                reason = "cannot be asked for: an address on the way, of a redirection or of a proxy, makes no sense"
+                raise refused(address, reason, ANOTHER_LINK) from None
+            raise TryAgain(self._why(error)) from None
+        finally:
+            _asking.discard(get_ident())
 
-def _tls() -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context()
-    except OSError as error:  # SSLKEYLOGFILE, for one
-        reason = error.strerror or "the library refuses"
-        raise UsageError(f"https cannot be prepared: {reason}.", remedy="Look at SSL_ in the environment.") from error
+    def _why(self, error: HTTPError) -> str:
+        cause = error.__cause__ or error.__context__
+        if isinstance(error, ProxyError) or "Tunnel connection failed" in str(cause):
+            return "the proxy of the environment lets nothing through"
+        if isinstance(error, NewConnectionError):
+            return f"there is no connection: {getattr(cause, 'strerror', None) or 'nobody answers'}"
+        if isinstance(error, ReadTimeoutError | ConnectTimeoutError):
+            return f"the server stalled: no byte for {self._timeout:g} s"
+        if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
+            return "the answer is not HTTP"
+        return "the connection broke off"
+
+
+def _pool(url: str) -> urllib3.PoolManager:
+    """Give the connections to a server, or to the proxy that the environment names for it."""
+    parts, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.hostname or ""):
+        return urllib3.PoolManager()
+    named = urllib3.util.parse_url(proxy if "://" in proxy else f"http://{proxy}")
+    login = urllib3.make_headers(proxy_basic_auth=unquote(named.auth)) if named.auth else None
+    return urllib3.ProxyManager(named.url, proxy_headers=login)

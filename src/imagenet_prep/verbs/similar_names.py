@@ -12,7 +12,7 @@ from imagenet_prep.errors import printable
 from imagenet_prep.imagenet.archives import OfficialArchive
 from imagenet_prep.sources.disguise import is_archive_at
 from imagenet_prep.sources.reader import source_errors
-from imagenet_prep.verbs.fetch.unfinished import unfinished_path
+from imagenet_prep.verbs.fetch.part import part_path
 
 
 def called_alike(archive: OfficialArchive, folder: Path, there: set[str]) -> list[str]:
@@ -21,7 +21,7 @@ def called_alike(archive: OfficialArchive, folder: Path, there: set[str]) -> lis
     """
     stem = archive.names[0].partition(".")[0]
     alike = re.compile(rf"{re.escape(stem)}(?![0-9A-Za-z_]).*", re.IGNORECASE | re.DOTALL)  # not …_train_t3.tar
-    own = {*archive.names, *(unfinished_path(folder / name).name for name in archive.names)}
+    own = {*archive.names, *(part_path(folder / name).name for name in archive.names)}
     return [
         f"{printable(name)} is not looked at, because archives are known by their official names. It is called like "
         f"{archive.names[0]}, {_and(archive, folder, folder / name, there)}."
@@ -41,7 +41,7 @@ def _and(archive: OfficialArchive, folder: Path, path: Path, there: set[str]) ->
         return f"and may be it: {_rename(path, final)} if it is that"
     if size == archive.size:
         return f"and of the published size: {_rename(path, final)} if it is that"
-    part = unfinished_path(final)
+    part = part_path(final)
     if size > archive.size or part.name in there:
         return "but has another size"
     return f"but shorter: {_rename(path, part)} if it is the beginning of that"
