@@ -348,6 +348,7 @@ def _work(run: list[tuple[int, OutputPlan, Shard]]) -> Work:
 
 def entries_of(rows: pa.Table, archives: Sequence[Archive]) -> Entries:
     """Give rows of a catalog as plain data; ``archives`` are those of the catalog."""
+    boxes = rows.column("boxes")
     return Entries(
         names=rows.column("name").to_pylist(),
         class_indexes=array("h", rows.column("class_index").to_numpy().tobytes()),
@@ -355,6 +356,10 @@ def entries_of(rows: pa.Table, archives: Sequence[Archive]) -> Entries:
         containers=rows.column("container").to_pylist(),
         offsets=array("q", rows.column("offset").to_numpy().tobytes()),
         sizes=array("i", rows.column("size").to_numpy().tobytes()),
-        boxes=[None if not boxes else array("f", boxes) for boxes in rows.column("boxes").to_pylist()],
+        boxes=[None] * len(rows) if boxes.null_count == len(rows) else list(map(_sides, boxes.to_pylist())),
         files=frozenset(place for place, archive in enumerate(archives) if not archive.folder),
     )
+
+
+def _sides(boxes: list[float] | None) -> array[float] | None:
+    return array("f", boxes) if boxes else None

@@ -70,7 +70,7 @@ class ArchiveReader:
         An image stays where it is until ``before_reuse`` is called, which happens when the buffer is full: by then
         whatever is needed of all images so far must be done with. Raises SourceError if an archive ends early.
         """
-        ahead, end = self._read_ahead(entries), 0
+        ahead, end = self._read_ahead(entries) if any(wanted) else iter(()), 0
         for row, size in enumerate(entries.sizes):
             if not wanted[row]:
                 next(ahead, None)

@@ -81,8 +81,15 @@ class Tree:
         source is gone, because it was moved, has it already.
         """
         file = os.path.realpath(source) if os.path.islink(source) else source
-        if os.path.lexists(file) or not os.path.lexists(f"{self._folder}/{path}"):
-            self._link(path, source, lambda final: os.link(file, final))
+
+        def make(final: str) -> None:
+            try:
+                os.link(file, final)
+            except FileNotFoundError:
+                if not os.path.lexists(f"{self._folder}/{path}"):
+                    raise
+
+        self._link(path, source, make)
 
     def symlink(self, path: str, source: str) -> None:
         """Make a symbolic link to ``source``, an absolute path."""
@@ -94,7 +101,7 @@ class Tree:
 
     def _prepared(self, path: str) -> str:
         final = f"{self._folder}/{path}"
-        parent = os.path.dirname(final)
+        parent = final.rpartition("/")[0]
         if parent not in self._made:
             with output_errors(Path(parent)):
                 os.makedirs(parent, exist_ok=True)

@@ -9,6 +9,7 @@ from stat import S_ISLNK
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from imagenet_prep.dataset.layout import UNDONE, is_of_the_first_edition
 from imagenet_prep.dataset.state import State, state_of
@@ -165,20 +166,20 @@ def check_links(store: Store, plan: Plan, output: Output) -> None:
         return
     if not store.links:
         raise UsageError(f"{store.place} cannot hold links to files.", remedy="Choose --transfer copy.")
-    entries = _own_files(plan)
-    if not len(entries):
+    rows = _rows_of_own_files(plan)
+    if not len(rows):
         raise UsageError(
             "The source has only archives, and no files to link or move.",
             remedy="Leave --transfer out: images are written straight from the archives.",
         )
-    _refuse_condemned(plan)
+    _refuse_condemned(plan, rows)
     if output.moves:
-        _check_moves(plan, entries)
+        _check_moves(plan, entries_of(plan.catalog.table.take(rows), plan.catalog.archives))
 
 
-def _refuse_condemned(plan: Plan) -> None:
+def _refuse_condemned(plan: Plan, rows: Rows) -> None:
     """No image is read that is linked, but its size is known."""
-    problems = condemned(plan.catalog, paths_of(plan), np.sort(_rows_of_own_files(plan)))
+    problems = condemned(plan.catalog, paths_of(plan), np.sort(rows))
     if problems:
         raise SourceError(
             "There are files too small to be images, and links would take them in unread:",
@@ -192,15 +193,16 @@ def try_links(store: Store, plan: Plan, output: Output) -> None:
     """Try in the store whether the files can be linked: one of each file system of each source."""
     if output.reads(own_file=True):
         return
-    entries, archives = _own_files(plan), paths_of(plan)
-    folders = {os.path.dirname(entries.place(row, archives)): row for row in range(len(entries))}
+    entries, archives = _one_of_each_folder(plan), paths_of(plan)
     tried: set[tuple[int, int]] = set()
-    for folder, row in folders.items():
+    for row in range(len(entries)):
+        file = entries.place(row, archives)
+        folder = os.path.dirname(file)
         with source_errors(folder):
             file_system = entries.archives[row], os.stat(folder).st_dev  # two mounts of one disk have one number
         if file_system not in tried:
             tried.add(file_system)
-            store.try_link(entries.place(row, archives), symbolic=output.symbolic)
+            store.try_link(file, symbolic=output.symbolic)
 
 
 def paths_of(plan: Plan) -> tuple[str, ...]:
@@ -214,8 +216,11 @@ def _rows_of_own_files(plan: Plan) -> Rows:
     return own
 
 
-def _own_files(plan: Plan) -> Entries:
-    return entries_of(plan.catalog.table.take(_rows_of_own_files(plan)), plan.catalog.archives)
+def _one_of_each_folder(plan: Plan) -> Entries:
+    rows = np.sort(_rows_of_own_files(plan))
+    files = plan.catalog.table.select(["archive", "container"]).take(rows).append_column("row", pa.array(rows))
+    first = files.group_by(["archive", "container"], use_threads=False).aggregate([("row", "min")])["row_min"]
+    return entries_of(plan.catalog.table.take(first), plan.catalog.archives)
 
 
 def _check_moves(plan: Plan, entries: Entries) -> None:

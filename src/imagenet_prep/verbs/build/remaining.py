@@ -125,7 +125,8 @@ class Remaining:
         for shard in of.shards:
             receipt = receipts.get(shard.name)
             places = [image.place for image in receipt.set_aside] if receipt else []
-            planned.update(map(os.path.dirname, of.output.files(self._plan.stored(shard, places))))
+            files = of.output.files(self._plan.stored(shard, places))
+            planned.update(file.rpartition("/")[0] for file in files)
         return {folder for folder, count in planned.items() if self._count(folder) != count}
 
     def _count(self, folder: str) -> int:
