@@ -28,12 +28,26 @@ def source_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        remedy = "Fix it and run the same command again."
-        if isinstance(error, PermissionError):
-            place, what = lacking(Path(path))
-            remedy = f"{printable(str(place))} {what}. Its owner can change that (chmod u+rX)."
-        raise SourceError(f"Cannot read {printable(str(path))}: {reason}.", remedy=remedy) from error
+        raise _unreadable(path, error) from error
+
+
+def size_of(path: str) -> int | None:
+    """Give the size of a file of a source, None if it is gone. Raises SourceError."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path | str, error: OSError) -> SourceError:
+    reason = error.strerror or str(error)
+    remedy = "Fix it and run the same command again."
+    if isinstance(error, PermissionError):
+        place, what = lacking(Path(path))
+        remedy = f"{printable(str(place))} {what}. Its owner can change that (chmod u+rX)."
+    return SourceError(f"Cannot read {printable(str(path))}: {reason}.", remedy=remedy)
 
 
 class ArchiveReader:

@@ -9,7 +9,6 @@ An image's bytes are copied into the buffer and out of it, nowhere else. Nothing
 
 from __future__ import annotations
 
-import contextlib
 import os
 from array import array
 from dataclasses import replace
@@ -28,7 +27,7 @@ from imagenet_prep.model.receipt import DECODE, UNREAD, UNREAD_KIND, Receipt, Se
 from imagenet_prep.model.sample import Box, Sample
 from imagenet_prep.model.task import SET_ASIDE, Entries, Part, ShardOutcome, ShardTask
 from imagenet_prep.outputs.base import Written
-from imagenet_prep.sources.reader import ArchiveReader, source_errors
+from imagenet_prep.sources.reader import ArchiveReader, size_of, source_errors
 from imagenet_prep.stores.errors import undisturbed
 
 
@@ -212,13 +211,11 @@ class _Images:
 
     def _refuse_changed(self, row: int, path: str) -> None:
         """A file that is linked may not have changed either since it was listed. What is gone, the link says."""
-        listed = self._task.entries.sizes[row]
-        with source_errors(path), contextlib.suppress(FileNotFoundError):
-            found = os.stat(path).st_size
-            if found != listed:
-                reason = f"has {found:,} bytes, and had {listed:,} when listed"
-                problem = self._task.entries.problem(row, self._task.archives, reason)
-                raise SourceError("A file has changed:", (problem,), "Fix it, and run the same command again.")
+        listed, found = self._task.entries.sizes[row], size_of(path)
+        if found not in (listed, None):
+            reason = f"has {found:,} bytes, and had {listed:,} when listed"
+            problem = self._task.entries.problem(row, self._task.archives, reason)
+            raise SourceError("A file has changed:", (problem,), "Fix it, and run the same command again.")
 
     def look_at(self, row: int, buffer: bytearray, start: int, end: int, file: str) -> Sample:
         """Inspect one image and note what it is; one that cannot be used is noted as bad."""
