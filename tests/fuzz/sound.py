@@ -21,10 +21,9 @@ from imagenet_prep.imagenet.classes import official, to_map
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.receipt import Receipt
 from imagenet_prep.model.sample import Box, Sample
-from imagenet_prep.model.shards import ShardName
+from imagenet_prep.model.shards import Arrangement, ShardName
 from imagenet_prep.options import BuildOptions, Recipe
 from imagenet_prep.outputs.base import output_from
-from imagenet_prep.planning.plan import Arrangement
 from imagenet_prep.stores.memory import MemoryStore
 from imagenet_prep.testing.annotations import annotation_xml
 from imagenet_prep.testing.archives import GROUND_TRUTH, tar_of

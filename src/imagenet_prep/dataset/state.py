@@ -1,5 +1,5 @@
 """The state of a data set: what it is for, in full, so that it can be resumed, repaired, grown and undone without
-asking again. Written before the first file of the data set.
+asking again. Written before the first file of the data set. It is read before Arrow is loaded.
 
 Together with the catalog it is also the inventory: what a build puts into its store follows from both. Paths of sources
 stand here alone.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import PIL
 
@@ -18,12 +18,15 @@ from imagenet_prep.dataset.format import FORMAT_VERSION, refuse_other_version
 from imagenet_prep.dataset.layout import STATE
 from imagenet_prep.errors import OtherBuildError, OutputError
 from imagenet_prep.model.archive import Archive
+from imagenet_prep.model.shards import Arrangement
 from imagenet_prep.model.task import Check, OnBad
 from imagenet_prep.options import Recipe
 from imagenet_prep.outputs.base import options_of
-from imagenet_prep.planning.catalog import Catalog
-from imagenet_prep.planning.plan import Arrangement, OutputPlan, Plan, plan
 from imagenet_prep.stores.base import Store
+
+if TYPE_CHECKING:
+    from imagenet_prep.planning.catalog import Catalog
+    from imagenet_prep.planning.plan import OutputPlan, Plan
 
 _CONVERTS_WITH = "pillow"  # its version decides the bytes of converted images
 
@@ -65,6 +68,8 @@ class State:
 
     def planned(self, catalog: Catalog) -> Plan:
         """Plan the data set again, of its kept catalog; where the sources are, the state knows."""
+        from imagenet_prep.planning.plan import plan
+
         return plan(replace(catalog, archives=self.sources), self.recipe, self.arrangements)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from imagenet_prep.imagenet.archives import TEST, TRAIN, VALIDATION
 
@@ -44,6 +46,15 @@ class ShardName:
         if not match:
             raise ValueError(f"{text!r} is not a shard name such as train-00000-of-01024")
         return cls(match["split"], int(match["index"]), int(match["count"]))
+
+
+class Arrangement(NamedTuple):
+    """In which order an output reads a split, that of the ``selection`` or of the ``source``, and in how many shards.
+    For an output whose bytes do not depend on the order this is scheduling, decided when it was first planned.
+    """
+
+    in_source_order: bool
+    counts: Mapping[str, int]
 
 
 def shard_count(size: int) -> int:

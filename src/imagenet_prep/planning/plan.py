@@ -30,7 +30,7 @@ from imagenet_prep.imagenet.archives import (
 )
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.given import given
-from imagenet_prep.model.shards import COMPLETE_SHARDS, ShardName, bounds, shard_count
+from imagenet_prep.model.shards import COMPLETE_SHARDS, Arrangement, ShardName, bounds, shard_count
 from imagenet_prep.model.task import Entries
 from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.options import Recipe, Selection, digest_of_names
@@ -52,15 +52,6 @@ class Shard(NamedTuple):
     rows: Rows
     size: int
     start: int
-
-
-class Arrangement(NamedTuple):
-    """In which order an output reads a split, that of the ``selection`` or of the ``source``, and in how many shards.
-    For an output whose bytes do not depend on the order this is scheduling, decided when it was first planned.
-    """
-
-    in_source_order: bool
-    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True)

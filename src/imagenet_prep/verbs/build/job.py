@@ -28,17 +28,9 @@ from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.space import check_space
 from imagenet_prep.verbs.build.failures import Failures
 from imagenet_prep.verbs.build.finish import finish, finished, finished_outputs, unfinish
-from imagenet_prep.verbs.build.preflight import (
-    check_links,
-    effective,
-    grown,
-    paths_of,
-    refuse_moved,
-    refuse_other,
-    space_needed,
-    try_links,
-)
-from imagenet_prep.verbs.build.relocate import has_begun, relocate
+from imagenet_prep.verbs.build.place import effective, grown, has_begun_to_move, refuse_moved, refuse_other
+from imagenet_prep.verbs.build.preflight import check_links, paths_of, space_needed, try_links
+from imagenet_prep.verbs.build.relocate import relocate
 from imagenet_prep.verbs.build.remaining import Remaining
 from imagenet_prep.verbs.build.shard import make_shards
 from imagenet_prep.verbs.decode import tell_decoder
@@ -54,7 +46,7 @@ def job(store: Store, catalog: Catalog, options: BuildOptions, state: State | No
     grows = bool(done) and done < {each.output.name for each in the_plan.outputs}
     options = effective(options, state, grows=grows)
     new = [each for each in the_plan.outputs if state is None or each.output.name not in state.outputs]
-    if has_begun(store):
+    if has_begun_to_move(store):
         refuse_moved(store, new)
     else:
         for each in new:
@@ -108,7 +100,7 @@ class Job:
         store, the_plan, todo = self.store, self.plan, self.remaining.shards()
         check_space(store, space_needed(the_plan, todo))
         for output in {of.output.name: of.output for of, _ in todo}.values():
-            if not has_begun(store):  # else there may be no file left to try with
+            if not has_begun_to_move(store):  # else there may be no file left to try with
                 try_links(store, the_plan, output)
         if self.state is None:
             self._claim()  # which makes the folder that is held
@@ -181,7 +173,7 @@ class Job:
 
     def _tasks(self, runs: list[Work]) -> Iterator[ShardTask]:
         catalog, names = self.plan.catalog, self.plan.recipe.selection.class_names
-        moved = has_begun(self.store)  # then the archives may have changed
+        moved = has_begun_to_move(self.store)  # then the archives may have changed
         modified = () if moved else tuple(archive.modified for archive in catalog.archives)
         for run in runs:
             yield ShardTask(

@@ -17,14 +17,10 @@ from imagenet_prep.errors import OutputError, Problem, SourceError, counted
 from imagenet_prep.model.events import Progress, Stage, Watch
 from imagenet_prep.planning.plan import Plan, entries_of
 from imagenet_prep.stores.base import Store
+from imagenet_prep.verbs.build.place import has_begun_to_move
 from imagenet_prep.verbs.build.preflight import paths_of
 
 _AT_ONCE = 1 << 14
-
-
-def has_begun(store: Store) -> bool:
-    """Whether names in the source have gone, or may have."""
-    return store.stat(FOLDERS_BEFORE_MOVE) is not None
 
 
 def moved_files(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -43,7 +39,7 @@ def relocate(store: Store, plan: Plan, watch: Watch) -> int:
     """Take away the names in the source of everything that was moved; give their number. May be repeated."""
     if not any(each.output.moves for each in plan.outputs):
         return 0
-    if not has_begun(store):
+    if not has_begun_to_move(store):
         folders = dict.fromkeys(os.path.dirname(place) for _, place in moved_files(plan))
         store.publish(FOLDERS_BEFORE_MOVE, seal({"times": {folder: _time(folder) for folder in folders}}))
     gone, problems = 0, []

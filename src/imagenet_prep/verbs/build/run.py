@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imagenet_prep.dataset.format import refuse_other_build
 from imagenet_prep.dataset.layout import CATALOG
+from imagenet_prep.dataset.state import load_state
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import OtherBuildError, counted
@@ -26,6 +28,7 @@ from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.search import SourcePath, source_paths
 from imagenet_prep.stores import Place, store_at
 from imagenet_prep.stores.base import Store
+from imagenet_prep.verbs.build.place import grown, has_begun_to_move, refuse_foreign
 from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in, judge_labels
 
 if TYPE_CHECKING:
@@ -88,17 +91,12 @@ def _prepared(
     """Decide everything before a byte is written."""
     check_platform()
     sources = source_paths(source)
-    from imagenet_prep.dataset.format import refuse_other_build
-    from imagenet_prep.dataset.state import load_state
-    from imagenet_prep.verbs.build.preflight import grown, refuse_foreign
-    from imagenet_prep.verbs.build.relocate import has_begun
-
     store.free()  # raises where nothing can lie, before the archives are read
     state = load_state(store)
     refuse_foreign(store, state)
     refuse_other_build(store)
     recipe = grown(store, options.recipe, state)
-    if state and has_begun(store):  # the source is no longer what it was
+    if state and has_begun_to_move(store):  # the source is no longer what it was
         from imagenet_prep.dataset.catalog_file import load_catalog
 
         catalog = load_catalog(store, CATALOG)
@@ -123,7 +121,6 @@ def completed(store: Store, options: BuildOptions) -> Report | None:
     something is left to do. No source is needed, and nothing is written.
     """
     from imagenet_prep.dataset.catalog_file import load_catalog
-    from imagenet_prep.dataset.state import load_state
     from imagenet_prep.verbs.build.job import job
 
     state, catalog = load_state(store), load_catalog(store, CATALOG)
