@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,7 @@ from imagenet_prep.planning.splits import Rows, assign, excluded, names_of
 from imagenet_prep.planning.validation_classes import validation_classes
 
 PLAN_VERSION = 2  # goes up when equal selections and options give other bytes; the changelog says why
+_HASHED_AT_ONCE = 1 << 16  # rows
 
 
 class Shard(NamedTuple):
@@ -253,9 +254,7 @@ def _identity(catalog: Catalog, members: Mapping[str, Rows], selection: Selectio
     digest = xxhash.xxh3_128(f"{PLAN_VERSION}\n{digest_of_names(selection.class_names)}\n".encode())
     for split, rows in members.items():
         digest.update(f"{split} {len(rows)}\n".encode())
-        table = catalog.table.select(["name", "class_index", "size"]).take(pa.array(rows))
-        for column in table.columns:
-            hash_array(digest, column)
+        _hash_rows(digest, catalog, rows, "name", "class_index", "size")
     return digest.hexdigest()
 
 
@@ -264,8 +263,16 @@ def _output_identity(catalog: Catalog, members: Mapping[str, Rows], output: Outp
     digest = xxhash.xxh3_128(f"{selection}\n{options}\n".encode())
     if output.stores_boxes:
         for rows in members.values():
-            hash_array(digest, catalog.table.column("boxes").take(pa.array(rows)))
+            _hash_rows(digest, catalog, rows, "boxes")
     return digest.hexdigest()
+
+
+def _hash_rows(digest: Any, catalog: Catalog, rows: Rows, *columns: str) -> None:
+    """Hash some rows of a catalog in their order. They are copied in pieces, whose size is part of the identity."""
+    table = catalog.table.select(columns)
+    for start in range(0, len(rows), _HASHED_AT_ONCE):
+        for column in table.take(pa.array(rows[start : start + _HASHED_AT_ONCE])).columns:
+            hash_array(digest, column)
 
 
 class Work(NamedTuple):

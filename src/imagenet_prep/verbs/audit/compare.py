@@ -39,7 +39,7 @@ from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
 from imagenet_prep.stores.errors import MAY_READ
 from imagenet_prep.verbs.audit.documents import audit_documents
-from imagenet_prep.verbs.audit.expected import Expected, ShardWork, fact_of, shard_work
+from imagenet_prep.verbs.audit.expected import Expected, ShardWork, compared_columns, fact_of, outputs_of, shard_work
 from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, read_back
 from imagenet_prep.verbs.audit.state import added_outputs, is_resumable, strange_receipts
 from imagenet_prep.verbs.audit.unexpected import unexpected
@@ -80,7 +80,7 @@ def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -
     problems = [problem for problem in problems if problem.archive != STATE]
     found = {_remedy(of): problems, _STATE_REMEDY: lost, _BAD_REMEDY: read.undecodable, _STRAY_REMEDY: extra}
     _raise_any(store.place, found, read.unread)
-    written = of.written()
+    written = of.written("split", "name", "class_index", "digest")
     return AuditReport(
         splits={split: _split_audit(written, split) for split in SPLITS if split in of.document["splits"]},
         records=read.tally.done,
@@ -127,7 +127,7 @@ def _read_manifest(store: Store, document: dict[str, Any]) -> pa.Table:
     """Nothing of it is believed before its digest fits: a damaged one may be read as anything."""
     if fact_of_file(store, MANIFEST) not in map(fact_of, document["documents"]):
         raise ValueError("its digest does not fit")
-    return pa.Table.from_batches(list(read_manifest(store)))
+    return pa.Table.from_batches(list(read_manifest(store, compared_columns(outputs_of(document)))))
 
 
 def _chosen(every: list[ShardWork], share: float) -> list[ShardWork]:

@@ -36,10 +36,10 @@ def inventory_of(of: Expected) -> Inventory:
     left_out = of.manifest.filter(of.manifest["set_aside"].is_valid())["name"].to_pylist()
     parts = [pa.array([*documents, *files, *map(set_aside_path, left_out)], pa.string())]
     parts += _added(of)
-    written = of.written()
     for output in of.outputs:
         if not output.ordered:
-            parts += written[f"{output.name}.{output.file_column}"].chunks
+            column = f"{output.name}.{output.file_column}"
+            parts += of.written(column)[column].chunks
     return inventory(parts)
 
 
