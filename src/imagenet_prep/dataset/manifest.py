@@ -189,7 +189,9 @@ def write_manifest(store: Store, tables: Callable[[], Iterable[pa.Table]]) -> Fi
             if writer:
                 writer.close()
 
-    return store.stream(MANIFEST, write)
+    fact = store.stream(MANIFEST, write)
+    pa.default_memory_pool().release_unused()  # which Arrow keeps: as much as the lists that come next
+    return fact
 
 
 class _File:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from imagenet_prep.stores.digests import fact_of_file
 from imagenet_prep.verbs.build.remaining import Remaining
 from imagenet_prep.version import __version__
 
+_AT_ONCE = 1 << 16  # names that are in memory a second time
 _ONE_A_LINE = csv.WriteOptions(include_header=False, quoting_style="none")
 
 
@@ -51,13 +53,19 @@ def finish(store: Store, plan: Plan) -> Accounts:
         raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
     _forget_others(store, plan, {image.name for image in ledger.images.set_aside.values()})
     manifest = write_manifest(store, ledger.images.tables)
-    texts = {CLASSES: to_csv(plan.recipe.selection.taxonomy).encode(), **dict(_split_lists(plan, ledger.images))}
-    for each in plan.outputs:
-        texts |= each.output.documents(ledger.contents(each))
-    documents = [manifest, *(store.publish(path, texts[path]) for path in sorted(texts))]
+    texts = [store.publish(path, text) for path, text in _texts(plan, ledger)]
+    documents = [manifest, *sorted(texts, key=attrgetter("path"))]
     _refuse_lost(store, plan, documents)
     store.publish(BUILD, seal({**ledger.document(accounts), "documents": list(map(_file, documents))}))
     return accounts
+
+
+def _texts(plan: Plan, ledger: _Ledger) -> Iterator[tuple[str, bytes]]:
+    """Yield path and text of every document except the manifest, one at a time: a list of a split is long."""
+    yield CLASSES, to_csv(plan.recipe.selection.taxonomy).encode()
+    yield from _split_lists(plan, ledger.images)
+    for each in plan.outputs:
+        yield from each.output.documents(ledger.contents(each)).items()
 
 
 def _split_lists(plan: Plan, images: Images) -> Iterator[tuple[str, bytes]]:
@@ -65,15 +73,17 @@ def _split_lists(plan: Plan, images: Images) -> Iterator[tuple[str, bytes]]:
     list.
     """
     for split, rows in plan.members.items():
-        yield split_list(split), _sorted_names(plan, np.setdiff1d(rows, images.set_aside_in(split)))
+        gone = images.set_aside_in(split)
+        yield split_list(split), _sorted_names(plan, rows[~np.isin(rows, gone)] if gone else rows)
     if len(plan.excluded):
         yield EXCLUDED, _sorted_names(plan, plan.excluded)
 
 
 def _sorted_names(plan: Plan, rows: Rows) -> bytes:
     names = plan.catalog.table.column("name").take(pa.array(rows))
-    text = io.BytesIO()
-    csv.write_csv(pa.table({"name": names.take(pc.sort_indices(names))}), text, _ONE_A_LINE)
+    order, text = pc.sort_indices(names), io.BytesIO()
+    for start in range(0, len(order), _AT_ONCE):
+        csv.write_csv(pa.table({"name": names.take(order.slice(start, _AT_ONCE))}), text, _ONE_A_LINE)
     return text.getvalue()
 
 
