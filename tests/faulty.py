@@ -21,6 +21,7 @@ from typing import NamedTuple
 import pytest
 
 from support.build import everything
+from support.command import COMMAND
 
 RECIPE = ("--format", "tfrecord", "--format", "folders", "--test-per-class", "2", "--shards", "train=6")
 NOTE, WRITE, FINISH = "note", "write", "finish"  # what is said before the claim, the first shard, the documents
@@ -65,7 +66,7 @@ class Build:
     def start(self, *more: str, jobs: int = 1, fault: str = "") -> subprocess.Popen[str]:
         self.faulty.mkdir(exist_ok=True)
         (self.faulty / "sitecustomize.py").write_text(fault)
-        command = [sys.executable, "-m", "imagenet_prep", "build", str(self.source), str(self.out), *self.recipe]
+        command = [*COMMAND, "build", str(self.source), str(self.out), *self.recipe]
         return subprocess.Popen(
             [*self.prefix, *command, "--jobs", str(jobs), *more],
             stdin=subprocess.PIPE,

@@ -41,6 +41,7 @@ from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import TRAIN, VALIDATION, write_flat_archive
 from imagenet_prep.testing.archives import write_train_archive as write_train
 from support.build import changed, everything, inodes, recipe, samples, shards_of
+from support.command import run
 from support.sentences import Sentence, lines, places
 
 WNIDS = ("n01440764", "n02917067", "n15075141")
@@ -269,7 +270,7 @@ class TestSetAside:
         audited = imagenet_prep.audit(tmp_path / "data", AuditOptions(jobs=1))
         assert (audited.records, audited.set_aside) == (12, 6)
         assert audited.splits["validation"] == imagenet_prep.SplitAudit(0, 0, 0, 0)
-        shown = command("audit", tmp_path / "data", "--jobs", 1)
+        shown = run("audit", tmp_path / "data", "--jobs", 1)
         assert (shown.returncode, "validation       0" in shown.stdout) == (0, True)
 
     def test_an_image_that_declares_gigapixels_is_not_decoded(self, picture: bytes, tmp_path: Path) -> None:
@@ -308,11 +309,11 @@ class TestFail:
 class TestExitCodes:
     def test_they_are_4_then_3_then_3(self, miniature: Miniature, tmp_path: Path, sentence: Sentence) -> None:
         arguments = ("build", miniature.root, tmp_path / "data", "--test-per-class", 2, "--jobs", 1)
-        failed = command(*arguments)
+        failed = run(*arguments)
         assert failed.returncode == 4
         sentence(failed.stderr)
         for _ in range(2):
-            done = command(*arguments, "--on-bad", "set-aside", "--quiet")
+            done = run(*arguments, "--on-bad", "set-aside", "--quiet")
             assert (done.returncode, done.stderr) == (3, "")
             assert "Of 33 images in the source: 30 written, 3 set aside.\n" in done.stdout
             listed = re.search(r"\n3 images [^\n]*set aside[^\n]*:\n((?:  [^\n]+\n){3})", done.stdout)
@@ -320,11 +321,11 @@ class TestExitCodes:
             for reason in REASONS.values():
                 assert f": {reason}\n" in listed[1]
             assert "\n    set-aside/        " in done.stdout
-        as_json = command(*arguments, "--json")
+        as_json = run(*arguments, "--json")
         assert as_json.returncode == 3
         report = json.loads(as_json.stdout)
         assert report["accounts"]["set_aside"] == len(report["set_aside"]) == 3
-        audited = command("audit", tmp_path / "data", "--jobs", 1)
+        audited = run("audit", tmp_path / "data", "--jobs", 1)
         assert audited.returncode == 0
         sentence(audited.stdout, "output")
 
@@ -413,13 +414,13 @@ class TestExclude:
         )
         (tmp_path / "names.txt").write_text(names)
         arguments = ("--test-per-class", 2, "--on-bad", "set-aside", "--jobs", 1)
-        first = command("build", miniature.root, tmp_path / "one", "--exclude", tmp_path / "names.txt", *arguments)
+        first = run("build", miniature.root, tmp_path / "one", "--exclude", tmp_path / "names.txt", *arguments)
         assert first.returncode == 3
         sentence(lines(first.stderr, "xcluded"))
         sentence(lines(first.stdout, "33"), "output")
         own = tmp_path / "one/splits/excluded.txt"
         assert own.read_text().split() == sorted([one, two, three])
-        second = command("build", miniature.root, tmp_path / "two", "--exclude", own, *arguments)
+        second = run("build", miniature.root, tmp_path / "two", "--exclude", own, *arguments)
         sentence(lines(second.stderr, "xcluded"), "again")
         shard = "tfrecord/train-00000-of-00001"
         assert (tmp_path / "one" / shard).read_bytes() == (tmp_path / "two" / shard).read_bytes()
@@ -627,9 +628,3 @@ def digest(data: bytes) -> str:
 
 def read(name: str, shard: Path) -> Any:
     return samples(shard.parents[2 if name == "tfds" else 0].parent, name, shard)
-
-
-def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)], capture_output=True, text=True, check=False
-    )

@@ -5,8 +5,6 @@ import os
 import re
 import shutil
 import struct
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +36,7 @@ from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.testing import Miniature
 from imagenet_prep.verbs.audit import compare as audit_step
+from support.command import run
 from support.sentences import Sentence, places
 
 FLAT: dict[str, Any] = {
@@ -112,7 +111,7 @@ class TestASoundBuild:
     def test_a_copy_without_what_resuming_needs_passes(self, out: Path) -> None:
         shutil.rmtree(out / ".imagenet-prep")
         assert replace(imagenet_prep.audit(out, ONE_PROCESS), size=0) == replace(self.sound, resumable=False)
-        shown = command("audit", out, "--jobs", 1).stdout
+        shown = run("audit", out, "--jobs", 1).stdout
         assert ".imagenet-prep is missing" in shown.splitlines()[-1]
 
     def test_whatever_bytes_the_name_of_its_folder_has(self, built: Path, tmp_path: Path) -> None:
@@ -140,7 +139,7 @@ class TestASoundBuild:
         assert imagenet_prep.audit(out, ONE_PROCESS).records == 45
 
     def test_the_command_says_so_and_ends_with_0(self, built: Path, sentence: Sentence) -> None:
-        shown = command("audit", built, "--jobs", 1)
+        shown = run("audit", built, "--jobs", 1)
         assert (shown.returncode, shown.stderr) == (0, "Reading back …\n")
         sentence(shown.stdout)
         assert "  train            9        2      4 to 5\n" in shown.stdout
@@ -534,10 +533,10 @@ class TestSample:
         sentence(caught.value)
 
     def test_the_command_takes_a_percentage(self, built: Path) -> None:
-        shown = command("audit", built, "--sample", "1%", "--jobs", 1)
+        shown = run("audit", built, "--sample", "1%", "--jobs", 1)
         assert shown.returncode == 0
         assert shown.stdout.startswith(f"What was read of {built}, 1 of 13 shards, ")  # which one, is chance
-        refused_share = command("audit", built, "--sample", "0%")
+        refused_share = run("audit", built, "--sample", "0%")
         assert (refused_share.returncode, refused_share.stderr) == (
             2,
             "Error: --sample 0% is not a share above 0% and at most 100%, such as 2.5%.\n",
@@ -549,7 +548,7 @@ class TestTheCommand:
         os.truncate(out / "tfrecord/test-00000-of-00001", 7)
         (out / "x").write_bytes(b"")
         size = next(row for row in shards_of(out) if row["path"] == "tfrecord/test-00000-of-00001")["size"]
-        shown = command("audit", out, "--jobs", 1)
+        shown = run("audit", out, "--jobs", 1)
         assert (shown.returncode, shown.stdout) == (7, "")
         lines = shown.stderr.splitlines()
         assert lines[1].startswith(f"Error: {out} is not what was built: ")
@@ -627,9 +626,3 @@ def rewrite(out: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     """Change the manifest, and let ``build.json`` have its digest."""
     pq.write_table(change(pq.read_table(out / "manifest.parquet")), out / "manifest.parquet")
     forge(out, "manifest.parquet")
-
-
-def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)], capture_output=True, text=True, check=False
-    )

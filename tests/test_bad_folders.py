@@ -5,8 +5,6 @@ the output, and none anywhere else.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +22,7 @@ from imagenet_prep.testing.archives import (
     write_flat_archive,
     write_train_archive,
 )
+from support.command import run
 from support.sentences import Sentence, places
 
 CRANE_BIRD, CRANE = "n02012849", "n03126707"
@@ -562,9 +561,8 @@ def test_a_hostile_member_of_the_train_archive_itself_writes_nothing(
 
 def test_the_command_line_says_the_same_without_a_traceback(source: Path, out: Path, sentence: Sentence) -> None:
     (source / BIRDS / "\x1b[2J\n.JPEG").touch()
-    command = [sys.executable, "-m", "imagenet_prep", "build", "--quiet", "--jobs", "1", "--format", "folders"]
 
-    done = subprocess.run([*command, source, out], capture_output=True, text=True, check=False, timeout=60)
+    done = run("build", "--quiet", "--format", "folders", source, out)
 
     assert (done.returncode, done.stdout) == (4, "")
     sentence(done.stderr)

@@ -4,29 +4,24 @@ looks complete.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import io
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pyarrow.parquet as pq
 import pytest
 
 from imagenet_prep import AuditOptions, BuildOptions, OutputError, SourceError, UsageError, audit, build
-from imagenet_prep.__main__ import main
 from imagenet_prep.model.events import Progress
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.command import run, start
 from support.sentences import Sentence
 
 ONE_PROCESS = AuditOptions(jobs=1)
@@ -55,37 +50,22 @@ Run = Callable[..., Outcome]
 
 
 def run_here(*arguments: str | Path) -> Outcome:
-    """Run the command line on these arguments in this process: quick, and all but the start is the same."""
-    stdout, stderr = io.StringIO(), io.StringIO()
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    command = ["imagenet-prep", "build", "--quiet", "--jobs", "1", *map(str, arguments)]
-    try:
-        with (
-            mock.patch.object(sys, "argv", command),
-            contextlib.redirect_stdout(stdout),
-            contextlib.redirect_stderr(stderr),
-            pytest.raises(SystemExit) as ended,
-        ):
-            main()
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-    assert isinstance(ended.value.code, int)
-    return Outcome(ended.value.code, stdout.getvalue(), stderr.getvalue())
+    """Run ``imagenet-prep build`` in this process."""
+    done = run("build", "--quiet", "--jobs", 1, *arguments)
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 LIMITED = """\
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-def run(*arguments: str | Path, largest_file: int | None = None) -> Outcome:
-    """Run ``imagenet-prep build`` as a user would; ``largest_file`` is what the system lets it write, in bytes."""
-    limited = [] if largest_file is None else ["-c", LIMITED, str(largest_file)]
-    command = ["-m", "imagenet_prep", "build", "--quiet", "--jobs", "1", *map(str, arguments)]
-    done = subprocess.run([sys.executable, *limited, *command], capture_output=True, text=True, check=False, timeout=60)
+def run_alone(*arguments: str | Path, largest_file: int | None = None) -> Outcome:
+    """Run it as a user would; ``largest_file`` is what the system lets it write, in bytes."""
+    prefix = () if largest_file is None else (sys.executable, "-c", LIMITED, str(largest_file))
+    done = start("build", "--quiet", "--jobs", 1, *arguments, prefix=prefix)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
@@ -127,7 +107,7 @@ ONE_EACH = ("--test-per-class", "1")
 
 
 def test_a_source_that_does_not_exist(tmp_path: Path, out: Path) -> None:
-    assert refused(4, out, tmp_path / "archive", out, by=run) == [
+    assert refused(4, out, tmp_path / "archive", out, by=run_alone) == [
         f"Error: {tmp_path}/archive does not exist.",
         "Give the folder that holds the ILSVRC2012 archives or images.",
     ]
@@ -187,7 +167,7 @@ def test_a_damaged_archive_gets_a_sentence_with_place_and_remedy(quirk: str, tmp
 def test_a_dry_run_refuses_the_same_in_the_same_words(tmp_path: Path, out: Path) -> None:
     source = miniature(tmp_path, "cut-on-boundary").root
 
-    assert refused(4, out, source, out, "--dry-run") == refused(4, out, source, out, by=run)
+    assert refused(4, out, source, out, "--dry-run") == refused(4, out, source, out, by=run_alone)
     assert not out.exists()
 
 
@@ -250,13 +230,13 @@ def test_bad_images_are_found_in_worker_processes_too(tmp_path: Path, out: Path)
     alone = refused(4, out, mini.root, out, *ONE_EACH)
     shutil.rmtree(out)
 
-    assert refused(4, out, mini.root, out, *ONE_EACH, "--jobs", "2", by=run) == alone
+    assert refused(4, out, mini.root, out, *ONE_EACH, "--jobs", "2", by=run_alone) == alone
 
 
 def test_cmyk_and_png_in_disguise_are_converted_by_content_and_that_is_said(tmp_path: Path, out: Path) -> None:
     mini = miniature(tmp_path, "cmyk", "png", "greyscale", "exif-malformed", "exif-orientation", "progressive")
 
-    outcome = run(mini.root, out, *ONE_EACH)
+    outcome = run_here(mini.root, out, *ONE_EACH)
 
     assert (outcome.code, outcome.stderr) == (0, "")
     assert re.search(r"[Cc]onverted.* 1 JPEG_CMYK, 1 PNG", outcome.stdout)
@@ -270,7 +250,7 @@ def test_cmyk_and_png_in_disguise_are_converted_by_content_and_that_is_said(tmp_
 
 
 def test_too_few_images_in_a_class_are_an_error_before_anything_is_written(sound: Path, out: Path) -> None:
-    assert refused(2, out, sound, out, by=run) == [
+    assert refused(2, out, sound, out, by=run_alone) == [
         "Error: Holding out 50 images per class leaves 3 of the classes without train images:",
         "  n01440764: 5 train images (tench)",
         "  n02342885: 5 train images (hamster)",
@@ -306,7 +286,7 @@ def test_a_folder_with_a_build_of_another_recipe_is_refused_and_left_alone(sound
     build(sound, out, BuildOptions.of(test_per_class=1, jobs=1))
     before = contents(out)
 
-    outcome = run(sound, out, "--test-per-class", "2", "--seed", "7")
+    outcome = run_here(sound, out, "--test-per-class", "2", "--seed", "7")
 
     assert outcome.code == 5
     assert outcome.lines[0] == f"Error: {out} holds another data set:"
@@ -378,7 +358,7 @@ def test_free_space_is_asked_for_before_anything_is_written(
 
 @pytest.mark.parametrize("largest_file", [0, 3_000, 12_000])
 def test_a_file_that_cannot_grow_ends_the_build_with_a_sentence(largest_file: int, sound: Path, out: Path) -> None:
-    lines = refused(6, out, sound, out, *ONE_EACH, by=partial(run, largest_file=largest_file))
+    lines = refused(6, out, sound, out, *ONE_EACH, by=partial(run_alone, largest_file=largest_file))
 
     assert lines[0].startswith(f"Error: Cannot write {out}/")
     assert lines[0].endswith(": File too large.")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,10 @@ from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.annotations import annotation_xml
 from imagenet_prep.testing.archives import TRAIN_BOXES, VALIDATION_BOXES, write_packed_archive
 from imagenet_prep.testing.pictures import PixelBox
+from support.command import run
 from support.sentences import Sentence, lines
 
 SMALL = MiniatureOptions(wnids=("n01440764", "n02917067"), images_per_class=8, validation_per_class=3)
-
-
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "imagenet_prep", *map(str, words)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ import imagenet_prep
 from imagenet_prep import BuildOptions, Note, OtherBuildError, Sample, SourceError
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from support.build import changed, everything, samples, shards_of
+from support.command import COMMAND
 from support.sentences import Sentence
 
 BOTH = BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=5, shards={"train": 7}, jobs=1)
@@ -365,7 +365,7 @@ def with_jobs(jobs: int) -> BuildOptions:
 def start(source: Path, out: Path, *more: str) -> "subprocess.Popen[bytes]":
     """The build of ``BOTH`` as a user starts it."""
     arguments = ["--format", "tfrecord", "--format", "tfds", "--test-per-class", "5", "--shards", "train=7", *more]
-    command = [sys.executable, "-m", "imagenet_prep", "build", str(source), str(out), *arguments]
+    command = [*COMMAND, "build", str(source), str(out), *arguments]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -9,8 +9,6 @@ import json
 import os
 import random
 import shlex
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -23,6 +21,7 @@ import imagenet_prep
 from imagenet_prep import CheckOptions, Holdings, SourceError, Stage
 from imagenet_prep.imagenet import archives as facts
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.command import run
 from support.sentences import Sentence, lines
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -36,11 +35,6 @@ def miniature(folder: Path, layout: str = "archives", **options: Any) -> Miniatu
         wnids=("n01440764", "n02917067"), images_per_class=3, validation_per_class=2, layout=layout
     )
     return write_miniature(folder, replace(small, **options))
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "imagenet_prep", "check", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def roles(holdings: Holdings) -> dict[str, str]:
@@ -92,7 +86,7 @@ def test_the_unlabelled_test_images_are_named_as_not_used(tmp_path: Path, senten
     source = miniature(tmp_path / "source").root
     (source / "ILSVRC2012_img_test_v10102019.tar").write_bytes(b"<html>whatever it is</html>")
 
-    result = run(source)
+    result = run("check", source)
 
     assert result.returncode == 0
     sentence(lines(result.stdout, "unlabelled test"))
@@ -102,7 +96,7 @@ def test_with_validation_alone_the_command_asks_for_it_alone(tmp_path: Path) -> 
     source = miniature(tmp_path / "source").root
     (source / TRAIN).unlink()
 
-    assert run(source).stdout.splitlines()[-1] == f"Next: imagenet-prep build {source} DATA --split validation"
+    assert run("check", source).stdout.splitlines()[-1] == f"Next: imagenet-prep build {source} DATA --split validation"
 
 
 def test_nothing_is_written(tmp_path: Path) -> None:
@@ -119,7 +113,7 @@ def test_every_problem_is_in_the_result_and_the_exit_code_is_4(tmp_path: Path, s
     (source / "train/n01440764/holiday.jpg").write_bytes(b"")
     (source / "train/n01440764/n02917067_77.JPEG").write_bytes(b"")
 
-    result = run(source)
+    result = run("check", source)
 
     assert result.returncode == 4
     assert "2 problems:" in result.stdout
@@ -154,7 +148,7 @@ def test_bytes_that_belong_to_nothing_are_a_remark_and_no_problem(tmp_path: Path
     path = min((source / "train/n01440764").iterdir())
     path.write_bytes(picture()[:-2] + bytes(30) + b"\xff\xd9")
 
-    result = run(source, "--full")
+    result = run("check", source, "--full")
 
     assert result.returncode == 0
     assert "1 remark:" in result.stdout
@@ -243,7 +237,7 @@ def test_a_source_of_which_it_cannot_be_said_what_it_is_raises(tmp_path: Path, s
 def test_json_has_all_of_it(tmp_path: Path) -> None:
     source = miniature(tmp_path / "source", "kaggle").root
 
-    result = run(source, "--json", "--full")
+    result = run("check", source, "--json", "--full")
 
     document = json.loads(result.stdout)
     assert document["origins"]["train"]["images"] == 6
@@ -273,7 +267,7 @@ def test_what_it_says_can_be_built_is_built_by_the_command_that_it_shows(
 ) -> None:
     source = miniature(tmp_path / "source", boxes=False, **options).root
 
-    shown = run(source).stdout.splitlines()
+    shown = run("check", source).stdout.splitlines()
 
     assert shown[-3] == f"Can be built: {splits}."
     assert shown[-1] == f"Next: imagenet-prep build {source} DATA {command}".rstrip()
@@ -285,7 +279,7 @@ def test_the_command_that_it_shows_knows_the_names_of_ones_own(tmp_path: Path) -
     (source / "train/tench").rename(source / "train/Schleie")
     (tmp_path / "my map.txt").write_text("n01440764 449 Schleie\n")
 
-    shown = run(source, "--class-map", tmp_path / "my map.txt").stdout.splitlines()
+    shown = run("check", source, "--class-map", tmp_path / "my map.txt").stdout.splitlines()
 
     assert shown[-1] == (
         f"Next: imagenet-prep build {source} DATA --class-map '{tmp_path}/my map.txt' --test-per-class 1"
@@ -296,8 +290,8 @@ def test_the_command_that_it_shows_knows_the_names_of_ones_own(tmp_path: Path) -
 def built_by(shown: str, out: Path) -> list[str]:
     """The splits that the command of the last line builds."""
     words = shlex.split(shown.removeprefix("Next: imagenet-prep ").replace("DATA", str(out)))
-    command = [sys.executable, "-m", "imagenet_prep", *words, "--quiet", "--json"]
-    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    result = run(*words, "--quiet", "--json")
+    assert result.returncode == 0
     return [split for split, of in json.loads(result.stdout)["splits"].items() if of["images"]]
 
 

@@ -17,6 +17,7 @@ from imagenet_prep.cli import main
 from imagenet_prep.cli.progress import _Lines, _state, bars_on
 from imagenet_prep.model.events import Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.command import COMMAND, run
 from support.sentences import Sentence, lines
 
 
@@ -25,16 +26,10 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_miniature(tmp_path_factory.mktemp("archives"), MiniatureOptions(classes=3, images_per_class=12)).root
 
 
-def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-
-
 def on_a_terminal(*arguments: object) -> str:
     """Run a command with both outputs on one terminal, and give everything the terminal was sent."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "imagenet_prep", *map(str, arguments)]
+    command = [*COMMAND, *map(str, arguments)]
     process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"})
     os.close(theirs)
     shown = b""
@@ -128,8 +123,7 @@ def test_quiet_counts_before_json(archives: Path, tmp_path: Path) -> None:
 
 def test_a_full_standard_output_is_an_error_without_a_traceback() -> None:
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "imagenet_prep", "classes"]
-        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        result = subprocess.run([*COMMAND, "classes"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (result.returncode, result.stderr) == (
         6,
         "Error: Standard output goes to a place that is full; the work itself is done.\n",
@@ -138,7 +132,7 @@ def test_a_full_standard_output_is_an_error_without_a_traceback() -> None:
 
 def test_a_full_standard_output_is_json_for_programs(archives: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "imagenet_prep", "check", str(archives), "--json", "--quiet"]
+        command = [*COMMAND, "check", str(archives), "--json", "--quiet"]
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert result.returncode == 6
     assert json.loads(result.stderr)["exit_code"] == 6
@@ -394,7 +388,7 @@ def test_a_reader_that_goes_away_is_no_failure(arguments: list[str]) -> None:
     """As `head` does, before the first line is written."""
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "imagenet_prep", *arguments]
+    command = [*COMMAND, *arguments]
     result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
     os.close(writer)
 

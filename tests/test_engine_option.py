@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,15 +15,11 @@ from imagenet_prep.cli.progress import _NAMES
 from imagenet_prep.engines.here import Here
 from imagenet_prep.model.events import Tally
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.command import run, start
 from support.sentences import Sentence
 
-WITHOUT = "import sys; sys.modules['distributed'] = None; from imagenet_prep.__main__ import main; main()"
+WITHOUT = "import sys; sys.modules['distributed'] = None"
 KNOWN = "here, processes=N, dask=tcp://HOST:PORT"
-
-
-def run(*words: object, program: tuple[str, ...] = ("-m", "imagenet_prep")) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *program, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +62,7 @@ class TestNames:
     def test_a_missing_extra_is_wrong_usage_with_the_command_that_installs_it(
         self, data: Path, sentence: Sentence
     ) -> None:
-        result = run("audit", data, "--engine", "dask=tcp://127.0.0.1:9", program=("-c", WITHOUT))
+        result = start("audit", data, "--engine", "dask=tcp://127.0.0.1:9", fault=WITHOUT)
         assert result.returncode == 2
         sentence(result.stderr)
 
@@ -162,8 +156,6 @@ INTERRUPTED = """
 import os, signal
 from imagenet_prep.cli import progress
 progress._Lines.__call__ = lambda *_: os.kill(os.getpid(), signal.SIGINT)
-from imagenet_prep.__main__ import main
-main()
 """
 
 
@@ -186,6 +178,6 @@ class TestInterrupts:
         build.symlink_to(data)
         source.symlink_to(two_classes.root)
         paths = {"build": build, "source": source, "new": tmp_path / "new"}
-        result = run(*(word.format(**paths) for word in words), program=("-c", INTERRUPTED))
+        result = start(*(word.format(**paths) for word in words), fault=INTERRUPTED)
         assert result.returncode == 130
         assert ("goes on where this one stopped" in result.stderr.splitlines()[-1]) is goes_on

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.command import COMMAND, start
 from support.sentences import Sentence
 
 
@@ -64,32 +65,15 @@ if __name__ == "__main__":
 WITHOUT_SIMPLEJPEG = "import sys\nsys.modules['simplejpeg'] = None  # importing it is an ImportError\n"
 
 
-def command(folder: Path, *arguments: object, fault: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in an environment, where Python does what ``fault`` says first, in all processes of it."""
-    faulty = folder / "faulty"
-    faulty.mkdir(exist_ok=True)
-    (faulty / "sitecustomize.py").write_text(fault)
-    ended = subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(faulty), **environment},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in ended.stderr, ended.stderr
-    return ended
-
-
 def test_without_simplejpeg_pillow_decodes_and_that_is_told_once(source: Miniature, tmp_path: Path) -> None:
     recipe = ("build", source.root, "OUT", "--test-per-class", 2, "--check", "decode", "--jobs", 2)
     for arguments in recipe, ("audit", "OUT", "--decode"), ("check", source.root, "--full"):
         for fault, times in (WITHOUT_SIMPLEJPEG, 1), ("", 0):
             shutil.rmtree(tmp_path / "OUT") if arguments is recipe and (tmp_path / "OUT").exists() else None
-            ended = command(tmp_path, *arguments, fault=fault)
+            ended = start(*arguments, fault=fault, cwd=tmp_path)
             assert ended.returncode == 0, ended.stderr
             assert (ended.stdout + ended.stderr).count("simplejpeg is not installed") == times
-    ended = command(tmp_path, "build", source.root, "OTHER", "--test-per-class", 2, fault=WITHOUT_SIMPLEJPEG)
+    ended = start("build", source.root, "OTHER", "--test-per-class", 2, fault=WITHOUT_SIMPLEJPEG, cwd=tmp_path)
     assert (ended.returncode, "simplejpeg" in ended.stderr) == (0, False)  # which decodes nothing
 
 
@@ -98,7 +82,7 @@ def test_without_simplejpeg_what_every_decoder_refuses_is_refused(tmp_path: Path
     write_miniature(tmp_path / "SRC", MiniatureOptions(classes=2, quirks=(quirk,)))
     said = []
     for fault in WITHOUT_SIMPLEJPEG, "":
-        ended = command(tmp_path, "check", "SRC", "--full", "--jobs", 1, fault=fault)
+        ended = start("check", "SRC", "--full", "--jobs", 1, fault=fault, cwd=tmp_path)
         assert ended.returncode == 4
         said.append(ended.stdout[ended.stdout.index(" problem") :])
     assert said[0] == said[1]
@@ -113,7 +97,7 @@ def test_a_build_that_can_tell_nobody_goes_on(source: Miniature, tmp_path: Path,
     with Path("/dev/full").open("wb") as full:
         for name, nowhere in ("full", full.fileno()), ("gone", write):
             ended = subprocess.run(
-                [sys.executable, "-m", "imagenet_prep", *recipe, str(tmp_path / name)],
+                [*COMMAND, *recipe, str(tmp_path / name)],
                 stdout=subprocess.PIPE,
                 stderr=nowhere,
                 check=False,
@@ -122,7 +106,7 @@ def test_a_build_that_can_tell_nobody_goes_on(source: Miniature, tmp_path: Path,
             assert ended.stdout
             assert (tmp_path / name / "build.json").exists()
             ended = subprocess.run(
-                [sys.executable, "-m", "imagenet_prep", *recipe, str(tmp_path / name), "--seed", "1"],
+                [*COMMAND, *recipe, str(tmp_path / name), "--seed", "1"],
                 stdout=subprocess.PIPE,
                 stderr=nowhere,
                 check=False,
@@ -138,7 +122,7 @@ def recognise(*arguments):
     raise MemoryError
 search.recognise = recognise
 """
-    ended = command(tmp_path, "check", source.root, fault=fault)
+    ended = start("check", source.root, fault=fault, cwd=tmp_path)
     assert ended.returncode == 1
     sentence(ended.stderr)
 
@@ -147,7 +131,7 @@ def test_an_output_folder_that_is_a_link_to_nowhere_is_told(source: Miniature, t
     (tmp_path / "lost").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to("loop")
     for out in "lost", "loop", "lost/data":
-        ended = command(tmp_path, "build", source.root, out, "--test-per-class", 2)
+        ended = start("build", source.root, out, "--test-per-class", 2, cwd=tmp_path)
         assert ended.returncode == 6
         assert "is a symbolic link that leads nowhere" in ended.stderr
         assert "Indexing" not in ended.stderr  # which may take long
@@ -155,19 +139,13 @@ def test_an_output_folder_that_is_a_link_to_nowhere_is_told(source: Miniature, t
 
 def test_an_empty_path_is_not_the_folder_one_is_in(source: Miniature, tmp_path: Path) -> None:
     for arguments in (("build", source.root, ""), ("build", "", "OUT"), ("check", ""), ("audit", ""), ("fetch", "")):
-        ended = command(tmp_path, *arguments)
+        ended = start(*arguments, cwd=tmp_path)
         assert (ended.returncode, "A path is empty" in ended.stderr) == (2, True), arguments
 
 
 def test_a_folder_that_was_removed_is_told(source: Miniature, tmp_path: Path) -> None:
     removed = ("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh")
     for out, code in ("OUT", 6), (str(tmp_path / "OUT"), 0):
-        ended = subprocess.run(
-            [*removed, sys.executable, "-m", "imagenet_prep", "build", source.root, out, "--test-per-class", "2"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
+        ended = start("build", source.root, out, "--test-per-class", 2, prefix=removed, cwd=tmp_path)
+        assert ended.returncode == code
     assert (tmp_path / "OUT" / "build.json").exists()

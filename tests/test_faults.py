@@ -44,6 +44,7 @@ from faulty import (
 from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from support.build import everything
+from support.command import COMMAND
 
 TRAIN = "ILSVRC2012_img_train.tar"
 NO_SPACE = "Free some space. Then run the same command again: what is finished is kept."
@@ -586,7 +587,7 @@ class TestInterrupts:
 
     def test_without_any_output_a_build_is_done_all_the_same(self, make: Callable[..., Build]) -> None:
         build = make()
-        arguments = [sys.executable, "-m", "imagenet_prep", "build", str(build.source), str(build.out), *build.recipe]
+        arguments = [*COMMAND, "build", str(build.source), str(build.out), *build.recipe]
         subprocess.run(["bash", "-c", '"$@" >&- 2>&- <&-', "bash", *arguments], check=True, timeout=60)
         assert everything(build.out) == build.want
 

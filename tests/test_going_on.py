@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from imagenet_prep.stores.base import Store
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build.finish import finish
 from support.build import everything, inodes
+from support.command import run
 
 CLASSES = ("n01440764", "n02917067")
 RECIPE = BuildOptions.of(format=("tfrecord", "folders"), test_per_class=1, jobs=1)
@@ -60,12 +59,6 @@ def shard_of(out: Path) -> Path:
     return out / "tfrecord/train-00000-of-00001"
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-
-
 class TestASourceThatIsNotThere:
     def test_repair_needs_none_where_nothing_is_damaged(self, source: Path, out: Path) -> None:
         shutil.rmtree(source)
@@ -74,7 +67,7 @@ class TestASourceThatIsNotThere:
         assert (report.shards, report.reused, report.documents) == (0, SHARDS, False)
         assert report.accounts.written == 10
         assert inodes(out) == before
-        assert command("repair", out).returncode == 0
+        assert run("repair", out).returncode == 0
 
     def test_repair_of_what_is_damaged_says_where_to_name_it(self, source: Path, out: Path, tmp_path: Path) -> None:
         sound = everything(out)
@@ -173,9 +166,9 @@ class TestWhatIsNew:
         assert did(imagenet_prep.repair(out, jobs=1)) == (1, SHARDS - 1, True)
 
     def test_the_commands_do_not_list_again_what_lies_there(self, out: Path) -> None:
-        assert "manifest.parquet" not in command("resume", out).stdout
+        assert "manifest.parquet" not in run("resume", out).stdout
         flip(shard_of(out))
-        assert "manifest.parquet" not in command("repair", out).stdout
+        assert "manifest.parquet" not in run("repair", out).stdout
 
     def test_what_another_run_has_added_is_not_said_to_be_there_already(
         self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

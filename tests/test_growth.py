@@ -20,6 +20,7 @@ from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.receipts import save_receipt
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from support.build import changed, contents, inodes
+from support.command import run
 from support.sentences import Sentence
 
 OUTPUTS = ("tfrecord", "tfds", "folders")
@@ -88,11 +89,6 @@ def out(tmp_path: Path) -> Path:
 
 def options(*formats: str, **more: Any) -> BuildOptions:
     return BuildOptions.of(**{"format": formats, "test_per_class": 1, "jobs": 1} | more)
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "imagenet_prep", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
 def stopped(patch: pytest.MonkeyPatch, count: int, source: Path, out: Path, given: BuildOptions) -> None:
@@ -228,7 +224,7 @@ class TestKilled:
         for place in ("state.json", "tfds-receipt", "manifest.parquet", "build.json"):
             assert killed_at(place, "build", archives, out, "--format=tfds", "--test-per-class=1", "--jobs=1")
             assert (out / "build.json").read_bytes() == old
-        assert command("resume", out, "--jobs=1", "--quiet").returncode == 0
+        assert run("resume", out, "--jobs=1", "--quiet").returncode == 0
         assert contents(out) == contents(at_once("tfrecord", "tfds"))
 
     def test_what_was_begun_can_be_undone(self, archives: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +255,7 @@ class TestRefused:
         self, archives: Path, grown: Path, given: tuple[str, ...], named: str
     ) -> None:
         before = inodes(grown)
-        ended = command("build", archives, grown, "--test-per-class=1", "--jobs=1", *given)
+        ended = run("build", archives, grown, "--test-per-class=1", "--jobs=1", *given)
         assert ended.returncode == 5
         assert named in ended.stderr
         assert f"imagenet-prep resume {grown}" in ended.stderr
@@ -372,8 +368,8 @@ class TestBadImages:
 
     def test_the_command_has_code_3_then(self, bad: Miniature, out: Path) -> None:
         arguments = (bad.root, out, "--test-per-class=1", "--jobs=1", "--quiet")
-        assert command("build", *arguments, "--on-bad=set-aside").returncode == 3
-        assert command("build", *arguments, "--format=tfds").returncode == 3
+        assert run("build", *arguments, "--on-bad=set-aside").returncode == 3
+        assert run("build", *arguments, "--format=tfds").returncode == 3
 
     def test_after_it_has_grown_it_can_be_repaired_as_before(self, bad: Miniature, out: Path) -> None:
         imagenet_prep.build(bad.root, out, options("tfrecord", on_bad="set-aside"))
@@ -395,10 +391,10 @@ class TestReads:
     def test_others_cost_a_second_one_which_the_dry_run_says(self, archives: Path, out: Path) -> None:
         words = ("--format=tfrecord", "--format=tfds", "--test-per-class=1", "--jobs=1", "--shards=train=4")
         across = (*words, "--set=tfds.shards=train=3")
-        assert "read 2 times" not in command("build", archives, out, *words, "--dry-run").stdout
-        assert "read 2 times" in command("build", archives, out, *across, "--dry-run").stdout
+        assert "read 2 times" not in run("build", archives, out, *words, "--dry-run").stdout
+        assert "read 2 times" in run("build", archives, out, *across, "--dry-run").stdout
         assert not out.exists()
-        done = command("build", archives, out, *across, "--json")
+        done = run("build", archives, out, *across, "--json")
         assert done.returncode == 0
         size = sum(pq.read_table(out / "manifest.parquet")["size"].to_pylist())
         assert json.loads(done.stdout)["bytes_read"] == 2 * size
@@ -406,7 +402,7 @@ class TestReads:
     def test_a_dry_run_of_growth_says_what_stays_and_writes_nothing(self, archives: Path, out: Path) -> None:
         imagenet_prep.build(archives, out, options("tfrecord"))
         before = inodes(out)
-        said = command("build", archives, out, "--format=tfds", "--test-per-class=1", "--jobs=1", "--dry-run")
+        said = run("build", archives, out, "--format=tfds", "--test-per-class=1", "--jobs=1", "--dry-run")
         assert said.returncode == 0
         assert "3 of 6 shards" in said.stderr
         assert inodes(out) == before
@@ -435,11 +431,11 @@ class TestRecipes:
         (tmp_path / "map.txt").write_text("n01440764 449 Schleie\n")
         lists = (f"--exclude={tmp_path}/exclude.txt", f"--test-list={tmp_path}/test.txt")
         own = f"--class-map={tmp_path}/map.txt"
-        assert command("build", archives, out, *self.GIVEN, *lists, own, "--jobs=1").returncode == 0
+        assert run("build", archives, out, *self.GIVEN, *lists, own, "--jobs=1").returncode == 0
         for name in ("exclude.txt", "test.txt", "map.txt"):
             (tmp_path / name).unlink()  # a build.json is complete
         again = tmp_path / "again"
-        ended = command("build", archives, again, f"--recipe={out}/build.json", "--jobs=1")
+        ended = run("build", archives, again, f"--recipe={out}/build.json", "--jobs=1")
         assert ended.returncode == 0, ended.stderr
         assert contents(again) == contents(out)
 
@@ -448,16 +444,16 @@ class TestRecipes:
             "[selection]\ntest_per_class = 1\nimages_per_class = 4\n"
             "[outputs.folders]\nnames = 'wnid'\n[outputs.tfrecord]\nshards = {train = 2}\n"
         )
-        ended = command("build", archives, out, f"--recipe={tmp_path}/recipe.toml", "--jobs=1")
+        ended = run("build", archives, out, f"--recipe={tmp_path}/recipe.toml", "--jobs=1")
         assert ended.returncode == 0, ended.stderr
         flags = ("--format=folders", "--format=tfrecord", "--test-per-class=1", "--images-per-class=4")
         sets = ("--set=folders.names=wnid", "--set=tfrecord.shards=train=2")
-        assert command("build", archives, tmp_path / "flags", *flags, *sets, "--jobs=1").returncode == 0
+        assert run("build", archives, tmp_path / "flags", *flags, *sets, "--jobs=1").returncode == 0
         assert contents(out) == contents(tmp_path / "flags")
 
     def test_a_flag_is_for_every_output_and_a_setting_for_one(self, archives: Path, out: Path) -> None:
         flags = ("--format=tfrecord", "--format=tfds", "--shards=train=4", "--set=tfds.shards=train=2")
-        assert command("build", archives, out, *flags, "--test-per-class=1", "--jobs=1").returncode == 0
+        assert run("build", archives, out, *flags, "--test-per-class=1", "--jobs=1").returncode == 0
         outputs = json.loads((out / "build.json").read_bytes())["outputs"]
         assert {name: of["options"]["shards"] for name, of in outputs.items()} == {
             "tfrecord": {"train": 4},
@@ -493,7 +489,7 @@ class TestRecipes:
         for name, text in texts.values():
             (tmp_path / name).write_text(text)
         paths = {key: tmp_path / name for key, (name, _) in texts.items()}
-        ended = command("build", archives, out, "--jobs=1", *(each.format(**paths) for each in given))
+        ended = run("build", archives, out, "--jobs=1", *(each.format(**paths) for each in given))
         assert ended.returncode == 2, ended.stderr
         assert word in ended.stderr
         assert "Traceback" not in ended.stderr

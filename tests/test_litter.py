@@ -7,8 +7,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 
 from imagenet_prep.sources.downloads import tool_of
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.command import run
 from support.sentences import Sentence, lines
 
 WNID = "n01440764"
@@ -36,11 +35,6 @@ def miniature(root: Path, layout: str = "archives", *, boxes: bool = False) -> P
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     return miniature(tmp_path / "source")
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "imagenet_prep", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 # --- Downloads that are not finished ----------------------------------------------------------------------------------

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.command import run, start
 from support.sentences import Sentence
 
 FOLDERS = (
@@ -35,12 +33,6 @@ def put(folder: Path) -> None:
         (folder / name / "n01440764_10026.JPEG").write_text("of a system")
     for name in FILES:
         (folder / name).write_text("of a system")
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture
@@ -127,13 +119,6 @@ def rmdir(path, *arguments, **more):
     return real(path, *arguments, **more)
 os.rmdir = rmdir
 """
-    (tmp_path / "sitecustomize.py").write_text(fault)
-    ended = subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", "undo", str(out)],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = start("undo", out, fault=fault)
     assert ended.returncode == 0, ended.stderr
     assert list(out.iterdir()) == []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from imagenet_prep import official
 from imagenet_prep.imagenet.classes import ClassFacts
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.command import run
 
 TEXT = sorted(map(str, range(1000)))
 NUMBERS: dict[str, Callable[[ClassFacts], str]] = {
@@ -26,8 +25,7 @@ NUMBERS: dict[str, Callable[[ClassFacts], str]] = {
 
 
 def audit(folder: Path) -> tuple[int, dict[str, Any]]:
-    command = [sys.executable, "-m", "imagenet_prep", "audit", str(folder), "--quiet", "--json"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    done = run("audit", folder, "--quiet", "--json")
     return done.returncode, json.loads(done.stdout)
 
 

@@ -25,6 +25,7 @@ from imagenet_prep import (
     undo,
 )
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.command import run
 from support.sentences import Sentence
 
 FEW = MiniatureOptions(classes=3, images_per_class=8, validation_per_class=2)
@@ -44,18 +45,6 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
-
-
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in ended.stderr, ended.stderr
-    return ended
 
 
 class TestAHome:

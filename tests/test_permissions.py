@@ -9,8 +9,6 @@ import contextlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import pytest
 from faulty import AS_ANYONE
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from support.build import everything
+from support.command import Ended, start
 from support.sentences import Sentence
 
 FORMATS = ("--format", "tfrecord", "--format", "folders")
@@ -70,11 +69,8 @@ def out(built: Path, tmp_path: Path) -> Path:
     return shutil.copytree(built, tmp_path / "OUT")
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*AS_ANYONE, sys.executable, "-m", "imagenet_prep", *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "Traceback" not in ended.stderr, ended.stderr
-    return ended
+def run(*words: object) -> Ended:
+    return start(*words, prefix=AS_ANYONE)
 
 
 @contextlib.contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.testing import Miniature
 from imagenet_prep.verbs.recipe import recipe_from
 from support.build import everything
+from support.command import run
 
 RECIPE = BuildOptions.of(test_per_class=1, jobs=1, on_bad="set-aside")
 GROWN = BuildOptions.of(format="tfds", test_per_class=1, jobs=1, on_bad="set-aside")
@@ -64,7 +63,7 @@ class TestABuildJson:
         for text in document.replace(b'"format_version": 1', b'"format_version": 2'), document.replace(b"50", b"49"):
             (tmp_path / "build.json").write_bytes(text + b"\n")
             arguments = ["build", two_classes.root, tmp_path / "data", "--recipe", tmp_path / "build.json"]
-            codes.append(command(*arguments).returncode)
+            codes.append(run(*arguments).returncode)
         assert codes == [5, 2]
         assert not (tmp_path / "data").exists()
 
@@ -173,9 +172,3 @@ def test_an_option_that_the_formats_have_not_is_answered_with_what_there_is(
     with pytest.raises(UsageError) as caught:
         BuildOptions.of(**given)
     assert meant in caught.value.remedy
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)], capture_output=True, text=True, check=False
-    )

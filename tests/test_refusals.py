@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.command import Ended, start
 
 UNSYNCED = "cannot be made to sync"
 FORMATS = ("tfrecord", "tfds", "folders")
@@ -76,24 +75,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Miniature]:
     return {layout: write_miniature(folder / layout, options) for layout, options in few.items()}
 
 
-def run(folder: Path, *arguments: object, fault: str = "") -> subprocess.CompletedProcess[str]:
-    faulty = folder / "faulty"
-    faulty.mkdir(exist_ok=True)
-    (faulty / "sitecustomize.py").write_text(fault)
-    ended = subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(faulty)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in ended.stderr, ended.stderr
-    return ended
-
-
-def build(folder: Path, source: Miniature, *more: object, fault: str = "") -> subprocess.CompletedProcess[str]:
+def build(folder: Path, source: Miniature, *more: object, fault: str = "") -> Ended:
     recipe = ("--test-per-class", 2, *(() if "folders" in more else ("--shards", "train=2")))
-    return run(folder, "build", source.root, folder / "OUT", *recipe, *more, fault=fault)
+    return start("build", source.root, folder / "OUT", *recipe, *more, fault=fault)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -113,7 +97,7 @@ def test_a_build_where_everything_is_refused_is_the_same_build(
     assert ended.stderr.count(UNSYNCED) == 1
     assert "Invalid argument" in ended.stderr
     assert contents(tmp_path / "OUT") == contents(tmp_path / "sound" / "OUT")
-    assert run(tmp_path, "audit", tmp_path / "OUT", fault=EVERYTHING).returncode == 0
+    assert start("audit", tmp_path / "OUT", fault=EVERYTHING).returncode == 0
 
 
 @pytest.mark.parametrize("error", ["EINVAL", "EIO", "ENOTSUP", "ENOSYS", "EBADF", "EPERM"])
@@ -144,7 +128,7 @@ def test_every_transfer_works_where_everything_is_refused(
     ended = build(tmp_path, source, "--format", "folders", "--transfer", transfer, fault=EVERYTHING)
     assert ended.returncode == 0, ended.stderr
     if transfer == "move":
-        ended = run(tmp_path, "undo", tmp_path / "OUT", fault=EVERYTHING)
+        ended = start("undo", tmp_path / "OUT", fault=EVERYTHING)
         assert ended.returncode == 0, ended.stderr
     assert contents(source.root) == before
 
@@ -179,5 +163,5 @@ def test_a_folder_without_room_for_its_names_ends_the_build(sources: dict[str, M
 
 @pytest.mark.parametrize("command", [("fake",), ("demo",)])
 def test_the_other_commands_that_write_do_so_too(tmp_path: Path, command: tuple[str, ...]) -> None:
-    ended = run(tmp_path, *command, tmp_path / "new", fault=EVERYTHING)
+    ended = start(*command, tmp_path / "new", fault=EVERYTHING)
     assert ended.returncode == 0, ended.stderr

@@ -7,8 +7,6 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ import imagenet_prep
 from imagenet_prep import AuditError, AuditOptions, BuildOptions, Note, OtherBuildError, SourceError, UsageError
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from support.build import changed, contents, everything, inodes
+from support.command import run, start
 from support.sentences import Sentence
 
 RECIPE = BuildOptions.of(
@@ -229,12 +228,12 @@ class TestResume:
         self, miniature: Miniature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         out = stopped(monkeypatch, miniature.root, tmp_path / "data", RECIPE)
-        done = command("resume", out, "--jobs=1", "--json")
+        done = run("resume", out, "--jobs=1", "--json")
         assert (done.returncode, json.loads(done.stdout)["accounts"]["set_aside"]) == (3, 1)
-        repaired = command("repair", out, "--jobs=1")
+        repaired = run("repair", out, "--jobs=1")
         assert (repaired.returncode, "0 damaged" in repaired.stderr) == (3, True)
-        assert command("resume", tmp_path / "nowhere").returncode == 2
-        assert command("resume", miniature.root).returncode == 2
+        assert run("resume", tmp_path / "nowhere").returncode == 2
+        assert run("resume", miniature.root).returncode == 2
 
     def test_a_build_that_would_fail_says_it_again(
         self, miniature: Miniature, tmp_path: Path, sentence: Sentence
@@ -467,12 +466,7 @@ class TestAFinishedBuild:
         ]
         words += ["--test-per-class", 1, "--shards", "train=4", "--on-bad", "set-aside", "--quiet", "--jobs", 1]
         shell = 'mount --bind -o ro "$0" "$0" && mount -o remount,ro,bind "$0" && ! touch "$0/x" 2>&- && "$@"'
-        done = subprocess.run(
-            ["unshare", "-rm", "sh", "-c", shell, str(out), sys.executable, "-m", "imagenet_prep", *map(str, words)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = start(*words, prefix=("unshare", "-rm", "sh", "-c", shell, str(out)))
         assert (done.stderr, done.returncode) == ("", 3)
         assert inodes(out) == before
 
@@ -524,9 +518,3 @@ def receipts_made(before: dict[str, tuple[int, int]], after: dict[str, tuple[int
 
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)], capture_output=True, text=True, check=False
-    )

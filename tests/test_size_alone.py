@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from imagenet_prep import BuildOptions, Note, Progress, SourceError
 from imagenet_prep.codecs.jpeg import NotAnImageError, inspect
 from imagenet_prep.codecs.smallest import SMALLEST
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.command import run
 from support.sentences import Sentence, lines
 
 WNID = "n01440764"
@@ -37,11 +36,6 @@ def source(tmp_path: Path) -> Path:
 
 def images(source: Path) -> list[Path]:
     return sorted((source / "train" / WNID).iterdir())
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "imagenet_prep", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def everything(folder: Path) -> list[tuple[str, int]]:

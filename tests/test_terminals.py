@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.command import COMMAND
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def said(folder: Path, encoding: str, command: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *command.split()],
+        [*COMMAND, *command.split()],
         cwd=folder,
         env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "60"},
         capture_output=True,
@@ -99,7 +99,7 @@ def test_a_folder_whose_name_is_no_text_is_named_with_its_bytes(made: Path) -> N
 
 def test_a_bar_on_a_terminal_of_another_encoding_is_drawn_in_its_signs(made: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "imagenet_prep", "build", "SRC", str(tmp_path / "data"), "--test-per-class", "2"]
+    command = [*COMMAND, "build", "SRC", str(tmp_path / "data"), "--test-per-class", "2"]
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "TERM": "xterm", "COLUMNS": "80"}
     process = subprocess.Popen(command, cwd=made, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)

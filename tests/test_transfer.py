@@ -5,7 +5,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from imagenet_prep.stores.tree import Tree
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build import preflight
 from support.build import changed, contents
+from support.command import run
 from support.sentences import Sentence, places
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
@@ -359,9 +359,8 @@ class TestOtherFileSystems:
         assert not (tmp_path / "data").exists()
 
     def test_the_command_says_so_in_two_sentences(self, source: Path, elsewhere: Path, sentence: Sentence) -> None:
-        arguments = ["build", str(source), str(elsewhere / "data"), "--format", "folders", "--test-per-class", "1"]
-        command = [sys.executable, "-m", "imagenet_prep", *arguments, "--transfer", "move", "--quiet"]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        words = ("build", source, elsewhere / "data", "--format", "folders", "--test-per-class", 1)
+        result = run(*words, "--transfer", "move", "--quiet")
         assert result.returncode == 6
         error, remedy = result.stderr.splitlines()
         assert error.startswith("Error: Cannot make a link to ")
@@ -520,11 +519,8 @@ def test_a_file_of_somebody_else_is_named_before_a_file_is_moved(
 @pytest.mark.parametrize("transfer", ["hardlink", "move"])
 def test_a_dry_run_says_what_the_build_would_say(tmp_path: Path, transfer: str, sentence: Sentence) -> None:
     archives = write_miniature(tmp_path / "archives", MiniatureOptions(classes=1, images_per_class=2)).root
-    words = ["build", str(archives), str(tmp_path / "data"), "--format", "folders", "--transfer", transfer, "--dry-run"]
-    words += ["--test-per-class", "1"]
-    result = subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *words], capture_output=True, text=True, check=False
-    )
+    words = ("build", archives, tmp_path / "data", "--format", "folders", "--transfer", transfer, "--dry-run")
+    result = run(*words, "--test-per-class", 1)
 
     assert result.returncode == 2
     sentence(result.stderr, alike=True)

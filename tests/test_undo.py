@@ -23,6 +23,7 @@ from imagenet_prep.stores import sync, temporary
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build import job
 from support.build import changed
+from support.command import run
 from support.sentences import Sentence
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
@@ -634,8 +635,7 @@ def test_a_real_kill_is_survived_too(tmp_path: Path, out: Path) -> None:
 def test_the_command_line_tells_what_was_put_back(source: Path, out: Path, sentence: Sentence) -> None:
     imagenet_prep.build(source, out, MOVE)
     (out / "notes.txt").write_text("mine")
-    command = [sys.executable, "-m", "imagenet_prep", "undo", str(out), "--quiet"]
-    first, second = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
+    first, second = (run("undo", out, "--quiet") for _ in range(2))
     assert (first.returncode, first.stderr) == (0, "")
     sentence(first.stdout)
     assert first.stdout.splitlines()[-1].endswith(": notes.txt")

@@ -6,8 +6,6 @@ was built of it says so for ever after.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from imagenet_prep.errors import SourceError
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import DEVKIT, GROUND_TRUTH, VALIDATION, write_packed_archive
+from support.command import run
 from support.sentences import Sentence, lines
 
 CLASSES = official().classes
@@ -27,11 +26,6 @@ NUMBERINGS: dict[str, Callable[[int], int]] = {  # what people write for the cla
     "devkit integer - 1, 0…999": lambda index: CLASSES[index].devkit - 1,
     "place of the name": lambda index: sorted(facts.name for facts in CLASSES).index(CLASSES[index].name),
 }
-
-
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "imagenet_prep", *map(str, words)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 
 
 def write_truth(devkit: Path, numbers: Iterable[int]) -> None:

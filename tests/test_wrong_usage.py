@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -14,18 +12,13 @@ import imagenet_prep
 from imagenet_prep import BuildOptions, SourceError, UsageError
 from imagenet_prep.errors import counted
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.command import run
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "imagenet_prep", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-
-
 def test_a_build_without_a_place_to_build_in_misses_that(two_classes: Miniature) -> None:
-    result = command("build", two_classes.root)
+    result = run("build", two_classes.root)
     assert (result.returncode, "OUT is missing" in result.stderr) == (2, True)
     assert f"imagenet-prep build {two_classes.root} OUT" in result.stderr
 
@@ -34,28 +27,28 @@ def test_a_build_without_a_place_to_build_in_misses_that(two_classes: Miniature)
     ("option", "value"), [("--jobs", "-1"), ("--jobs", "x"), ("--test-per-class", "-1"), ("--images-per-class", "0")]
 )
 def test_a_number_that_is_none_is_answered_in_words(two_classes: Miniature, option: str, value: str) -> None:
-    result = command("build", two_classes.root, "nowhere", option, value)
+    result = run("build", two_classes.root, "nowhere", option, value)
     assert (result.returncode, f"{value} is not a whole number from " in result.stderr) == (2, True)
 
 
 def test_help_has_no_formula() -> None:
-    assert not any(formula in command("build", "--help").stdout for formula in ("x>", "<=", "RANGE"))
+    assert not any(formula in run("build", "--help").stdout for formula in ("x>", "<=", "RANGE"))
 
 
 def test_no_jobs_at_all_are_as_many_as_there_are_processors(two_classes: Miniature, tmp_path: Path) -> None:
     arguments = ("--jobs", 0, "--split", "validation", "--quiet")
-    assert command("build", two_classes.root, tmp_path / "data", *arguments).returncode == 0
+    assert run("build", two_classes.root, tmp_path / "data", *arguments).returncode == 0
 
 
 @pytest.mark.parametrize("verb", ["audit", "undo", "resume", "repair", "check", "build"])
 def test_what_does_not_exist_is_called_so_by_every_command(tmp_path: Path, verb: str) -> None:
     nowhere = tmp_path / "nowhere"
-    result = command(verb, nowhere, *([tmp_path / "out"] if verb == "build" else []))
+    result = run(verb, nowhere, *([tmp_path / "out"] if verb == "build" else []))
     assert f"Error: {nowhere} does not exist." in result.stderr.splitlines()
 
 
 def test_a_command_that_is_mistyped_is_answered_with_the_one_that_was_meant() -> None:
-    result = command("biuld", "x")
+    result = run("biuld", "x")
     assert (result.returncode, "Did you mean build?" in result.stderr) == (2, True)
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.command import COMMAND
 
 PHASES = ("start", "index", "write", "finish", "done")  # done: the result was told, the process is about to end
 AIMS = (2, 2, 4, 4, 1)  # how often each is chosen; the moment within it is even
@@ -78,7 +79,7 @@ class Run:
         self.times = {"start": 0.0}  # when each phase was first heard of
         self.said: list[str] = []
         self._news = threading.Condition()
-        command = [*prefix, sys.executable, "-m", "imagenet_prep", *map(str, arguments)]
+        command = [*prefix, *COMMAND, *map(str, arguments)]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

@@ -1,0 +1,89 @@
+"""The command line, in this process or in one of its own.
+
+``run`` is the quick one: all is the same except the start of Python. ``start`` is for what belongs to a process: its
+environment, its signals, its file descriptors, its limits; and for faults that Python makes in all processes of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from unittest import mock
+
+from imagenet_prep.__main__ import main
+
+COMMAND = (sys.executable, "-m", "imagenet_prep")
+Ended = subprocess.CompletedProcess[str]
+
+
+def run(*words: object) -> Ended:
+    """Run a command here, in one process where no number of jobs is given."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["imagenet-prep", *map(str, words)]),
+        mock.patch.object(os, "sched_getaffinity", return_value={0}, create=True),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+        _signals(),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+    assert isinstance(code, int)
+    return checked(Ended(sys.argv, code, stdout.getvalue(), stderr.getvalue()))
+
+
+def start(
+    *words: object,
+    fault: str = "",
+    prefix: tuple[str, ...] = (),
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Ended:
+    """Run a command as a process. ``fault`` is run first by each Python of it; ``prefix`` is what runs the command."""
+    with faulty(fault) as faults:
+        done = subprocess.run(
+            [*prefix, *COMMAND, *map(str, words)],
+            env={**os.environ, **faults, **(environment or {})},
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    return checked(done)
+
+
+def checked(ended: Ended) -> Ended:
+    """No end of a command has a traceback."""
+    assert "Traceback" not in ended.stderr, ended.stderr
+    return ended
+
+
+@contextlib.contextmanager
+def faulty(fault: str) -> Iterator[dict[str, str]]:
+    """Give what has to be in the environment of a process, so that all Pythons of it run some code first."""
+    if not fault:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "sitecustomize.py").write_text(fault)
+        yield {"PYTHONPATH": folder}
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Have the handlers of signals as they were, afterwards."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
