@@ -1,19 +1,28 @@
 # make demo   set up, make a miniature ILSVRC2012, build it, read it back
-# make test   set up, then lint, types and all tests
+# make quick  set up, then the tests that start no Python: seconds
+# make test   set up, then lint, types and all tests that need no rights of their own: minutes
 
 PYTHON ?= python3
 BIN := .venv/bin
 READERS := .venv-readers/bin
 FUZZ := .venv-fuzz/bin
 
-.PHONY: demo test lint sentences test-services test-readers fuzz torture lock bench clean
+.PHONY: demo quick test test-system lint sentences test-services test-readers fuzz torture lock bench clean
 
 demo: .venv/made
 	rm -rf demo-output
 	$(BIN)/imagenet-prep demo demo-output
 
+# tests/support/parts.py has what each part may do, and holds it to that.
+quick: .venv/made
+	$(BIN)/pytest -n 2 -q -m quick
+
 test: lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -m "not system"
+
+# Full disks, mounts, name spaces, users without permission; a kill at every step; the commands of every document.
+test-system: .venv/made
+	$(BIN)/pytest -n 2 -m system
 
 # What the program says, as the tests see it, goes to tests/sentences.txt: read the diff.
 sentences: .venv/made

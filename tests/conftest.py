@@ -10,7 +10,7 @@ import pytest
 from imagenet_prep.stores import sync
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 
-pytest_plugins = ["support.sentences"]
+pytest_plugins = ["support.parts", "support.sentences"]
 
 
 def pytest_configure() -> None:

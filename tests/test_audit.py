@@ -150,6 +150,7 @@ class TestASoundBuild:
         assert events[-1] == Progress(Stage.AUDIT, 45, 45, report.size, report.size)
 
 
+@pytest.mark.system
 class TestEveryByte:
     def test_a_change_is_found_wherever_it_is(self, built: Path, out: Path) -> None:
         files = sorted(path for path in built.rglob("*") if path.is_file())

@@ -25,6 +25,8 @@ from imagenet_prep.testing.archives import (
 from support.command import run
 from support.sentences import Sentence, places
 
+pytestmark = pytest.mark.quick
+
 CRANE_BIRD, CRANE = "n02012849", "n03126707"
 BIRDS, MACHINES = "train/n02012849", "train/n03126707"
 TO_FOLDERS = BuildOptions.of(format=("folders",), test_per_class=0, jobs=1)

@@ -408,6 +408,7 @@ def builds(
             return
 
 
+@pytest.mark.system
 def test_wherever_the_disk_becomes_full_a_sentence_says_so_and_no_build_looks_complete(
     sound: Path, out: Path, full_after: Callable[[int], None]
 ) -> None:

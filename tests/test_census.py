@@ -12,6 +12,8 @@ from imagenet_prep.planning.catalog import SCHEMA, Catalog
 from imagenet_prep.planning.census import Census, check_counts
 from support.sentences import Sentence, places
 
+pytestmark = pytest.mark.quick
+
 TRAIN_BYTES, VALIDATION_BYTES = 147_897_477_120, 6_744_924_160
 LARGEST_CLASS, SMALLEST_CLASS = 1_300, 732
 

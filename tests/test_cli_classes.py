@@ -12,6 +12,8 @@ from imagenet_prep.errors import SourceError, UsageError
 from imagenet_prep.imagenet.classes import official, to_csv, to_map
 from support.sentences import Sentence
 
+pytestmark = pytest.mark.quick
+
 
 def run(*arguments: str) -> str:
     result = CliRunner().invoke(classes, arguments, catch_exceptions=False)

@@ -15,6 +15,8 @@ from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.testing import faults
 from imagenet_prep.testing.archives import GROUND_TRUTH, Member, tar_of, write_devkit, write_packed_archive
 
+pytestmark = pytest.mark.quick
+
 REMEDY = "Download the devkit again, or remove it: the program knows the validation classes without it."
 
 

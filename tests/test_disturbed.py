@@ -21,6 +21,8 @@ from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from torture.kills import IN_A_SPACE, NO_LOCKS
 
+pytestmark = pytest.mark.system
+
 RECIPE = ("--format", "tfrecord", "--format", "folders", "--test-per-class", "2", "--shards", "train=3")
 COMMON = ("--test-per-class", "2", "--shards", "train=3")
 ONE, OTHER = ("--format", "tfrecord", *COMMON), ("--format", "tfds", *COMMON)

@@ -156,6 +156,7 @@ def plays(*languages: str) -> list[str]:
     return [document for document in DOCUMENTS if any(block.language in languages for block in blocks_of(document))]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("document", plays("sh", "python"))
 def test_the_commands_and_scripts_of_a_document_do_what_it_says(document: str, folder: Path) -> None:
     play(document, folder)

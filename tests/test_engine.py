@@ -450,6 +450,7 @@ class TestDeaths:
                 with pytest.raises(PrepError, match="no new one can be started: none left"):
                     list(engine.run(die, range(9), lost=square))
 
+    @pytest.mark.system
     def test_in_thirty_rounds_of_random_kills_every_task_has_its_result(self) -> None:
         chance, kills, losses = random.Random(4), 0, 0
         with local_engine(3) as engine:
@@ -601,8 +602,10 @@ def test_workers_are_forked_while_there_is_one_thread_and_spawned_otherwise(tmp_
 
 
 def test_workers_import_neither_arrow_nor_numpy() -> None:
-    modules = "imagenet_prep.verbs.build.shard, imagenet_prep.verbs.audit.shard"
-    program = f"import sys, {modules}; print(sorted(sys.modules))"
+    rooms = ("build.shard", "audit.shard", "audit.others", "audit.others.look")
+    modules = ", ".join(f"imagenet_prep.verbs.{each}" for each in rooms)
+    classes = "from imagenet_prep.imagenet.classes import official, validation_truth; official(); validation_truth()"
+    program = f"import sys, {modules}; {classes}; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert not {"'numpy'", "'pyarrow'", "'PIL'", "'click'", "'rich'"} & set(loaded.strip("[]\n").split(", "))
 

@@ -46,6 +46,8 @@ from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from support.build import everything
 from support.command import COMMAND
 
+pytestmark = pytest.mark.system
+
 TRAIN = "ILSVRC2012_img_train.tar"
 NO_SPACE = "Free some space. Then run the same command again: what is finished is kept."
 UNREADABLE = "Error: There are shards whose images cannot be read; all others are finished:"

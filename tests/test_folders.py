@@ -589,6 +589,7 @@ class TestAudit:
         assert (WRITE_AGAIN in caught.value.remedy) is (transfer != "move")
 
 
+@pytest.mark.system
 def test_all_50_000_validation_images_go_where_the_devkit_says(tmp_path: Path) -> None:
     (tmp_path / "val").mkdir()
     (tmp_path / "image").write_bytes(picture("the same for all", "small"))

@@ -21,6 +21,8 @@ from imagenet_prep.testing.pictures import draw, picture
 from imagenet_prep.testing.quirks import IMAGE_QUIRKS
 from support.sentences import Sentence
 
+pytestmark = pytest.mark.quick
+
 WIDTH, HEIGHT = 52, 37
 PICTURE = Image.linear_gradient("L").resize((WIDTH, HEIGHT))
 RGB = Image.merge("RGB", [PICTURE, PICTURE.rotate(180), PICTURE.transpose(Image.Transpose.FLIP_LEFT_RIGHT)])

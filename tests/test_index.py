@@ -32,6 +32,8 @@ from imagenet_prep.testing.archives import (
 )
 from imagenet_prep.verbs.index import IndexOptions, index
 
+pytestmark = pytest.mark.quick
+
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
 HERE = IndexOptions(jobs=1)

@@ -13,6 +13,8 @@ from imagenet_prep.errors import SourceError
 from imagenet_prep.sources.search import recognise
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 
+pytestmark = pytest.mark.quick
+
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
 

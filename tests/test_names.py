@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from imagenet_prep.imagenet.class_names import LONGEST_NAME, Naming, Renaming, safe_name, same_name_key, unique_names
 
+pytestmark = pytest.mark.quick
+
 # Few letters and much trouble, so that clashes are the rule and not the exception.
 TROUBLE = st.text("aAeé\u0301ßs./ _\u200d", max_size=3)
 NAMES = st.lists(TROUBLE | st.text(max_size=200) | st.sampled_from(["nul", "NUL.txt", "a_n00000001", "n00000000"]))

@@ -33,6 +33,8 @@ from imagenet_prep.testing.contracts import OutputContract
 from imagenet_prep.testing.output_contract import CLASS_NAMES, sample_of, stored, write_shard
 from support.sentences import Sentence
 
+pytestmark = pytest.mark.quick
+
 CLASSIC = "tfrecord/train-00003-of-00016"
 DROP_IN = "tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00003-of-00016"
 

@@ -20,6 +20,8 @@ from support.build import everything
 from support.command import Ended, start
 from support.sentences import Sentence
 
+pytestmark = pytest.mark.system
+
 FORMATS = ("--format", "tfrecord", "--format", "folders")
 RECIPE = (*FORMATS, "--test-per-class", "2", "--shards", "train=2", "--jobs", "2")
 RECEIPT = ".imagenet-prep/receipts/tfrecord/train-00000-of-00002"

@@ -22,6 +22,8 @@ from imagenet_prep.planning.splits import assign
 from support.build import recipe
 from support.sentences import Sentence
 
+pytestmark = pytest.mark.quick
+
 MIB, GIB = 1 << 20, 1 << 30
 ARCHIVES = (Archive("ILSVRC2012_img_train.tar", TRAIN, 1, 0), Archive("ILSVRC2012_img_val.tar", VALIDATION, 1, 0))
 

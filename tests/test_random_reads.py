@@ -19,6 +19,8 @@ from imagenet_prep.sources.random_reads import slow_reads
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build.run import preview
 
+pytestmark = pytest.mark.quick
+
 SLOW = re.compile(r"Reading single images is slow here: 1 of them took 600,000.0 ms each")
 
 

@@ -21,6 +21,8 @@ from imagenet_prep.testing.pictures import picture
 from imagenet_prep.verbs.audit import shard as step
 from imagenet_prep.verbs.audit.shard import ReadBackTask, read_back
 
+pytestmark = pytest.mark.quick
+
 NAMES = ["n01440764_1.JPEG", "n01440764_2.JPEG", "n01443537_3.JPEG"]
 CLASSES = [0, 0, 1]
 IMAGES = [picture("first"), picture("second"), picture("third")]

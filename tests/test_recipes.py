@@ -19,7 +19,7 @@ from support.command import run
 RECIPE = BuildOptions.of(test_per_class=1, jobs=1, on_bad="set-aside")
 GROWN = BuildOptions.of(format="tfds", test_per_class=1, jobs=1, on_bad="set-aside")
 
-pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
+pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("no_waiting_for_the_disk")]
 
 
 @pytest.fixture(scope="module")

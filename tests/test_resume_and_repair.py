@@ -451,6 +451,7 @@ class TestAFinishedBuild:
         assert (report.reused, report.accounts.written, report.accounts.set_aside) == (SHARDS, 15, 1)
         assert inodes(built) == before
 
+    @pytest.mark.system
     def test_it_works_on_a_file_system_that_is_mounted_read_only(self, miniature: Miniature, out: Path) -> None:
         before = inodes(out)
         words: list[object] = [

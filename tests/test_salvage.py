@@ -13,6 +13,8 @@ from imagenet_prep.errors import Problem
 from imagenet_prep.sources import salvage
 from imagenet_prep.sources.salvage import IMAGES, walk_on
 
+pytestmark = pytest.mark.quick
+
 IMAGE = b"image " * 500
 NAMES = [f"n01440764_{number}.JPEG" for number in range(5)]
 

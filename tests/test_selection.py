@@ -8,6 +8,8 @@ from imagenet_prep.imagenet.lists import chosen_classes, listed_train_names, pre
 from imagenet_prep.imagenet.presets import PRESETS
 from support.sentences import Sentence, places
 
+pytestmark = pytest.mark.quick
+
 TENCH = 0
 
 

@@ -27,7 +27,7 @@ from imagenet_prep.planning.plan import plan
 from imagenet_prep.stores import store_at
 from support.sentences import Sentence
 
-pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
+pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("no_waiting_for_the_disk")]
 
 RECEIPT = Receipt(
     output="tfds",

@@ -16,6 +16,8 @@ from imagenet_prep.stores.temporary import sweep
 from imagenet_prep.stores.tree import Tree
 from support.sentences import Sentence
 
+pytestmark = pytest.mark.quick
+
 HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
 
 

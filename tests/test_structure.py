@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import socket
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -15,6 +18,8 @@ import imagenet_prep
 from imagenet_prep import version
 from imagenet_prep.outputs.base import OUTPUTS
 from imagenet_prep.sources.base import SOURCES
+
+pytestmark = pytest.mark.quick
 
 SOURCE = Path(imagenet_prep.__file__).parent
 MODULES = sorted([*SOURCE.rglob("*.py"), SOURCE / "__init__.pyi"])  # which has the imports of the package itself
@@ -343,6 +348,25 @@ def reached_from(name: str) -> set[str]:
             reached.add(other)
             ahead += [other] if other in NAMES else []
     return reached
+
+
+# The parts of the tests -------------------------------------------------------------------------------------------
+
+
+def test_every_part_of_the_tests_is_run_before_a_change_lands() -> None:
+    root = SOURCE.parents[1]
+    assert re.findall(r"-m (\S+|\".*\")$", (root / "Makefile").read_text(), re.MULTILINE) == [
+        "quick", '"not system"', "system"
+    ]  # fmt: skip
+    assert "--no-skips make test test-system\n" in (root / ".ci/run").read_text()
+
+
+def test_a_test_that_does_what_its_part_may_not_is_ended() -> None:
+    for command in ([sys.executable, "-c", ""], ["unshare", "true"], ["sh", "-c", "mount none /mnt"]):
+        with pytest.raises(pytest.fail.Exception):
+            subprocess.run(command, check=False)
+    with socket.socket() as connection, pytest.raises(pytest.fail.Exception):
+        connection.connect(("192.0.2.1", 80))
 
 
 # Size and names ---------------------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from imagenet_prep.testing import LAYOUTS, MiniatureOptions, write_miniature
 from imagenet_prep.verbs.index import IndexOptions, index
 from support.sentences import Sentence, places
 
+pytestmark = pytest.mark.quick
+
 CRANES = ("n02012849", "n03126707")
 TENCH, GOLDFISH = "n01440764", "n01443537"
 TENCHES = [f"{TENCH}/{TENCH}_1.JPEG", f"{TENCH}/{TENCH}_2.JPEG"]

@@ -23,6 +23,8 @@ from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.testing.archives import tar_of
 from support.sentences import Sentence, places
 
+pytestmark = pytest.mark.quick
+
 END = bytes(1024)
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 

@@ -6,6 +6,8 @@ import pytest
 
 from torture import flips, kills
 
+pytestmark = pytest.mark.system
+
 
 def test_builds_that_are_killed_at_random_moments_go_on_to_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     assert kills.main(builds=8, seed=0, first=0, pairs=0) == 0

@@ -499,6 +499,7 @@ def undone(out: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.system
 @pytest.mark.usefixtures("as_if_killed")
 class TestAKillAtEveryStep:
     """Every image has a name at every moment; the same command completes; undo from there restores everything."""
@@ -614,6 +615,7 @@ def killed_command(at: int, *arguments: object) -> int:
     return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode
 
 
+@pytest.mark.system
 def test_a_real_kill_is_survived_too(tmp_path: Path, out: Path) -> None:
     source = written(tmp_path / "source", replace(SMALL, images_per_class=20, validation_per_class=5))
     before, everything = state(source), images(source)

@@ -14,7 +14,7 @@ from imagenet_prep.errors import counted
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from support.command import run
 
-pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
+pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("no_waiting_for_the_disk")]
 
 
 def test_a_build_without_a_place_to_build_in_misses_that(two_classes: Miniature) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -28,10 +29,9 @@ def run(*words: object) -> Ended:
     stdout, stderr = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["imagenet-prep", *map(str, words)]),
-        mock.patch.object(os, "sched_getaffinity", return_value={0}, create=True),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
-        _signals(),
+        _as_it_was(alone=not any(str(word).startswith(("--jobs", "--engine")) for word in words)),
     ):
         try:
             main()
@@ -79,11 +79,13 @@ def faulty(fault: str) -> Iterator[dict[str, str]]:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """Have the handlers of signals as they were, afterwards."""
+def _as_it_was(*, alone: bool) -> Iterator[None]:
+    """Have the handlers of signals as they were, afterwards. ``alone``: this process may have no children."""
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    multiprocessing.current_process().daemon = alone
     try:
         yield
     finally:
+        multiprocessing.current_process().daemon = False
         for each, handler in before.items():
             signal.signal(each, handler)

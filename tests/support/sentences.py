@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -93,11 +93,21 @@ class Sentences:
         self.seen: dict[str, str] = {}
         self.passed: set[str] = set()
         self.ran: set[str] = set()
+        self.elsewhere: set[str] = set()
         self.unused: set[str] = set()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self.update:
             items[:] = [item for item in items if "sentence" in getattr(item, "fixturenames", ())]
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """What another part of the tests runs is used, and not seen now."""
+        for test in (name_of(item.nodeid) for item in items):
+            self.elsewhere |= {test, test.partition("[")[0]}
+
+    @pytest.hookimpl(optionalhook=True)  # of xdist
+    def pytest_testnodedown(self, node: Any) -> None:
+        self.elsewhere |= set(getattr(node, "workeroutput", {}).get("elsewhere", ()))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         test = name_of(report.nodeid)
@@ -110,15 +120,18 @@ class Sentences:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         option = session.config.option
-        if hasattr(session.config, "workerinput") or option.collectonly:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["elsewhere"] = sorted(self.elsewhere)
+            return
+        if option.collectonly:
             return
         stopped = session.shouldfail or session.shouldstop or exitstatus > pytest.ExitCode.TESTS_FAILED
-        picked = option.keyword or option.markexpr or option.lf or option.deselect
-        chosen = picked or any("::" in each for each in option.file_or_dir)
+        chosen = option.lf or any("::" in each for each in option.file_or_dir)
         whole = [] if stopped or chosen else [Path(each).resolve() for each in option.file_or_dir or (TESTS,)]
         for name in self.known.keys() - self.seen.keys():
             file, test = TESTS / name.split("::")[0], name.split(" # ")[0]
-            if test in self.passed or (test not in self.ran and any(map(file.is_relative_to, whole))):
+            elsewhere = test in self.ran | self.elsewhere
+            if test in self.passed or (not elsewhere and any(map(file.is_relative_to, whole))):
                 self.unused.add(name)
         if self.update:
             kept = {name: said for name, said in self.known.items() if name not in self.unused}
