@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "codecs": (*FACTS, "codecs"),
     "engines": ("errors", "version", "engines"),
     "stores": ("errors", "model", "platform", "stores"),
-    "stores.base": ("model",),
+    "stores.base": ("model", "stores.ranges"),
+    "stores.ranges": ("model",),
     "stores.memory": ("errors", "model", "stores.base"),
     "outputs.base": ("errors", "model", "stores.base"),
     "outputs.records": (*FACTS, "codecs", "stores.base", "outputs.base"),
@@ -86,6 +87,7 @@ VERBS = {
     "build": ("verbs.index", "verbs.decode"),
     "audit": ("verbs.decode",),
     "resume": ("verbs.build", "verbs.audit"),
+    "open": (),
     "recipe": (),
     "undo": ("verbs.build",),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-# ruff: noqa: I001 (a name that is exported stands here twice, which isort would write on a line of its own)
+# ruff: noqa: A004, I001 (a name that is exported stands here twice, which isort would write on a line of its own)
 from imagenet_prep.engines.base import Engine as Engine
 from imagenet_prep.errors import (
     AuditError as AuditError,
@@ -52,6 +52,8 @@ from imagenet_prep.verbs.fetch.report import (
 )
 from imagenet_prep.verbs.fetch.run import fetch as fetch
 from imagenet_prep.verbs.index import IndexOptions as IndexOptions, index as index
+from imagenet_prep.verbs.open.dataset import DataSet as DataSet, LabelledImage as LabelledImage, View as View
+from imagenet_prep.verbs.open.run import open as open
 from imagenet_prep.verbs.resume import repair as repair, resume as resume
 from imagenet_prep.verbs.undo import UndoReport as UndoReport, undo as undo
 from imagenet_prep.version import __version__ as __version__

@@ -16,7 +16,7 @@ from enum import IntEnum
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imagenet_prep.codecs.smallest import SMALLEST, too_small
 
@@ -122,6 +122,18 @@ def decode(data: bytes, facts: ImageFacts) -> str | None:
     return None
 
 
+def pixels(data: bytes) -> Any:
+    """Decode any image as 8 bits of RGB: an array, or an image of Pillow's, which NumPy takes for one. Transparency is
+    dropped, and EXIF ignored. Raises NotAnImageError if it does not decode.
+    """
+    simplejpeg = _strict_decoder()
+    if simplejpeg and data.startswith(_SOI) and inspect(data).kind is Kind.JPEG:
+        _check_scans(data)
+        with contextlib.suppress(ValueError):  # what it does not know Pillow may, which trains on what others train on
+            return simplejpeg.decode_jpeg(data, "RGB")
+    return _as_rgb(data)
+
+
 @cache
 def _strict_decoder() -> ModuleType | None:
     try:
@@ -148,15 +160,18 @@ def repair(data: bytes) -> tuple[bytes, int, int]:
     Transparency is dropped, as TensorFlow's decoders drop it. The bytes depend on the version of Pillow's JPEG library
     alone. Raises NotAnImageError if the image does not decode, or is larger than a JPEG can be.
     """
+    rgb, encoded = _as_rgb(data), io.BytesIO()
+    rgb.save(encoded, "JPEG", quality=REPAIR_QUALITY, subsampling=0)
+    return encoded.getvalue(), rgb.width, rgb.height
+
+
+def _as_rgb(data: bytes) -> Image.Image:
     if data.startswith(_SOI):
         _check_scans(data)
     with _opened(data) as image:
         if image.mode.startswith("I"):  # 16 bits of grey: converting alone would cut them off at 255
             image = image.point(lambda value: value / 256).convert("L")  # noqa: PLW2901 — the context closes the file
-        rgb = image.convert("RGB")
-        encoded = io.BytesIO()
-        rgb.save(encoded, "JPEG", quality=REPAIR_QUALITY, subsampling=0)
-    return encoded.getvalue(), rgb.width, rgb.height
+        return image.convert("RGB")
 
 
 @contextlib.contextmanager

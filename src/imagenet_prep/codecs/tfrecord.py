@@ -52,6 +52,7 @@ class RecordWriter:
         self._out = out
         self._encode = encode
         self.lengths = array("q")  # of each record in bytes, framing included
+        self.image_starts, self.image_lengths = array("q"), array("i")  # in the record, in bytes
 
     def add(self, sample: Sample) -> None:
         """Take one sample, without copying its image."""
@@ -63,6 +64,8 @@ class RecordWriter:
         before = length + _CRC.pack(masked(crc32c(length))) + head
         self._out.write(before, image, tail + _CRC.pack(masked(crc)))
         self.lengths.append(size + FRAMING_BYTES)
+        self.image_starts.append(len(before))
+        self.image_lengths.append(len(image))
 
     def leave_out(self, sample: Sample) -> None:
         """Nothing of it was ever written: a shard is written as a whole."""

@@ -14,12 +14,23 @@ from itertools import groupby
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imagenet_prep.dataset.layout import BUILD, CLASSES, EXCLUDED, MANIFEST, SPLIT_LISTS, set_aside_path, split_list
+from imagenet_prep.dataset.layout import (
+    BUILD,
+    CLASSES,
+    EXCLUDED,
+    INDEX_FOLDER,
+    MANIFEST,
+    SPLIT_LISTS,
+    index_path,
+    set_aside_path,
+    split_list,
+)
 from imagenet_prep.planning.plan import OutputPlan, Plan
 
 _AT_ONCE = 1 << 14  # texts, which as Python objects cost about 100 bytes each
 DESCRIPTIONS = {
     MANIFEST: "one row for each image: split, label, size, digest, where it lies and where it came from",
+    f"{INDEX_FOLDER}/": "where each image lies, for imagenet_prep.open",
     f"{SPLIT_LISTS}/": "names of the images of each split, one a line; what --test-list reads",
     CLASSES: "class index, WNID, name and devkit integer of the 1,000 classes",
     BUILD: "recipe, versions, and the digest of every file",
@@ -52,6 +63,8 @@ def planned(plan: Plan, set_aside: Iterable[str] = ()) -> Inventory:
 def files_of(plan: Plan, of: OutputPlan) -> Iterator[pa.Array]:
     """Yield the paths of all files of one output, in parts."""
     yield pa.array(of.output.document_paths, pa.string())
+    if of.output.image_range:
+        yield pa.array([index_path(of.output.name)], pa.string())
     for shard in of.shards:
         yield pa.array(of.output.files(plan.stored(shard)), pa.string())
 

@@ -11,6 +11,7 @@ CLASSES = "classes.csv"
 MANIFEST = "manifest.parquet"
 SPLIT_LISTS = "splits"  # a text file for each split
 BUILD = "build.json"
+INDEX_FOLDER = "index"  # where each image lies, a file for each output
 SET_ASIDE_FOLDER = "set-aside"  # the bytes of images that cannot be used, under their names
 EXCLUDED = f"{SPLIT_LISTS}/excluded.txt"
 
@@ -30,6 +31,11 @@ def receipt_path(output: str, shard: ShardName) -> str:
 def split_list(split: str) -> str:
     """Give the place of the list of a split."""
     return f"{SPLIT_LISTS}/{split}.txt"
+
+
+def index_path(output: str) -> str:
+    """Give the place of the index of an output."""
+    return f"{INDEX_FOLDER}/{output}.bin"
 
 
 def set_aside_path(name: str) -> str:

@@ -60,6 +60,7 @@ class Images:
         self._facts: dict[str, Column] = {name: np.zeros(count, kind) for name, kind in _NUMBERS.items()}
         self._facts["kind"][:] = UNREAD_KIND
         self._digests = np.zeros((count, _DIGEST_BYTES), np.uint8)
+        self._stored: dict[str, Column] = {}  # of outputs that convert: digests of what converted images became
         self.set_aside: dict[int, SetAside] = {}
         self._outputs = {each.output.name: self._placed(each, count) for each in plan.outputs}
 
@@ -82,6 +83,9 @@ class Images:
             column[places] = np.frombuffer(receipt.columns[name], column.dtype)
         if "kind" in receipt.columns:
             self._add_facts(places, receipt)
+        if "stored" in receipt.columns:
+            stored = self._stored.setdefault(of.output.name, np.zeros(len(self.rows), np.uint64))
+            stored[places] = np.frombuffer(receipt.columns["stored"], np.uint64)
 
     def _add_facts(self, places: Rows, receipt: Receipt) -> None:
         read = np.frombuffer(receipt.columns["kind"], np.int8) != UNREAD_KIND
@@ -106,6 +110,29 @@ class Images:
                 return sorted(int(self.rows[place]) for place in self.set_aside if start <= place < start + len(rows))
             start += len(rows)
         return []
+
+    @property
+    def written(self) -> Column:
+        """The places of the images that were not set aside, ascending."""
+        return np.setdiff1d(np.arange(len(self.rows)), list(self.set_aside))
+
+    def by_split(self, places: Column) -> Iterator[tuple[str, Column]]:
+        """Yield each split, and which of the places are in it."""
+        start = 0
+        for split, rows in self.plan.members.items():
+            yield split, (start <= places) & (places < start + len(rows))
+            start += len(rows)
+
+    def column(self, of: OutputPlan, name: str, places: Column) -> Column | None:
+        """Give a column of an output; None if it has none of this name."""
+        column = self._outputs[of.output.name].columns.get(name)
+        return None if column is None else column[places]
+
+    def stored_digests(self, of: OutputPlan, places: Column) -> Column:
+        """Give the lower half of the digest of each image as an output has it; 0 where nothing was read of it."""
+        digests = self._digests[places].view(">u8")[:, 1].astype(np.uint64)
+        stored = self._stored.get(of.output.name, np.zeros(len(self.rows), np.uint64))[places]
+        return np.where(stored, stored, digests)
 
     def tables(self) -> Iterator[pa.Table]:
         """Give the rows of the manifest, in tables of bounded size."""

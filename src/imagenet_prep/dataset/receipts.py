@@ -21,7 +21,7 @@ from imagenet_prep.model.receipt import FileFact, Receipt, SetAside
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.stores.base import Store
 
-RECEIPT_VERSION = 3
+RECEIPT_VERSION = 4
 _DIGEST_BYTES = 16
 _BYTES_COLUMN = "16s"
 

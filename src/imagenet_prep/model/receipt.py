@@ -45,7 +45,8 @@ class Receipt:
     ``columns`` has one value for each written image, in the order of the shard: ``digest`` is the xxh3_128 of the
     source's bytes (16 bytes each), ``width`` and ``height`` are pixels, ``components`` counts colour components,
     ``kind`` (UNREAD_KIND where the image was not read) and ``orientation`` are those of ``codecs.jpeg``, ``converted``
-    is 0 or 1. The output adds columns of its own. A shard of which no image was read has those alone.
+    is 0 or 1, and ``stored`` the lower half of the xxh3_128 of what a converted image became (0 for others; only where
+    the output converts). The output adds columns of its own. A shard of which no image was read has those alone.
     """
 
     output: str

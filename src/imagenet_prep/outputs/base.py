@@ -47,6 +47,16 @@ class Written(NamedTuple):
     columns: Mapping[str, array[int]]
 
 
+class ImageRange(NamedTuple):
+    """Which of an output's columns say where an image lies in its file: its first byte, and its bytes in number."""
+
+    offset: str
+    length: str
+
+
+WHOLE_FILE = ImageRange("", "")  # nothing has to say it: the file is the image, as it was in the source
+
+
 class ShardWriter(Protocol):
     """One shard of one output being written."""
 
@@ -121,6 +131,7 @@ class Output(ABC):
     overhead: ClassVar[int]  # bytes a sample takes beyond its image, for the check of free space: generous, not exact
     file_column: ClassVar[str] = "shard"  # what the manifest calls the file that a sample lies in
     columns: ClassVar[Mapping[str, str]] = MappingProxyType({})  # of the manifest, too: name → code of ``array``
+    image_range: ClassVar[ImageRange | None] = None  # None: only ``read`` finds an image, and there is no index
     document_paths: ClassVar[tuple[str, ...]] = ()  # all that ``documents`` may give
     links: ClassVar[bool] = False  # whether it can link files of the source instead of reading them
     shards: Shards  # numbers of shards that were asked for, by split

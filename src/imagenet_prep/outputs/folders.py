@@ -25,7 +25,16 @@ from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, Output, ShardWriter, StoredShard, Written, option
+from imagenet_prep.outputs.base import (
+    WHOLE_FILE,
+    Contents,
+    ImageRange,
+    Output,
+    ShardWriter,
+    StoredShard,
+    Written,
+    option,
+)
 from imagenet_prep.outputs.class_folders import ClassFolders, Names, ValidationFolder, class_folders
 from imagenet_prep.stores.base import Batch, Store
 
@@ -61,6 +70,7 @@ class Folders(Output):
     ordered: ClassVar[bool] = False
     overhead: ClassVar[int] = 4096  # a file system gives out whole blocks, half of the last one unused, and an inode
     file_column: ClassVar[str] = "path"
+    image_range: ClassVar[ImageRange | None] = WHOLE_FILE
     document_paths: ClassVar[tuple[str, ...]] = (CLASSES, META)
     links: ClassVar[bool] = True
     shards = MappingProxyType({})

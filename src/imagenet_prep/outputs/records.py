@@ -9,26 +9,35 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import add
 from types import MappingProxyType
 from typing import ClassVar
 
 from imagenet_prep.codecs.example import Value
 from imagenet_prep.codecs.features import RecordShards
-from imagenet_prep.codecs.tfrecord import read_examples
+from imagenet_prep.codecs.tfrecord import RecordWriter, read_examples
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
-from imagenet_prep.outputs.base import Contents, Output, Shards, StoredShard, Written, shards_option
+from imagenet_prep.outputs.base import Contents, ImageRange, Output, Shards, StoredShard, Written, shards_option
 from imagenet_prep.stores.base import Store
 
-# The place of a sample in its shard, and offset and length in bytes of its record, framing included.
-RECORD_COLUMNS: Mapping[str, str] = MappingProxyType({"row": "i", "offset": "q", "length": "q"})
+# The place of a sample in its shard; offset and length in bytes of its record, framing included, and of its image.
+RECORD_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {"row": "i", "offset": "q", "length": "q", "image_offset": "q", "image_length": "i"}
+)
 
 
-def written_records(files: tuple[FileFact, ...], lengths: array[int]) -> Written:
-    """Say what was written of a shard; ``lengths`` are those of its records."""
-    offsets = array("q", accumulate(lengths, initial=0))
+def written_records(files: tuple[FileFact, ...], records: RecordWriter) -> Written:
+    """Say what was written of a shard of records."""
+    offsets = array("q", accumulate(records.lengths, initial=0))
     offsets.pop()
-    columns = {"row": array("i", range(len(lengths))), "offset": offsets, "length": lengths}
+    columns = {
+        "row": array("i", range(len(offsets))),
+        "offset": offsets,
+        "length": records.lengths,
+        "image_offset": array("q", map(add, offsets, records.image_starts)),
+        "image_length": records.image_lengths,
+    }
     return Written(files, sum(file.size for file in files), columns)
 
 
@@ -50,6 +59,7 @@ class RecordOutput(Output):
 
     converts: ClassVar[bool] = True
     columns: ClassVar[Mapping[str, str]] = RECORD_COLUMNS
+    image_range: ClassVar[ImageRange | None] = ImageRange("image_offset", "image_length")
 
     @abstractmethod
     def decode(self, features: Mapping[str, Value]) -> Sample:

@@ -76,4 +76,4 @@ def _shard_path(shard: ShardName) -> str:
 class _Writer(RecordWriter):
     def finish(self) -> Written:
         """Complete the shard."""
-        return written_records((self.close(),), self.lengths)
+        return written_records((self.close(),), self)

@@ -81,4 +81,4 @@ class _Writer(RecordWriter):
         shard = self.close()
         offsets = accumulate(self.lengths, initial=0)
         self._index.write("".join(f"{o} {n}\n" for o, n in zip(offsets, self.lengths, strict=False)).encode())
-        return written_records((shard, self._index.fact()), self.lengths)
+        return written_records((shard, self._index.fact()), self)

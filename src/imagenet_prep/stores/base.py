@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple, Protocol, Self
 
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
+from imagenet_prep.stores.ranges import BytesReader
 
 
 class Sink(Protocol):
@@ -32,6 +33,17 @@ class Sink(Protocol):
 
     def fact(self) -> FileFact:
         """Flush, and give path, size and digest. Nothing may be written afterwards."""
+
+
+class RangeReader(Protocol):
+    """A file of which parts are read in any order, by several threads or forked processes at once."""
+
+    @property
+    def size(self) -> int:
+        """Bytes it had when it was opened."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Give a part; less, where the file ends before. Raises OSError."""
 
 
 class Batch(Protocol):
@@ -128,6 +140,10 @@ class Store(Protocol):
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading, from its start; it is the caller's to close."""
         return io.BytesIO(self.read(path))
+
+    def reader(self, path: str) -> RangeReader:
+        """Open a file to read parts of it, in any order."""
+        return BytesReader(self.read(path))
 
     def stat(self, path: str) -> Stat | None:
         """Look at a file; None if there is none."""

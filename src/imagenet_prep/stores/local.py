@@ -19,10 +19,11 @@ from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
 from imagenet_prep.platform import lacking
-from imagenet_prep.stores.base import Listing, Sink, Stat
+from imagenet_prep.stores.base import Listing, RangeReader, Sink, Stat
 from imagenet_prep.stores.errors import MAY_READ, output_errors, undisturbed
 from imagenet_prep.stores.lock import held, turn
 from imagenet_prep.stores.publish import Publication
+from imagenet_prep.stores.ranges import DescriptorReader
 from imagenet_prep.stores.sync import refusal
 from imagenet_prep.stores.temporary import sweep
 from imagenet_prep.stores.tree import Tree, try_link
@@ -199,6 +200,11 @@ class LocalStore:
         """Open a file for reading."""
         with self._readable(path):
             return (self._root / path).open("rb", buffering=1 << 20)
+
+    def reader(self, path: str) -> RangeReader:
+        """Open a file for ``pread``."""
+        with self._readable(path):
+            return DescriptorReader(f"{self.folder}/{path}")
 
     @contextlib.contextmanager
     def _readable(self, path: str) -> Iterator[None]:

@@ -15,8 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imagenet_prep.codecs.sealed import unseal
-from imagenet_prep.dataset.format import refuse_other_version
+from imagenet_prep.dataset.finished import finished_document, unfinished_or_damaged
 from imagenet_prep.dataset.layout import BUILD, MANIFEST, STATE
 from imagenet_prep.dataset.manifest import read_manifest
 from imagenet_prep.engines.base import Engine
@@ -24,7 +23,6 @@ from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.errors import (
     AuditError,
     Forbidden,
-    ForbiddenError,
     OutputError,
     PrepError,
     Problem,
@@ -107,20 +105,11 @@ def _validation_classes(document: dict[str, Any], written: pa.Table) -> Validati
 
 
 def _read_documents(store: Store) -> Expected:
-    name = BUILD
+    document = finished_document(store)
     try:
-        document = unseal(store.read(BUILD))
-        refuse_other_version(document, f"{store.place}/{BUILD}")
-        name = MANIFEST
         return Expected(store, document, _read_manifest(store, document))
-    except ForbiddenError:
-        raise
-    except FileNotFoundError as error:
-        remedy = f"Finish it: imagenet-prep resume {store.place}"
-        raise AuditError(f"{store.place} holds no finished data set: {name} is missing.", remedy=remedy) from error
     except (OSError, ValueError, pa.ArrowException) as error:
-        remedy = _REMEDY.format(place=store.place)
-        raise AuditError(f"{store.place}: {name} is damaged: {error}.", remedy=remedy) from error
+        raise unfinished_or_damaged(store, MANIFEST, error) from error
 
 
 def _read_manifest(store: Store, document: dict[str, Any]) -> pa.Table:

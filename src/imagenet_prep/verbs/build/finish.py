@@ -21,6 +21,7 @@ from pyarrow import csv
 
 from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.format import FORMAT_VERSION
+from imagenet_prep.dataset.index_file import write_index
 from imagenet_prep.dataset.layout import BUILD, CLASSES, EXCLUDED, SET_ASIDE_FOLDER, set_aside_path, split_list
 from imagenet_prep.dataset.manifest import Images, write_manifest
 from imagenet_prep.dataset.receipts import load_receipt
@@ -54,7 +55,8 @@ def finish(store: Store, plan: Plan) -> Accounts:
     _forget_others(store, plan, {image.name for image in ledger.images.set_aside.values()})
     manifest = write_manifest(store, ledger.images.tables)
     texts = [store.publish(path, text) for path, text in _texts(plan, ledger)]
-    documents = [manifest, *sorted(texts, key=attrgetter("path"))]
+    indexes = [write_index(store, ledger.images, each) for each in plan.outputs if each.output.image_range]
+    documents = [manifest, *sorted([*indexes, *texts], key=attrgetter("path"))]
     _refuse_lost(store, plan, documents)
     store.publish(BUILD, seal({**ledger.document(accounts), "documents": list(map(_file, documents))}))
     return accounts

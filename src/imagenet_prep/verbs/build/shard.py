@@ -30,6 +30,8 @@ from imagenet_prep.outputs.base import Written
 from imagenet_prep.sources.reader import ArchiveReader, size_of, source_errors
 from imagenet_prep.stores.errors import undisturbed
 
+_LOWER_HALF = (1 << 64) - 1  # of a digest
+
 
 def make_shards(task: ShardTask) -> ShardOutcome:
     """Write, publish and receipt the shards of one task; may be repeated at any time, with the same result.
@@ -191,7 +193,7 @@ class _Images:
         self._digests = bytearray(16 * count)
         self._widths, self._heights = array("i", bytes(4 * count)), array("i", bytes(4 * count))
         self._components, self._orientations = array("b", bytes(count)), array("b", bytes(count))
-        self._converted = array("b", bytes(count))
+        self._converted, self._stored = array("b", bytes(count)), array("Q", bytes(8 * count))
         self._kinds = array("b", [UNREAD_KIND]) * count
         self.bad: dict[int, SetAside] = {}
         self.read = self.linked = 0
@@ -249,6 +251,8 @@ class _Images:
         self._widths[row], self._heights[row] = sample.width, sample.height
         self._components[row], self._orientations[row] = found.components, found.orientation
         self._kinds[row], self._converted[row] = found.kind, converted
+        if converted:
+            self._stored[row] = xxhash.xxh3_128_intdigest(sample.image) & _LOWER_HALF
 
     def receipt(self, part: Part, written: Written) -> Receipt:
         """What was learnt of the images of a shard, and what was written, as its receipt."""
@@ -276,7 +280,9 @@ class _Images:
             "orientation": self._orientations[part.start : part.stop],
             "converted": self._converted[part.start : part.stop],
         }
-        if not part.output.converts:
+        if part.output.converts:
+            columns["stored"] = self._stored[part.start : part.stop]
+        else:
             columns["converted"] = array("b", bytes(len(columns["kind"])))
         for row in sorted(bad, reverse=True):
             place = row - part.start
