@@ -92,7 +92,9 @@ class TestSetAside:
         rows = {row["name"]: row for row in manifest(built)}
         of_written = {"width", "height", "components", "kind", "orientation", "converted", "folders.path"}
         of_written |= {
-            f"{name}.{what}" for name in ("tfrecord", "tfds") for what in ("shard", "row", "offset", "length")
+            f"{name}.{what}"
+            for name in ("tfrecord", "tfds")
+            for what in ("shard", "row", "offset", "length", "image_offset", "image_length")
         }
         for entry in bad(miniature):
             row = rows.pop(entry.name)

@@ -84,7 +84,13 @@ class TestTFRecord(OutputContract):
     def test_the_manifest_learns_where_every_record_lies(self) -> None:
         written = self.write(MemoryStore(), [TENCH, TENCH])
         columns = {name: list(column) for name, column in written.columns.items()}
-        assert columns == {"row": [0, 1], "offset": [0, 510], "length": [510, 510]}
+        assert columns == {
+            "row": [0, 1],
+            "offset": [0, 510],
+            "length": [510, 510],
+            "image_offset": [201, 711],
+            "image_length": [13, 13],
+        }
 
     def test_no_pattern_for_shards_catches_an_index_or_a_document(self) -> None:
         store = MemoryStore()

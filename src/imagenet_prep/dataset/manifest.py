@@ -60,7 +60,7 @@ class Images:
         self._facts: dict[str, Column] = {name: np.zeros(count, kind) for name, kind in _NUMBERS.items()}
         self._facts["kind"][:] = UNREAD_KIND
         self._digests = np.zeros((count, _DIGEST_BYTES), np.uint8)
-        self._stored: dict[str, Column] = {}  # of outputs that convert: digests of what converted images became
+        self._stored: dict[int, int] = {}  # what converted images became: the lower half of its digest, by place
         self.set_aside: dict[int, SetAside] = {}
         self._outputs = {each.output.name: self._placed(each, count) for each in plan.outputs}
 
@@ -84,8 +84,9 @@ class Images:
         if "kind" in receipt.columns:
             self._add_facts(places, receipt)
         if "stored" in receipt.columns:
-            stored = self._stored.setdefault(of.output.name, np.zeros(len(self.rows), np.uint64))
-            stored[places] = np.frombuffer(receipt.columns["stored"], np.uint64)
+            stored = np.frombuffer(receipt.columns["stored"], np.uint64)
+            converted = np.flatnonzero(stored)
+            self._stored |= zip(places[converted].tolist(), stored[converted].tolist(), strict=True)
 
     def _add_facts(self, places: Rows, receipt: Receipt) -> None:
         read = np.frombuffer(receipt.columns["kind"], np.int8) != UNREAD_KIND
@@ -123,16 +124,17 @@ class Images:
             yield split, (start <= places) & (places < start + len(rows))
             start += len(rows)
 
-    def column(self, of: OutputPlan, name: str, places: Column) -> Column | None:
-        """Give a column of an output; None if it has none of this name."""
-        column = self._outputs[of.output.name].columns.get(name)
-        return None if column is None else column[places]
+    def column(self, of: OutputPlan, name: str, places: Column) -> Column:
+        """Give the values of a column of an output."""
+        return self._outputs[of.output.name].columns[name][places]
 
     def stored_digests(self, of: OutputPlan, places: Column) -> Column:
         """Give the lower half of the digest of each image as an output has it; 0 where nothing was read of it."""
-        digests = self._digests[places].view(">u8")[:, 1].astype(np.uint64)
-        stored = self._stored.get(of.output.name, np.zeros(len(self.rows), np.uint64))[places]
-        return np.where(stored, stored, digests)
+        digests = self._digests.view(">u8")[places, 1].astype(np.uint64)
+        if of.output.converts:
+            for place, digest in self._stored.items():
+                digests[np.searchsorted(places, place)] = digest
+        return digests
 
     def tables(self) -> Iterator[pa.Table]:
         """Give the rows of the manifest, in tables of bounded size."""

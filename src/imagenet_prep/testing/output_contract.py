@@ -118,6 +118,17 @@ class OutputContract:
         assert len(places) == len(of.names)
         assert set(places) <= set(self.output.files(of))
 
+    def test_an_image_lies_where_the_columns_say(self) -> None:
+        """So that it can be read without its shard; an output of which only ``read`` finds an image says so."""
+        if self.output.image_range is None:
+            return
+        store, samples = MemoryStore(), _samples()
+        columns = self.write(store, samples).columns
+        for row, (path, sample) in enumerate(zip(self.output.sample_files(stored(samples)), samples, strict=True)):
+            offset, length = (columns[name][row] if name else None for name in self.output.image_range)
+            start, data = offset or 0, store.read(path)
+            assert data[start : len(data) if length is None else start + length] == bytes(sample.image)
+
     def test_every_column_has_a_value_for_each_sample(self) -> None:
         """The writer fills the columns of the manifest that the output declares, and no others."""
         written = self.write(MemoryStore(), _samples())

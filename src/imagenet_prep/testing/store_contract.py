@@ -54,6 +54,18 @@ class StoreContract:
         assert sorted(files_below(store, "")) == ["a/new", "a/old", "b"]
         assert {store.read(path) for path in files_below(store, "")} == {b"new bytes!"}
 
+    def test_parts_of_a_file_are_read_in_any_order(self, tmp_path: Path) -> None:
+        """A reader has no position, and goes on when the file has lost its name; beyond the end there is nothing."""
+        store = self.store(tmp_path)
+        assert _raises(FileNotFoundError, store.reader, "a")
+        store.publish("a", b"0123456789")
+        reader = store.reader("a")
+        store.remove("a")
+        assert reader.size == 10
+        assert [reader.read(*part) for part in ((7, 2), (0, 3), (8, 5), (20, 1), (4, 0))] == [
+            b"78", b"012", b"89", b"", b"",
+        ]  # fmt: skip
+
     def test_a_batch_that_is_not_committed_leaves_nothing(self, tmp_path: Path) -> None:
         """Whether it ends by itself or with an error."""
         store = self.store(tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Self, overload
+from typing import Any, NamedTuple, Self, SupportsIndex, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,7 @@ class DataSet:
     """
 
     def __init__(
-        self, places: Places, again: Callable[[], tuple[Any, ...]], *, verify: bool, transform: Transform | None
+        self, places: Places, again: Callable[[], DataSet], *, verify: bool, transform: Transform | None
     ) -> None:
         self._places: Places | None = places
         self._again = again
@@ -123,7 +123,7 @@ class DataSet:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._places is None:
             raise closed()
-        return self._again()
+        return self._again, ()
 
 
 class View(Sequence[Any]):
@@ -141,7 +141,7 @@ class View(Sequence[Any]):
         return len(self._rows)
 
     @overload
-    def __getitem__(self, index: int) -> Any: ...
+    def __getitem__(self, index: SupportsIndex) -> Any: ...
     @overload
     def __getitem__(self, index: slice) -> View: ...
     @overload

@@ -5,7 +5,7 @@ them: some systems let a process have no more than 256.
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from typing import Any
 
@@ -42,7 +42,7 @@ class Places:
             counts = {str(ShardName(split, 0, 1)): len(rows) for split, rows in index.splits.items()}
         self._shards = [ShardName.parse(name) for name in counts]
         self._ends = list(accumulate(counts.values()))
-        self._reader = lru_cache(_OPEN_FILES)(self._opened)
+        self._reader = lru_cache(_OPEN_FILES)(partial(_opened, store))
 
     def close(self) -> None:
         """Let go of all files."""
@@ -57,33 +57,34 @@ class Places:
             reader = self._reader(path, self._sizes.get(path, length))
             data = reader.read(offset, length)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise self._damaged(path, name, "is missing") from error
+            raise _damaged(self.store, path, name, "is missing") from error
         except IsADirectoryError as error:
-            raise self._damaged(path, name, "is a folder") from error
+            raise _damaged(self.store, path, name, "is a folder") from error
         except OSError as error:
-            remedy = "What is open lets go of it: try once more, or restore the file."
+            remedy = f"See what else is wrong: imagenet-prep audit {self.store.place}"
             raise OutputError(f"Cannot read {path}: {error.strerror or error}.", remedy=remedy) from error
         if len(data) < length:
-            raise self._damaged(path, name, "ends before this image does", offset)
+            raise _damaged(self.store, path, name, "ends before this image does", offset)
         digest = int(columns["digest"][row])
         if verify and digest and xxhash.xxh3_128_intdigest(data) & _LOWER_HALF != digest:
-            raise self._damaged(path, name, "is not the image that was written", offset)
+            raise _damaged(self.store, path, name, "is not the image that was written", offset)
         return data
 
     def _path(self, row: int, name: str, class_index: int) -> str:
         shard = self._shards[bisect_right(self._ends, row)]
         return self._output.sample_files(StoredShard(shard, (name,), (class_index,), self._names))[0]
 
-    def _opened(self, path: str, size: int) -> RangeReader:
-        reader = self.store.reader(path)
-        if reader.size != size:
-            raise self._damaged(path, "", f"has {reader.size:,} bytes instead of {size:,}")
-        return reader
 
-    def _damaged(self, path: str, name: str, reason: str, offset: int | None = None) -> AuditError:
-        remedy = f"Repair it: imagenet-prep repair {self.store.place}"
-        problem = Problem(path, reason, "" if path.endswith(f"/{name}") else name, offset)
-        return AuditError(f"{self.store.place} is damaged:", (problem,), remedy)
+def _opened(store: Store, path: str, size: int) -> RangeReader:
+    reader = store.reader(path)
+    if reader.size != size:
+        raise _damaged(store, path, "", f"has {reader.size:,} bytes instead of {size:,}")
+    return reader
+
+
+def _damaged(store: Store, path: str, name: str, reason: str, offset: int | None = None) -> AuditError:
+    problem = Problem(path, reason, "" if path.endswith(f"/{name}") else name, offset or None)
+    return AuditError(f"{store.place} is damaged:", (problem,), f"Repair it: imagenet-prep repair {store.place}")
 
 
 def closed() -> UsageError:

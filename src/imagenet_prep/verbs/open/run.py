@@ -6,6 +6,7 @@ index mapped, not copied.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from imagenet_prep.dataset.finished import finished_document, unfinished_or_damaged
@@ -41,15 +42,8 @@ def open(  # noqa: A001 — imagenet_prep.open
     document = finished_document(store)
     chosen = _chosen(store, document, name)
     places = Places(store, chosen, document, _index(store, document, chosen.name))
-
-    def again() -> tuple[Any, ...]:
-        return _reopened, (store, chosen.name, verify, transform)
-
+    again = partial(open, store, output=chosen.name, verify=verify, transform=transform)
     return DataSet(places, again, verify=verify, transform=transform)
-
-
-def _reopened(store: Store, output: str, verify: bool, transform: Transform | None) -> DataSet:
-    return open(store, output=output, verify=verify, transform=transform)
 
 
 def _chosen(store: Store, document: dict[str, Any], name: str | None) -> Output:
