@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import io
 import itertools
 import json
@@ -12,7 +13,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from imagenet_prep import AuditError, BuildOptions, LabelledImage, MemoryStore, 
 from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.dataset.index import Index, head_of, open_index
 from imagenet_prep.outputs.base import OUTPUTS, ImageRange, output_class
+from imagenet_prep.stores.base import RangeReader
+from imagenet_prep.stores.local import LocalStore
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from support.build import contents
 from support.sentences import Sentence
@@ -606,19 +608,16 @@ def test_a_file_that_becomes_shorter_while_it_is_open(own: Path, sentence: Sente
     sentence(error.value)
 
 
-@pytest.fixture
-def forbidden(own: Path) -> Iterator[Path]:
-    for shard in (own / "tfrecord").glob("train-*"):
-        shard.chmod(0)
-    yield own
-    for shard in (own / "tfrecord").glob("train-*"):
-        shard.chmod(0o644)
+class Forbidden(LocalStore):
+    """A folder of which no file may be read by parts: root, as which tests may run, may read everything."""
+
+    def reader(self, path: str) -> RangeReader:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_not_called_damaged(forbidden: Path, sentence: Sentence) -> None:
+def test_what_may_not_be_read_is_not_called_damaged(built: Path, sentence: Sentence) -> None:
     with pytest.raises(imagenet_prep.OutputError) as error:
-        imagenet_prep.open(forbidden, output="tfrecord")["train"][0]
+        imagenet_prep.open(Forbidden(str(built), "data"), output="tfrecord")["train"][0]
     sentence(error.value)
 
 

@@ -130,7 +130,7 @@ class Images:
 
     def stored_digests(self, of: OutputPlan, places: Column) -> Column:
         """Give the lower half of the digest of each image as an output has it; 0 where nothing was read of it."""
-        digests = self._digests.view(">u8")[places, 1].astype(np.uint64)
+        digests: Column = self._digests.view(">u8")[places, 1].astype(np.uint64)
         if of.output.converts:
             for place, digest in self._stored.items():
                 digests[np.searchsorted(places, place)] = digest
