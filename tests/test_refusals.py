@@ -5,14 +5,17 @@ Python is told to refuse, in all processes of the command, because no such file 
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
-from support.command import Ended, start
+from support.command import Ended, run, start
 
 UNSYNCED = "cannot be made to sync"
 FORMATS = ("tfrecord", "tfds", "folders")
@@ -52,6 +55,16 @@ ctypes.CDLL = lambda *arguments, **more: Library()
 """
 
 
+@contextmanager
+def here(fault: str) -> Iterator[None]:
+    """Have Python do in this process what ``fault`` says, and no longer than this."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((os, "fsync"), (os, "link"), (os, "symlink"), (os, "sync"), (ctypes, "CDLL")):
+            patch.setattr(module, name, getattr(module, name))  # which puts it back
+        exec(fault, {})
+        yield
+
+
 EVERYTHING = "".join(
     [
         syncing_folders("EINVAL"),
@@ -76,8 +89,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Miniature]:
 
 
 def build(folder: Path, source: Miniature, *more: object, fault: str = "") -> Ended:
-    recipe = ("--test-per-class", 2, *(() if "folders" in more else ("--shards", "train=2")))
-    return start("build", source.root, folder / "OUT", *recipe, *more, fault=fault)
+    with here(fault):
+        return run("build", source.root, folder / "OUT", *recipe_for(*more))
+
+
+def recipe_for(*more: object) -> tuple[object, ...]:
+    return "--test-per-class", 2, *(() if "folders" in more else ("--shards", "train=2")), *more
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -85,14 +102,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("form", "jobs"), [("tfrecord", 1), ("tfds", 2), ("folders", 2)])
 def test_a_build_where_everything_is_refused_is_the_same_build(
     sources: dict[str, Miniature], tmp_path: Path, form: str, jobs: int
 ) -> None:
-    (tmp_path / "sound").mkdir()
-    assert build(tmp_path / "sound", sources["archives"], "--format", form).returncode == 0
-    ended = build(tmp_path, sources["archives"], "--format", form, "--jobs", jobs, fault=EVERYTHING)
+    source, recipe = sources["archives"], recipe_for("--format", form)
+    assert build(tmp_path / "sound", source, "--format", form).returncode == 0
+    ended = start("build", source.root, tmp_path / "OUT", *recipe, "--jobs", jobs, fault=EVERYTHING)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.count(UNSYNCED) == 1
     assert "Invalid argument" in ended.stderr
@@ -104,7 +120,7 @@ def test_a_build_where_everything_is_refused_is_the_same_build(
 def test_a_folder_that_cannot_be_synced_is_told_and_is_no_failure(
     sources: dict[str, Miniature], tmp_path: Path, error: str
 ) -> None:
-    ended = build(tmp_path, sources["archives"], "--jobs", 1, fault=syncing_folders(error))
+    ended = build(tmp_path, sources["archives"], fault=syncing_folders(error))
     assert (ended.returncode, ended.stderr.count(UNSYNCED)) == (0, 1), ended.stderr
 
 
@@ -112,8 +128,8 @@ def test_a_folder_that_cannot_be_synced_is_told_and_is_no_failure(
 def test_without_a_sync_of_one_file_system_all_are_synced(
     sources: dict[str, Miniature], tmp_path: Path, error: str
 ) -> None:
-    told = "import os\nreal_sync = os.sync\nos.sync = lambda: (os.write(2, b'all are synced\\n'), real_sync())\n"
-    ended = build(tmp_path, sources["archives"], "--format", "folders", "--jobs", 1, fault=syncfs(error) + told)
+    told = "import os, sys\nos.sync = lambda: print('all are synced', file=sys.stderr)\n"
+    ended = build(tmp_path, sources["archives"], "--format", "folders", fault=syncfs(error) + told)
     assert ended.returncode == 0, ended.stderr
     assert "all are synced" in ended.stderr
     assert UNSYNCED not in ended.stderr
@@ -125,7 +141,8 @@ def test_every_transfer_works_where_everything_is_refused(
 ) -> None:
     source = write_miniature(tmp_path / "source", sources["sorted"].options)
     before = contents(source.root)
-    ended = build(tmp_path, source, "--format", "folders", "--transfer", transfer, fault=EVERYTHING)
+    recipe = recipe_for("--format", "folders", "--transfer", transfer)
+    ended = start("build", source.root, tmp_path / "OUT", *recipe, fault=EVERYTHING)
     assert ended.returncode == 0, ended.stderr
     if transfer == "move":
         ended = start("undo", tmp_path / "OUT", fault=EVERYTHING)
@@ -151,7 +168,7 @@ def test_a_file_whose_sync_fails_ends_the_build(
     sources: dict[str, Miniature], tmp_path: Path, form: str, error: str
 ) -> None:
     fault = syncing_files(error) if form == "tfrecord" else syncfs(error)
-    ended = build(tmp_path, sources["archives"], "--format", form, "--jobs", 1, fault=fault)
+    ended = build(tmp_path, sources["archives"], "--format", form, fault=fault)
     assert ended.returncode == 6
     assert os.strerror(getattr(errno, error)) in ended.stderr
     assert not (tmp_path / "OUT" / "build.json").exists()
