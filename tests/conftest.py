@@ -23,7 +23,7 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here cuts the power: what was written is there. Commands of their own processes wait all the same."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(os, "sync", lambda: None)
-    monkeypatch.setattr(sync, "_syncfs", lambda _: None)
+    monkeypatch.setattr(sync, "syncfs", lambda _: None)
 
 
 @pytest.fixture(scope="session")

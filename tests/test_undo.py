@@ -466,7 +466,7 @@ def killed(at: int) -> Iterator[Kill]:
             return real_open(path, flags, *more, **others)
 
         patch.setattr(os, "open", stepping_open)
-        patch.setattr(sync, "_syncfs", lambda _: kill.step())
+        patch.setattr(sync, "syncfs", lambda _: kill.step())
         try:
             yield kill
         except Killed:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -24,9 +24,10 @@ COMMAND = (sys.executable, "-m", "imagenet_prep")
 Ended = subprocess.CompletedProcess[str]
 
 
-def run(*words: object) -> Ended:
-    """Run a command here, in one process where no number of jobs is given."""
-    stdout, stderr = io.StringIO(), io.StringIO()
+def run(*words: object, encoding: str = "utf-8") -> Ended:
+    """Run a command here, in one process where no number of jobs is given, with outputs that have an encoding."""
+    said = io.BytesIO(), io.BytesIO()
+    stdout, stderr = (io.TextIOWrapper(each, encoding, write_through=True) for each in said)
     with (
         mock.patch.object(sys, "argv", ["imagenet-prep", *map(str, words)]),
         contextlib.redirect_stdout(stdout),
@@ -38,7 +39,9 @@ def run(*words: object) -> Ended:
         except SystemExit as ended:
             code = ended.code
     assert isinstance(code, int)
-    return checked(Ended(sys.argv, code, stdout.getvalue(), stderr.getvalue()))
+    return checked(
+        Ended([*map(str, words)], code, *(each.getvalue().decode(encoding, "surrogateescape") for each in said))
+    )
 
 
 def start(
@@ -46,16 +49,17 @@ def start(
     fault: str = "",
     prefix: tuple[str, ...] = (),
     cwd: Path | None = None,
-    environment: Mapping[str, str] | None = None,
+    encoding: str = "utf-8",
 ) -> Ended:
     """Run a command as a process. ``fault`` is run first by each Python of it; ``prefix`` is what runs the command."""
     with faulty(fault) as faults:
         done = subprocess.run(
             [*prefix, *COMMAND, *map(str, words)],
-            env={**os.environ, **faults, **(environment or {})},
+            env={**os.environ, "PYTHONIOENCODING": encoding, **faults},
             cwd=cwd,
             capture_output=True,
-            text=True,
+            encoding=encoding,
+            errors="surrogateescape",
             check=False,
         )
     return checked(done)

@@ -53,7 +53,7 @@ def sync_file_system(folder: Path) -> None:
         return
     with output_errors(folder):
         try:
-            _syncfs(folder)
+            syncfs(folder)
         except OSError as error:
             _refused(error, (*_REFUSED, errno.EPERM, errno.EACCES))
             os.sync()
@@ -87,7 +87,8 @@ def _refused(error: OSError, refused: tuple[int, ...]) -> str:
     return error.strerror or str(error)
 
 
-def _syncfs(folder: Path) -> None:
+def syncfs(folder: Path) -> None:
+    """Have everything on the file system of ``folder`` on the disk, by the call of Linux. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         libc = ctypes.CDLL(None, use_errno=True)
