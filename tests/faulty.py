@@ -215,12 +215,6 @@ def processes() -> str:
     return subprocess.run(["ps", "-A", "-o", "args="], capture_output=True, text=True, check=True).stdout
 
 
-def children(process: int) -> list[int]:
-    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    pairs = [line.split() for line in said.splitlines()]
-    return [int(child) for child, parent in pairs if int(parent) == process]
-
-
 def assert_ended(ended: Ended, code: int, *lines: str) -> None:
     """Compare with lines in which ``…`` stands for anything."""
     assert ended.code == code, ended.error

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xxhash
-from fastcrc.crc32 import iscsi as crc32c
 
 import imagenet_prep
 from imagenet_prep import (
@@ -31,12 +30,12 @@ from imagenet_prep import (
 )
 from imagenet_prep.codecs.example import int64_entry
 from imagenet_prep.codecs.sealed import seal, unseal
-from imagenet_prep.codecs.tfrecord import masked
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.testing import Miniature
 from imagenet_prep.verbs.audit import compare as audit_step
 from support.command import run
+from support.records import framed
 from support.sentences import Sentence, places
 
 FLAT: dict[str, Any] = {
@@ -586,11 +585,6 @@ def records(shard: Path) -> list[bytes]:
         found.append(data[:length])
         data = data[length:]
     return found
-
-
-def framed(data: bytes) -> bytes:
-    length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", masked(crc32c(length))) + data + struct.pack("<I", masked(crc32c(data)))
 
 
 def rows(out: Path) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ import pytest
 
 from imagenet_prep import BuildOptions, SourceError, build
 from imagenet_prep.imagenet.names import validation_image
-from imagenet_prep.model.events import Progress
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import (
     Member,
@@ -22,6 +21,7 @@ from imagenet_prep.testing.archives import (
     write_flat_archive,
     write_train_archive,
 )
+from support.build import inodes, when_writing_begins
 from support.command import run
 from support.sentences import Sentence, places
 
@@ -55,22 +55,18 @@ def images(folder: Path) -> list[Path]:
 
 def refused(source: Path, out: Path, options: BuildOptions = TO_FOLDERS) -> SourceError:
     """Build what cannot be built. Nothing may appear, be changed, or disappear."""
-    before = everything(out.parent)
+    before = inodes(out.parent)
     with pytest.raises(SourceError) as caught:
         build(source, out, options)
     assert caught.value.exit_code == 4
     assert caught.value.remedy
     assert all(line.isprintable() for line in str(caught.value).splitlines())
-    assert everything(out.parent) == before
+    assert inodes(out.parent) == before
     return caught.value
 
 
 def said(source: Path, out: Path, options: BuildOptions = TO_FOLDERS) -> list[str]:
     return [str(problem).replace(str(source), "SOURCE") for problem in refused(source, out, options).problems]
-
-
-def everything(folder: Path) -> list[tuple[str, int]]:
-    return sorted((str(path), path.lstat().st_mtime_ns) for path in folder.rglob("*"))
 
 
 def test_sound_folders_are_built(source: Path, out: Path) -> None:
@@ -431,14 +427,6 @@ def test_a_file_without_bytes_is_named_when_it_is_read(
         f"{source}/val: ILSVRC2012_val_00000020.JPEG: is empty",
     ]
     assert not (out / "build.json").exists()
-
-
-def when_writing_begins(action: Callable[[], object]) -> Callable[[object], None]:
-    def watch(event: object) -> None:
-        if isinstance(event, Progress) and event.stage == "write" and event.done == 0:
-            action()
-
-    return watch
 
 
 def shrink(path: Path) -> None:

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from imagenet_prep import AuditOptions, BuildOptions, OutputError, SourceError, UsageError, audit, build
-from imagenet_prep.model.events import Progress
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from support.build import state, when_writing_begins
 from support.command import run, start
 from support.sentences import Sentence
 
@@ -278,13 +278,9 @@ def test_more_shards_than_images_are_an_error_before_anything_is_written(sound: 
 # --- The output folder ------------------------------------------------------------------------------------------------
 
 
-def contents(folder: Path) -> dict[Path, tuple[bytes, int]]:
-    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
-
-
 def test_a_folder_with_a_build_of_another_recipe_is_refused_and_left_alone(sound: Path, out: Path) -> None:
     build(sound, out, BuildOptions.of(test_per_class=1, jobs=1))
-    before = contents(out)
+    before = state(out)
 
     outcome = run_here(sound, out, "--test-per-class", "2", "--seed", "7")
 
@@ -292,21 +288,21 @@ def test_a_folder_with_a_build_of_another_recipe_is_refused_and_left_alone(sound
     assert outcome.lines[0] == f"Error: {out} holds another data set:"
     assert [line.split(":")[0] for line in outcome.lines[1:-1]] == ["  test_per_class", "  seed"]
     assert outcome.lines[-1].endswith(f"imagenet-prep resume {out}")
-    assert contents(out) == before
+    assert state(out) == before
 
 
 def test_a_folder_with_a_build_of_other_archives_is_refused_and_left_alone(
     sound: Path, tmp_path: Path, out: Path
 ) -> None:
     build(sound, out, BuildOptions.of(test_per_class=1, jobs=1))
-    before = contents(out)
+    before = state(out)
     other = write_miniature(tmp_path / "other", MiniatureOptions(classes=2, images_per_class=5, seed=1)).root
 
     outcome = run_here(other, out, *ONE_EACH)
 
     assert outcome.code == 5
     assert any(TRAIN in line and "bytes" in line for line in outcome.lines)
-    assert contents(out) == before
+    assert state(out) == before
 
 
 def test_a_folder_with_anything_else_in_it_is_refused_and_left_alone(
@@ -322,11 +318,11 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_left_alone(
 
 
 def test_the_folder_of_the_archives_is_no_output_folder(sound: Path) -> None:
-    before = contents(sound)
+    before = state(sound)
 
     refused(5, sound, sound, sound, *ONE_EACH)
 
-    assert contents(sound) == before
+    assert state(sound) == before
 
 
 @pytest.mark.parametrize("below", ["", "data"])
@@ -438,14 +434,6 @@ def test_after_a_full_disk_the_same_command_goes_on_and_ends_with_the_same_bytes
 # --- The source while it is read --------------------------------------------------------------------------------------
 
 
-def when_writing_begins(action: Callable[[], None]) -> Callable[[object], None]:
-    def watch(event: object) -> None:
-        if isinstance(event, Progress) and event.stage == "write" and event.done == 0:
-            action()
-
-    return watch
-
-
 def test_an_archive_that_becomes_shorter_while_it_is_read_is_named(sound: Path, out: Path, sentence: Sentence) -> None:
     with pytest.raises(SourceError) as caught:
         build(
@@ -470,17 +458,17 @@ def test_an_archive_that_disappears_while_it_is_read_is_named(sound: Path, out: 
 
 def test_a_build_changes_nothing_of_the_source(tmp_path: Path, out: Path) -> None:
     source = miniature(tmp_path, "cmyk", "png", "macos-litter").root
-    before = contents(source)
+    before = state(source)
 
     assert run_here(source, out, *ONE_EACH).code == 0
 
-    assert contents(source) == before
+    assert state(source) == before
 
 
 def test_a_build_that_fails_changes_nothing_of_the_source_either(tmp_path: Path, out: Path) -> None:
     source = miniature(tmp_path, "truncated").root
-    before = contents(source)
+    before = state(source)
 
     refused(4, out, source, out, *ONE_EACH)
 
-    assert contents(source) == before
+    assert state(source) == before

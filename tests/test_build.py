@@ -1,7 +1,6 @@
 """The main job, end to end: from archives in the official layout to a data set, on real tar files and real JPEGs."""
 
 import csv
-import hashlib
 import io
 import json
 import shutil
@@ -21,7 +20,7 @@ from PIL import Image
 import imagenet_prep
 from imagenet_prep import BuildOptions, Note, OtherBuildError, Sample, SourceError
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
-from support.build import changed, everything, samples, shards_of
+from support.build import changed, everything, samples, sha256, shards_of
 from support.command import COMMAND
 from support.sentences import Sentence
 
@@ -352,10 +351,6 @@ def read_shard(name: str, shard: Path) -> Iterator[Sample]:
 
 def names_in(shard: Path) -> list[str]:
     return [sample.name for sample in read_shard("tfds", shard)]
-
-
-def sha256(data: bytes | memoryview) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def with_jobs(jobs: int) -> BuildOptions:

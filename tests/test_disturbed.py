@@ -19,6 +19,7 @@ import pytest
 from faulty import BEFORE_THE_CLAIM, FINISH, WAIT, Build, Paused, assert_ended, at_event
 from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.build import files
 from torture.kills import IN_A_SPACE, NO_LOCKS
 
 pytestmark = pytest.mark.system
@@ -205,18 +206,13 @@ def live(build: Build, name: str) -> Path:
     return path
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, state and catalog too: all builds here are of the same sources."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def finished(build: Build) -> dict[str, bytes]:
     """Every file of a build that has its final name."""
-    return {name: data for name, data in contents(build.out).items() if not name.endswith(".part")}
+    return {name: data for name, data in files(build.out).items() if not name.endswith(".part")}
 
 
 def assert_right(build: Build) -> None:
-    assert contents(build.out) == contents(build.undisturbed)
+    assert files(build.out) == files(build.undisturbed)
     audit(build.out, AuditOptions(jobs=1))  # raises what it finds
 
 
@@ -288,7 +284,7 @@ class TestAFileThatIsDisturbedWhileItIsWritten:
         ended = build.end(build.start(fault=always(name, what)), alone=False)
         line = f"Error: Cannot write {build.out}/{said}: another program removed, replaced or changed it…"
         assert_ended(ended, 6, line, "Find that program…")
-        want = contents(build.undisturbed)
+        want = files(build.undisturbed)
         assert {path for path, data in finished(build).items() if data != want.get(path, data)} == set()
         for theirs in build.out.rglob("*.theirs"):
             theirs.unlink()
@@ -389,8 +385,8 @@ class TestWhatIsFinishedIsDisturbedBeforeTheEnd:
         build = make()
         ended = build.run(fault=full(name))
         assert (ended.code, "No space left on device" in ended.error[0]) == (6, True)
-        want = contents(build.undisturbed)
-        assert {path for path, data in contents(build.out).items() if data != want[path]} == set()
+        want = files(build.undisturbed)
+        assert {path for path, data in files(build.out).items() if data != want[path]} == set()
         build.assert_goes_on()
 
 
@@ -411,8 +407,8 @@ class TestTwoBuildsInSpacesOfTheirOwn:
             os.kill(dead.pid, signal.SIGKILL)
             dead.communicate()
         assert [paused.go(alone=False) for paused in pair.values()] == [(0, [])] * len(pair)
-        assert finished(build) == contents(build.undisturbed)
-        assert without or contents(build.out) == contents(build.undisturbed)  # what a killed one left was swept
+        assert finished(build) == files(build.undisturbed)
+        assert without or files(build.out) == files(build.undisturbed)  # what a killed one left was swept
 
     @LOCKS
     def test_one_ends_while_the_other_writes(self, make: Callable[..., Build], without: str) -> None:
@@ -487,7 +483,7 @@ class TestWhatKilledRunsLeft:
         assert path.exists()
         age_all(build)
         assert build.end(build.start(fault=now)) == (0, [])
-        assert contents(build.out) == contents(build.undisturbed)
+        assert files(build.out) == files(build.undisturbed)
 
     def test_a_living_writer_that_was_taken_for_dead_starts_again(self, make: Callable[..., Build]) -> None:
         build = make()

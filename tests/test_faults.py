@@ -32,7 +32,6 @@ from faulty import (
     Paused,
     assert_ended,
     at_event,
-    children,
     dying,
     failing,
     fill,
@@ -45,6 +44,7 @@ from imagenet_prep import AuditOptions, audit
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from support.build import everything
 from support.command import COMMAND
+from torture.kills import children
 
 pytestmark = pytest.mark.system
 

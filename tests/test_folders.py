@@ -2,7 +2,6 @@
 
 import csv
 import gc
-import hashlib
 import io
 import os
 import pickle
@@ -45,7 +44,7 @@ from imagenet_prep.testing.pictures import picture
 from imagenet_prep.verbs.audit import expected
 from imagenet_prep.verbs.audit.shard import ReadBackTask
 from imagenet_prep.verbs.audit.unexpected import unexpected
-from support.build import changed, everything, samples, shards_of
+from support.build import changed, everything, samples, sha256, shards_of
 from support.sentences import Sentence, places
 
 ONE_PROCESS = imagenet_prep.AuditOptions(jobs=1)
@@ -626,10 +625,6 @@ def names_in(folder: Path, split: str) -> set[str]:
 
 def images_in(out: Path) -> list[Path]:
     return list((out / "folders").rglob("*.JPEG"))
-
-
-def sha256(data: bytes | memoryview) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 KILLS_ITSELF = """

@@ -25,6 +25,7 @@ from imagenet_prep.verbs.audit.others.look import Look, ShardLook, look, look_in
 from imagenet_prep.verbs.audit.others.observed import Seen
 from imagenet_prep.verbs.audit.others.report import ForeignReport, ranges
 from imagenet_prep.verbs.audit.others.run import audit_foreign
+from support.records import framed
 from support.sentences import Sentence, places
 
 TENCH, GOLDFISH = "n01440764", "n01443537"  # class index 0 and 1, devkit integer 449 and 450
@@ -37,32 +38,6 @@ TINY = bytes.fromhex("ffd8 ffc0000b08000100010101 1100 ffda0008010100003f00 00 f
 
 Feature = bytes | int
 Record = dict[str, Feature]
-
-
-def crc32c(data: bytes) -> int:
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = CRC_TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    return crc ^ 0xFFFFFFFF
-
-
-def crc_entry(value: int) -> int:
-    for _ in range(8):
-        value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
-    return value
-
-
-CRC_TABLE = [crc_entry(value) for value in range(256)]
-
-
-def masked(data: bytes) -> bytes:
-    crc = crc32c(data)
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-def framed(data: bytes) -> bytes:
-    length = struct.pack("<Q", len(data))
-    return length + masked(length) + data + masked(data)
 
 
 def varint(number: int) -> bytes:

@@ -15,7 +15,7 @@ from imagenet_prep.planning.plan import Plan
 from imagenet_prep.stores.base import Store
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build.finish import finish
-from support.build import everything, inodes
+from support.build import everything, flip, inodes
 from support.command import run
 
 CLASSES = ("n01440764", "n02917067")
@@ -47,12 +47,6 @@ def moved(tmp_path: Path) -> Path:
     options = BuildOptions.of(format="folders", transfer="move", test_per_class=1, jobs=1)
     imagenet_prep.build(folders, tmp_path / "moved", options)
     return tmp_path / "moved"
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0x10
-    path.write_bytes(data)
 
 
 def shard_of(out: Path) -> Path:

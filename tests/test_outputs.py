@@ -1,6 +1,5 @@
 """What every output promises, and what is particular to each, byte by byte."""
 
-import hashlib
 import io
 import json
 import struct
@@ -9,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from fastcrc.crc32 import iscsi as crc32c
 
 from imagenet_prep import (
     OUTPUTS,
@@ -31,6 +29,9 @@ from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.outputs.base import Contents, Output, ShardFacts, SplitFacts
 from imagenet_prep.testing.contracts import OutputContract
 from imagenet_prep.testing.output_contract import CLASS_NAMES, sample_of, stored, write_shard
+from support.build import sha256
+from support.records import framed
+from support.records import masked as crc_of
 from support.sentences import Sentence
 
 pytestmark = pytest.mark.quick
@@ -476,17 +477,3 @@ def example_of(features: dict[str, bytes]) -> bytes:
     """An Example of encoded ``Feature`` messages."""
     entries = (delimited(b"\x0a", key.encode()) + delimited(b"\x12", value) for key, value in features.items())
     return delimited(b"\x0a", b"".join(delimited(b"\x0a", entry) for entry in entries))
-
-
-def framed(data: bytes) -> bytes:
-    """A record around ``data``."""
-    length = struct.pack("<Q", len(data))
-    return length + crc_of(length) + data + crc_of(data)
-
-
-def crc_of(data: bytes) -> bytes:
-    return struct.pack("<I", masked(crc32c(data)))
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

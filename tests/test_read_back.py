@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 import xxhash
-from fastcrc.crc32 import iscsi as crc32c
 
 from imagenet_prep import LocalStore, MemoryStore
 from imagenet_prep.codecs.example import bytes_entry, delimited
-from imagenet_prep.codecs.tfrecord import masked
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.outputs.base import output_from
 from imagenet_prep.stores.base import Store
@@ -20,6 +18,7 @@ from imagenet_prep.testing.output_contract import sample_of, stored, write_shard
 from imagenet_prep.testing.pictures import picture
 from imagenet_prep.verbs.audit import shard as step
 from imagenet_prep.verbs.audit.shard import ReadBackTask, read_back
+from support.records import framed
 
 pytestmark = pytest.mark.quick
 
@@ -64,12 +63,6 @@ def saying(task: ReadBackTask, **columns: Any) -> ReadBackTask:
 
 def told(task: ReadBackTask) -> list[str]:
     return [str(problem) for problem in read_back(task).problems]
-
-
-def framed(data: bytes) -> bytes:
-    """A record around ``data``."""
-    length = struct.pack("<Q", len(data))
-    return b"".join(part + struct.pack("<I", masked(crc32c(part))) for part in (length, data))
 
 
 def flip(store: MemoryStore, path: str, position: int) -> None:

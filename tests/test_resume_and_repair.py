@@ -16,7 +16,7 @@ import pytest
 import imagenet_prep
 from imagenet_prep import AuditError, AuditOptions, BuildOptions, Note, OtherBuildError, SourceError, UsageError
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
-from support.build import changed, contents, everything, inodes
+from support.build import changed, contents, everything, flip, inodes
 from support.command import run, start
 from support.sentences import Sentence
 
@@ -495,12 +495,6 @@ def held_by_another(out: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0x10
-    path.write_bytes(data)
 
 
 HARMS: dict[str, Callable[[Path], None]] = {

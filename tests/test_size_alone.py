@@ -14,6 +14,7 @@ from imagenet_prep import BuildOptions, Note, Progress, SourceError
 from imagenet_prep.codecs.jpeg import NotAnImageError, inspect
 from imagenet_prep.codecs.smallest import SMALLEST
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.build import inodes
 from support.command import run
 from support.sentences import Sentence, lines
 
@@ -36,10 +37,6 @@ def source(tmp_path: Path) -> Path:
 
 def images(source: Path) -> list[Path]:
     return sorted((source / "train" / WNID).iterdir())
-
-
-def everything(folder: Path) -> list[tuple[str, int]]:
-    return sorted((str(path), path.lstat().st_mtime_ns) for path in folder.rglob("*"))
 
 
 def test_check_names_every_empty_file_at_once(source: Path) -> None:
@@ -115,7 +112,7 @@ def test_links_and_moves_refuse_empty_files_and_touch_nothing(source: Path, tmp_
     bad = images(source)[:2]
     for path in bad:
         path.write_bytes(b"")
-    before = everything(tmp_path)
+    before = inodes(tmp_path)
 
     for dry_run in ([], ["--dry-run"]):
         done = run("build", source, tmp_path / "data", *TO_FOLDERS, "--transfer", transfer, *dry_run)
@@ -123,7 +120,7 @@ def test_links_and_moves_refuse_empty_files_and_touch_nothing(source: Path, tmp_
         assert done.returncode == 4
         assert all(f"{path.name}: is empty" in done.stderr for path in bad)
         assert "--exclude" in done.stderr
-        assert everything(tmp_path) == before
+        assert inodes(tmp_path) == before
 
 
 @pytest.mark.parametrize("transfer", LINKS)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -22,7 +22,7 @@ from imagenet_prep import BuildOptions, OtherBuildError, OutputError, Progress, 
 from imagenet_prep.stores import sync, temporary
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build import job
-from support.build import changed
+from support.build import changed, state
 from support.command import run
 from support.sentences import Sentence
 
@@ -41,26 +41,6 @@ LONG_AGO = 1_338_508_800_123_456_789  # nanoseconds
 
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
-
-
-class State(NamedTuple):
-    """What a file or folder is, to the last bit."""
-
-    mode: int
-    inode: int
-    names: int
-    modified: int
-    content: str
-
-
-def state(folder: Path) -> dict[str, State]:
-    found = {}
-    for path in (folder, *folder.rglob("*")):
-        status = path.lstat()
-        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        names = status.st_nlink if path.is_file() else 0
-        found[str(path.relative_to(folder))] = State(status.st_mode, status.st_ino, names, status.st_mtime_ns, content)
-    return found
 
 
 def written(folder: Path, options: MiniatureOptions = SMALL) -> Path:

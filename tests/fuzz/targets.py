@@ -8,7 +8,6 @@ import contextlib
 import io
 import itertools
 import json
-import struct
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 import xxhash
-from fastcrc.crc32 import iscsi as crc32c
 
 from fuzz import sound
 from imagenet_prep.cli.recipe import read_recipe
@@ -44,6 +42,7 @@ from imagenet_prep.verbs.fetch.address import Address, address_of
 from imagenet_prep.verbs.fetch.answer import TryAgain, read_answer
 from imagenet_prep.verbs.fetch.credentials import read_cookies, read_headers
 from imagenet_prep.verbs.fetch.part import load_origin, part_path
+from support.records import framed
 
 SMALL_PIXELS = 1 << 14  # what is larger is looked at, but not decoded: a fuzzer wants to be quick
 
@@ -135,17 +134,6 @@ def decode_image(data: bytes) -> None:
 
 
 # --- Records, names ---------------------------------------------------------------------------------------------------
-
-
-def framed(data: bytes) -> bytes:
-    """A record whose checksums are right, whatever is in it."""
-    length = struct.pack("<Q", len(data))
-    return length + masked(length) + data + masked(data)
-
-
-def masked(data: bytes) -> bytes:
-    crc = crc32c(data)
-    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def read_shard(name: str, prepared: Callable[[bytes], bytes], data: bytes) -> None:

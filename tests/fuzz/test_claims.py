@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from fuzz.sound import ANNOTATION, jpegs
-from fuzz.targets import masked, mended
+from fuzz.targets import mended
 from imagenet_prep.testing.archives import GROUND_TRUTH, tar_of
+from support.records import masked
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to such a limit")
 

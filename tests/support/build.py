@@ -1,13 +1,14 @@
-"""Recipes, trees and shards as values."""
+"""Recipes, trees and shards as values; and what a test does to them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from imagenet_prep import Sample
+from imagenet_prep import Progress, Sample
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.options import BuildOptions, Recipe, Selection
 from imagenet_prep.outputs.base import StoredShard, options_of, output_class
@@ -34,19 +35,70 @@ def changed(options: BuildOptions, **given: Any) -> BuildOptions:
     return BuildOptions.of(**values | given)
 
 
+def files(folder: Path, *but: str) -> dict[str, bytes]:
+    """Give every file below a folder with its bytes, ``but`` those of some names."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name not in but)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Give every file below a folder, except the private ones, with its bytes."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files if ".imagenet-prep" not in path.parts}
+    return {name: data for name, data in files(folder).items() if ".imagenet-prep" not in Path(name).parts}
 
 
 def everything(folder: Path) -> dict[str, bytes]:
     """Give every file below a folder with its bytes, the private ones too; but not the catalog and the state, which
     hold paths and times of the sources.
     """
-    own = {"catalog.arrow", "state.json"}
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in own)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    return files(folder, "catalog.arrow", "state.json")
+
+
+class State(NamedTuple):
+    """What a file or folder is, to the last bit."""
+
+    mode: int
+    owner: tuple[int, int]
+    inode: int
+    names: int
+    modified: int
+    content: str
+
+
+def state(folder: Path, *, linked: bool = False) -> dict[str, State]:
+    """Give all of a folder that nobody may change. If it is ``linked``, its files may have other names elsewhere."""
+    found = {}
+    for path in (folder, *folder.rglob("*")):
+        status = path.lstat()
+        content, names = "", 0
+        if path.is_symlink():
+            content = str(path.readlink())
+        elif path.is_file():
+            content, names = sha256(path.read_bytes()), 0 if linked else status.st_nlink
+        owner = (status.st_uid, status.st_gid)
+        at = str(path.relative_to(folder))
+        found[at] = State(status.st_mode, owner, status.st_ino, names, status.st_mtime_ns, content)
+    return found
+
+
+def sha256(data: bytes | memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(data)
+
+
+def when_writing_begins(action: Callable[[], object]) -> Callable[[object], None]:
+    """Give what watches a build, and acts before the first image is written."""
+
+    def watch(event: object) -> None:
+        if isinstance(event, Progress) and event.stage == "write" and event.done == 0:
+            action()
+
+    return watch
 
 
 def inodes(folder: Path) -> dict[str, tuple[int, int]]:

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.build import files
 from support.command import COMMAND
 
 PHASES = ("start", "index", "write", "finish", "done")  # done: the result was told, the process is about to end
@@ -157,16 +158,9 @@ def children(process: int) -> list[int]:
     return [child for child, parent in pairs if parent == process]
 
 
-def contents(folder: Path) -> Contents:
-    """Every file below a folder but the catalog, which holds the times of archives."""
-    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in files.items() if not name.endswith("catalog.arrow")}
-
-
 def finished(folder: Path) -> Contents:
     """Every file that has its final name."""
-    names = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith((".part", ".arrow")))
-    return {str(path.relative_to(folder)): path.read_bytes() for path in names}
+    return {name: data for name, data in files(folder, "catalog.arrow").items() if not name.endswith(".part")}
 
 
 class Place:
@@ -184,7 +178,7 @@ class Place:
         run = self.run()
         assert run.process.wait() == recipe.code, run.said
         run.close()
-        self.want, self.want_source = contents(self.out), contents(self.source)
+        self.want, self.want_source = files(self.out, "catalog.arrow"), files(self.source, "catalog.arrow")
         times = [run.times[phase] for phase in PHASES] + [time.monotonic() - run.began]
         self.spans = dict(zip(PHASES, (after - before for before, after in pairwise(times)), strict=True))
 
@@ -212,9 +206,9 @@ class Place:
         """Every byte is that of the undisturbed run, in the output and in the source. Without ``locks`` temporary files
         of killed runs may be there.
         """
-        found = contents(self.out)
+        found = files(self.out, "catalog.arrow")
         assert_same({name: found[name] for name in found if locks or not name.endswith(".part")}, self.want)
-        assert_same(contents(self.source), self.want_source)
+        assert_same(files(self.source, "catalog.arrow"), self.want_source)
 
 
 def assert_same(found: Contents, want: Contents, *, missing: bool = False) -> None:
