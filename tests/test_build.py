@@ -53,7 +53,7 @@ class TestWhatComesOut:
             f"tfds/imagenet2012/5.1.0/{name}" for name in ("features.json", "dataset_info.json", "label.labels.txt")
         }
         names |= {"tfrecord/features.json", "tfrecord/dataset_info.json"}
-        names |= {"classes.csv", "manifest.parquet", "build.json"}
+        names |= {"classes.csv", "manifest.parquet", "build.json", "index/tfrecord.bin", "index/tfds.bin"}
         names |= {f"splits/{split}.txt" for split in ("train", "validation", "test")}
         assert {name for name in everything(built) if not name.startswith(".imagenet-prep/")} == names
 

@@ -131,7 +131,8 @@ def pixels(data: bytes) -> Any:
         _check_scans(data)
         with contextlib.suppress(ValueError):  # what it does not know Pillow may, which trains on what others train on
             return simplejpeg.decode_jpeg(data, "RGB")
-    return _as_rgb(data)
+    with _as_rgb(data) as rgb:
+        return rgb
 
 
 @cache
@@ -160,18 +161,20 @@ def repair(data: bytes) -> tuple[bytes, int, int]:
     Transparency is dropped, as TensorFlow's decoders drop it. The bytes depend on the version of Pillow's JPEG library
     alone. Raises NotAnImageError if the image does not decode, or is larger than a JPEG can be.
     """
-    rgb, encoded = _as_rgb(data), io.BytesIO()
-    rgb.save(encoded, "JPEG", quality=REPAIR_QUALITY, subsampling=0)
+    encoded = io.BytesIO()
+    with _as_rgb(data) as rgb:
+        rgb.save(encoded, "JPEG", quality=REPAIR_QUALITY, subsampling=0)
     return encoded.getvalue(), rgb.width, rgb.height
 
 
-def _as_rgb(data: bytes) -> Image.Image:
+@contextlib.contextmanager
+def _as_rgb(data: bytes) -> Iterator[Image.Image]:
     if data.startswith(_SOI):
         _check_scans(data)
     with _opened(data) as image:
         if image.mode.startswith("I"):  # 16 bits of grey: converting alone would cut them off at 255
             image = image.point(lambda value: value / 256).convert("L")  # noqa: PLW2901 — the context closes the file
-        return image.convert("RGB")
+        yield image.convert("RGB")
 
 
 @contextlib.contextmanager

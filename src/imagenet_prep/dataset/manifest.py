@@ -115,7 +115,9 @@ class Images:
     @property
     def written(self) -> Column:
         """The places of the images that were not set aside, ascending."""
-        return np.setdiff1d(np.arange(len(self.rows)), list(self.set_aside))
+        kept = np.ones(len(self.rows), np.bool_)
+        kept[list(self.set_aside)] = False
+        return np.flatnonzero(kept)
 
     def by_split(self, places: Column) -> Iterator[tuple[str, Column]]:
         """Yield each split, and which of the places are in it."""
