@@ -42,6 +42,7 @@ KINDS = {
     "manifest.parquet": "manifest",
     "classes.csv": "class table",
     "splits/": "list of a split",
+    "index/": "index of an output",
     "set-aside/": "image set aside",
     "dali-index/": "DALI index",
     "tfrecord/features.json": "JSON of the classic schema",
