@@ -126,7 +126,7 @@ class Sentences:
         if option.collectonly:
             return
         stopped = session.shouldfail or session.shouldstop or exitstatus > pytest.ExitCode.TESTS_FAILED
-        chosen = option.lf or any("::" in each for each in option.file_or_dir)
+        chosen = getattr(option, "lf", False) or any("::" in each for each in option.file_or_dir)
         whole = [] if stopped or chosen else [Path(each).resolve() for each in option.file_or_dir or (TESTS,)]
         for name in self.known.keys() - self.seen.keys():
             file, test = TESTS / name.split("::")[0], name.split(" # ")[0]
