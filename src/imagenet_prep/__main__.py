@@ -16,6 +16,8 @@ def main() -> None:
     """Run the command line; ends the process with one of the documented exit codes."""
     # NumPy's linear algebra starts a thread for each processor as it is loaded; nothing here multiplies matrices.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Arrow's own allocator keeps what it was given back: a fifth of an audit's memory, and it is no faster here.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     _open_missing()
     _write_whatever_the_encoding()
     # An interrupt that falls into an import comes out as any error: it waits until all are done.

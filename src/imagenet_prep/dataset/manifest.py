@@ -54,8 +54,8 @@ class Images:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.rows: Rows = np.concatenate(list(plan.members.values()))
-        self._place = np.full(len(plan.catalog), -1, np.int64)  # by catalog row
-        self._place[self.rows] = np.arange(len(self.rows))
+        self._place = np.full(len(plan.catalog), -1, np.int32)  # by catalog row
+        self._place[self.rows] = np.arange(len(self.rows), dtype=np.int32)
         count = len(self.rows)
         self._facts: dict[str, Column] = {name: np.zeros(count, kind) for name, kind in _NUMBERS.items()}
         self._facts["kind"][:] = UNREAD_KIND
@@ -88,7 +88,7 @@ class Images:
             converted = np.flatnonzero(stored)
             self._stored |= zip(places[converted].tolist(), stored[converted].tolist(), strict=True)
 
-    def _add_facts(self, places: Rows, receipt: Receipt) -> None:
+    def _add_facts(self, places: Column, receipt: Receipt) -> None:
         read = np.frombuffer(receipt.columns["kind"], np.int8) != UNREAD_KIND
         places = places[read]
         for name, column in self._facts.items():
@@ -117,7 +117,7 @@ class Images:
         """The places of the images that were not set aside, ascending."""
         kept = np.ones(len(self.rows), np.bool_)
         kept[list(self.set_aside)] = False
-        return np.flatnonzero(kept)
+        return np.flatnonzero(kept).astype(np.uint32)
 
     def by_split(self, places: Column) -> Iterator[tuple[str, Column]]:
         """Yield each split, and which of the places are in it."""
@@ -135,7 +135,7 @@ class Images:
         digests: Column = self._digests.view(">u8")[places, 1].astype(np.uint64)
         if of.output.converts:
             for place, digest in self._stored.items():
-                digests[np.searchsorted(places, place)] = digest
+                digests[places == place] = digest
         return digests
 
     def tables(self) -> Iterator[pa.Table]:
@@ -220,9 +220,7 @@ def write_manifest(store: Store, tables: Callable[[], Iterable[pa.Table]]) -> Fi
             if writer:
                 writer.close()
 
-    fact = store.stream(MANIFEST, write)
-    pa.default_memory_pool().release_unused()  # which Arrow keeps: as much as the lists that come next
-    return fact
+    return store.stream(MANIFEST, write)
 
 
 class _File:

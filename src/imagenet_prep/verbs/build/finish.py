@@ -33,7 +33,7 @@ from imagenet_prep.model.report import Accounts
 from imagenet_prep.outputs.base import Contents, ShardFacts, SplitFacts, options_of
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard
 from imagenet_prep.planning.splits import Rows
-from imagenet_prep.stores.base import Store
+from imagenet_prep.stores.base import Sink, Store
 from imagenet_prep.stores.digests import fact_of_file
 from imagenet_prep.verbs.build.remaining import Remaining
 from imagenet_prep.version import __version__
@@ -53,40 +53,47 @@ def finish(store: Store, plan: Plan) -> Accounts:
     if not accounts.balanced:
         raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
     _forget_others(store, plan, {image.name for image in ledger.images.set_aside.values()})
-    manifest = write_manifest(store, ledger.images.tables)
-    texts = [store.publish(path, text) for path, text in _texts(plan, ledger)]
-    indexes = [write_index(store, ledger.images, each) for each in plan.outputs if each.output.image_range]
-    documents = [manifest, *sorted([*indexes, *texts], key=attrgetter("path"))]
+    documents: list[FileFact] = []
+    for document in _documents(store, plan, ledger):
+        documents.append(document)
+        pa.default_memory_pool().release_unused()  # which Arrow keeps: as much as the next document needs
+    documents[1:] = sorted(documents[1:], key=attrgetter("path"))  # the manifest comes first
     _refuse_lost(store, plan, documents)
     store.publish(BUILD, seal({**ledger.document(accounts), "documents": list(map(_file, documents))}))
     return accounts
 
 
-def _texts(plan: Plan, ledger: _Ledger) -> Iterator[tuple[str, bytes]]:
-    """Yield path and text of every document except the manifest, one at a time: a list of a split is long."""
-    yield CLASSES, to_csv(plan.recipe.selection.taxonomy).encode()
-    yield from _split_lists(plan, ledger.images)
-    for each in plan.outputs:
-        yield from each.output.documents(ledger.contents(each)).items()
-
-
-def _split_lists(plan: Plan, images: Images) -> Iterator[tuple[str, bytes]]:
-    """Give path and text of the list of each split of ``plan``, and of what it excludes. What was set aside is in no
-    list.
+def _documents(store: Store, plan: Plan, ledger: _Ledger) -> Iterator[FileFact]:
+    """Write the documents that ``build.json`` proves, one after the other, the manifest first. What was set aside is in
+    no list of a split.
     """
+    yield write_manifest(store, ledger.images.tables)
     for split, rows in plan.members.items():
-        gone = images.set_aside_in(split)
-        yield split_list(split), _sorted_names(plan, rows[~np.isin(rows, gone)] if gone else rows)
+        gone = ledger.images.set_aside_in(split)
+        yield _write_names(store, split_list(split), plan, rows[~np.isin(rows, gone)] if gone else rows)
     if len(plan.excluded):
-        yield EXCLUDED, _sorted_names(plan, plan.excluded)
+        yield _write_names(store, EXCLUDED, plan, plan.excluded)
+    yield store.publish(CLASSES, to_csv(plan.recipe.selection.taxonomy).encode())
+    for each in plan.outputs:
+        for path, text in each.output.documents(ledger.contents(each)).items():
+            yield store.publish(path, text)
+        if each.output.image_range:
+            yield write_index(store, ledger.images, each)
 
 
-def _sorted_names(plan: Plan, rows: Rows) -> bytes:
+def _write_names(store: Store, path: str, plan: Plan, rows: Rows) -> FileFact:
+    """Write the names of some entries, sorted, one a line."""
     names = plan.catalog.table.column("name").take(pa.array(rows))
-    order, text = pc.sort_indices(names), io.BytesIO()
-    for start in range(0, len(order), _AT_ONCE):
-        csv.write_csv(pa.table({"name": names.take(order.slice(start, _AT_ONCE))}), text, _ONE_A_LINE)
-    return text.getvalue()
+    order = pc.sort_indices(names)
+
+    def write(sink: Sink) -> None:
+        for start in range(0, len(order), _AT_ONCE):
+            text = io.BytesIO()
+            csv.write_csv(pa.table({"name": names.take(order.slice(start, _AT_ONCE))}), text, _ONE_A_LINE)
+            sink.write(text.getvalue())
+            sink.flush()
+
+    return store.stream(path, write)
 
 
 def _refuse_lost(store: Store, plan: Plan, documents: list[FileFact]) -> None:
