@@ -454,7 +454,7 @@ def test_litter_is_ignored_and_counted(tmp_path: Path) -> None:
     catalog = index(tmp_path, HERE)
 
     assert set(labels(catalog)) == {f"{TENCH}_1.JPEG", SNAKE}
-    assert "Ignored 5 folders and files that are no images, such as .DS_Store or a script." in catalog.notes
+    assert "Ignored 5 folders and files that are not images, such as .DS_Store or a script." in catalog.notes
 
 
 def test_folders_with_other_counts_than_the_official_ones_are_taken_with_a_word(tmp_path: Path) -> None:

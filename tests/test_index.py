@@ -218,7 +218,7 @@ def test_macos_litter_and_folders_are_ignored_with_a_word_about_it(tmp_path: Pat
     catalog = index(root, HERE)
 
     assert len(catalog) == 2 * 3 + 2 * 10
-    assert "Ignored 5 folders and files that are no images, such as .DS_Store or a script." in catalog.notes
+    assert "Ignored 5 folders and files that are not images, such as .DS_Store or a script." in catalog.notes
 
 
 def test_litter_beside_the_class_tars_and_the_validation_images_is_ignored_too(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_litter_beside_the_class_tars_and_the_validation_images_is_ignored_too(t
     catalog = index(tmp_path, HERE)
 
     assert len(catalog) == 2
-    assert "Ignored 4 folders and files that are no images, such as .DS_Store or a script." in catalog.notes
+    assert "Ignored 4 folders and files that are not images, such as .DS_Store or a script." in catalog.notes
 
 
 def test_notes_reach_the_one_who_watches(tmp_path: Path) -> None:

@@ -91,16 +91,16 @@ class TestTheEstimate:
         )
 
     def test_is_not_worth_a_word_below_an_hour(self, archive: str) -> None:
-        assert slow_reads((archive,), entries([110_000] * 5), 449_999) == ""
-        assert slow_reads((archive,), entries([110_000] * 5), 450_001) != ""
+        assert slow_reads((archive,), entries([110_000] * 5), 449_999) is None
+        assert slow_reads((archive,), entries([110_000] * 5), 450_001) is not None
 
     def test_of_nothing_is_nothing(self, archive: str) -> None:
-        assert slow_reads((archive,), entries([]), 0) == ""
+        assert slow_reads((archive,), entries([]), 0) is None
 
     def test_ends_with_what_could_be_read(self, archive: str, tmp_path: Path) -> None:
         some = entries([110_000] * 6)
-        assert "5 of them" in slow_reads((archive,), some, 1_281_167)
-        assert slow_reads((str(tmp_path / "gone.tar"),), some, 1_281_167) == ""
+        assert "5 of them" in (slow_reads((archive,), some, 1_281_167) or "")
+        assert slow_reads((str(tmp_path / "gone.tar"),), some, 1_281_167) is None
 
 
 @pytest.mark.usefixtures("every_read_takes_ten_minutes")

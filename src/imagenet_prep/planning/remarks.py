@@ -14,7 +14,8 @@ _NAMED = 5  # classes of a choice: a number in a list may have been meant as ano
 
 def remarks(of: Plan, written: Sequence[OutputPlan] | None = None, known: Collection[str] = ()) -> list[str]:
     """Give what there is to say of a plan, a sentence or two each; ``written`` are the outputs of which something is
-    still to be written, None for all. Of a data set that was begun with the outputs ``known`` only what is new is said.
+    still to be written, None for all. Of a data set that was started with the outputs ``known``, only what is new is
+    said.
     """
     new = (each.output for each in of.outputs if each.output.name not in known)
     of_selection = () if known else (hold_out_sentence(of), *_excluded(of), *_condemned(of))

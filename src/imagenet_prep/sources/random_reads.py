@@ -16,14 +16,14 @@ _MOST_SECONDS = 2.0  # after which no further image is read
 _SLOW_SECONDS = 3600.0  # of a whole build: what is said of less is noise
 
 
-def slow_reads(archives: tuple[str, ...], some: Entries, images: int) -> str:
+def slow_reads(archives: tuple[str, ...], some: Entries, images: int) -> str | None:
     """Read ``some`` of the ``images`` of a source, in the order in which they are to be read. Say in a sentence or two
-    how long all of them will take, if that is an hour or more; otherwise "".
+    how long all of them will take, if that is an hour or more.
     """
     count, size, seconds = _read(archives, some)
     whole = seconds / count * images if count else 0.0
     if whole < _SLOW_SECONDS:
-        return ""
+        return None
     each = seconds / count
     return (
         f"Reading single images is slow here: {count:,} of them took {1000 * each:,.1f} ms each "

@@ -101,15 +101,15 @@ def _at_a_glance(archive: OfficialArchive, folder: Path, there: set[str], watch:
     for name in names:
         if reason := interrupted(folder / name):
             watch(Note(f"{name}: {reason}."))
-    begun = [name for name in archive.names if part_path(folder / name).name in there]
-    name = next(iter([*names, *begun, *archive.names]))
+    unfinished = [name for name in archive.names if part_path(folder / name).name in there]
+    name = next(iter([*names, *unfinished, *archive.names]))
     state = ArchiveState(
         archive.role,
         name,
         official_size=archive.size,
         md5=archive.md5,
         sha1=archive.sha1,
-        unfinished=_unfinished(folder, begun),
+        unfinished=_unfinished(folder, unfinished),
     )
     return _looked_at(state, archive, folder / name) if names else state
 

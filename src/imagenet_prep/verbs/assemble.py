@@ -67,7 +67,7 @@ def _check(parts: list[Found], catalog: Catalog, annotations: list[Annotations],
     notes = [*census.notes, *unused, *few_boxes(catalog)]
     ignored = sum(part.ignored for part in parts)
     if ignored:
-        are = "folder or file that is no image" if ignored == 1 else "folders and files that are no images"
+        are = "folder or file that is not an image" if ignored == 1 else "folders and files that are not images"
         notes.append(f"Ignored {ignored:,} {are}, such as .DS_Store or a script.")
     beside = sum(part.annotations for part in parts)
     if beside:

@@ -135,7 +135,7 @@ def catalog_of(
     told: bool = False,
 ) -> Catalog:
     """Catalog what was found, or take it from where it is ``kept`` (a store, and a path in it), or from the cache. Its
-    notes are said, unless they were ``told`` when the data set was begun; warnings are said each time.
+    notes are said, unless they were ``told`` when the data set was started; warnings are said each time.
     """
     place = _place(options.cache) if options.cache else kept
     catalog = _kept(place, found)

@@ -78,12 +78,12 @@ class Job:
         accounts = None if moves or self.remaining else finished(self.store, self.plan)
         return self._report(_Done(), accounts) if accounts else None
 
-    def slow_reads(self) -> str:
-        """Read a few of the images that are missing, and say if all of them take hours; otherwise ""."""
+    def slow_reads(self) -> str | None:
+        """Read a few of the images that are missing, and say if all of them take hours."""
         runs = [run for run in runs_of(self.plan, self.remaining.is_missing) if _reads(run)]
         for task in self._tasks([run._replace(rows=run.rows[:MEASURED]) for run in runs[:1]]):
             return slow_reads(task.archives, task.entries, sum(len(run.rows) for run in runs))
-        return ""
+        return None
 
     def _add_to(self, done: _Done, engine: Engine, watch: Watch) -> Report:
         accounts = self._run(done, engine, watch)
