@@ -13,7 +13,7 @@ from imagenet_prep.errors import SourceError, UsageError
 from imagenet_prep.imagenet.archives import TEST, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.archive import Archive
-from imagenet_prep.model.shards import ShardName, bounds, shard_count
+from imagenet_prep.model.shards import ShardName, at_least, bounds, shard_count
 from imagenet_prep.options import Recipe, Selection
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
 from imagenet_prep.planning.keys import order_keys, rank_keys
@@ -160,6 +160,16 @@ class TestShards:
     )
     def test_a_shard_has_at_least_64_mib(self, size: int, count: int) -> None:
         assert shard_count(size) == count
+
+    @pytest.mark.parametrize(
+        ("images", "count"),
+        [(1, 1), (2, 2), (20, 16), (63, 32), (64, 64), (50_000, 64)],
+    )
+    def test_a_small_split_has_the_least_number_unless_a_shard_would_be_empty(self, images: int, count: int) -> None:
+        assert at_least(1, 64, images) == count
+
+    def test_a_number_that_is_large_enough_stays(self) -> None:
+        assert [at_least(1024, 64, 1_281_167), at_least(2, 1, 50_000)] == [1024, 2]
 
     def test_the_complete_data_set_has_the_counts_that_readers_hard_code(self) -> None:
         complete = catalog_of({}, validation=50_000, size=1)

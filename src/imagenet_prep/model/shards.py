@@ -67,6 +67,13 @@ def shard_count(size: int) -> int:
     return count
 
 
+def at_least(count: int, least: int, images: int) -> int:
+    """Double a number of shards until it is ``least`` or more, or twice as many would leave one without images."""
+    while count < least and 2 * count <= images:
+        count *= 2
+    return count
+
+
 def bounds(entries: int, shards: int) -> list[range]:
     """Cut ``range(entries)`` into ``shards`` consecutive ranges that end at round(entries · i / shards).
 

@@ -57,6 +57,19 @@ class ImageRange(NamedTuple):
 WHOLE_FILE = ImageRange("", "")  # nothing has to say it: the file is the image, as it was in the source
 
 
+class Reader(NamedTuple):
+    """A program of somebody else's that reads an output as it is. ``framework`` is what people call it, in one word;
+    ``options`` are those of the output that it needs, where they are not the defaults. ``snippet`` is Python that gives
+    the first samples of train; ``DATA`` in it stands for the path of the data set. ``install`` is what pip installs for
+    it.
+    """
+
+    framework: str
+    snippet: str
+    install: str
+    options: Mapping[str, Any] = MappingProxyType({})
+
+
 class ShardWriter(Protocol):
     """One shard of one output being written."""
 
@@ -133,6 +146,8 @@ class Output(ABC):
     columns: ClassVar[Mapping[str, str]] = MappingProxyType({})  # of the manifest, too: name → code of ``array``
     image_range: ClassVar[ImageRange | None] = None  # None: only ``read`` finds an image, and there is no index
     document_paths: ClassVar[tuple[str, ...]] = ()  # all that ``documents`` may give
+    readers: ClassVar[tuple[Reader, ...]] = ()
+    least_shards: ClassVar[int] = 1  # of a split by default, a power of two: fewer only where there are fewer images
     links: ClassVar[bool] = False  # whether it can link files of the source instead of reading them
     shards: Shards  # numbers of shards that were asked for, by split
 

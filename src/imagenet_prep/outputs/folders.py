@@ -30,6 +30,7 @@ from imagenet_prep.outputs.base import (
     Contents,
     ImageRange,
     Output,
+    Reader,
     ShardWriter,
     StoredShard,
     Written,
@@ -49,6 +50,33 @@ META = f"{FOLDER}/meta.bin"
 _PICKLE_PROTOCOL = 2  # what torch.load accepts without being told to trust the file
 _OLDEST_TIME = (1980, 1, 1, 0, 0, 0)  # of a zip member: a clock would make equal builds differ
 _UNKNOWN = -1
+_TORCHVISION = """\
+from torchvision.datasets import ImageFolder
+
+for image, label in ImageFolder("DATA/folders/train"):
+    print(image.size, label)
+    break
+"""
+_TIMM = """\
+from timm.data import create_dataset
+
+image, label = create_dataset("", root="DATA/folders", split="train")[0]
+print(image.size, label)
+"""
+_IMAGEFOLDER = """\
+from datasets import load_dataset
+
+row = load_dataset("imagefolder", data_dir="DATA/folders", split="train")[0]
+print(row["image"].size, row["label"])
+"""
+_KERAS = """\
+import keras
+
+for images, labels in keras.utils.image_dataset_from_directory("DATA/folders/train", batch_size=3).take(1):
+    print(images.shape, labels.numpy())
+"""
+_AS_WNIDS: Final = MappingProxyType({"names": "wnid"})
+_AS_TORCHVISION: Final = MappingProxyType({"names": "wnid", "validation_folder": "val"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +100,12 @@ class Folders(Output):
     file_column: ClassVar[str] = "path"
     image_range: ClassVar[ImageRange | None] = WHOLE_FILE
     document_paths: ClassVar[tuple[str, ...]] = (CLASSES, META)
+    readers: ClassVar[tuple[Reader, ...]] = (
+        Reader("torchvision", _TORCHVISION, "torchvision", _AS_TORCHVISION),
+        Reader("timm", _TIMM, "timm", _AS_TORCHVISION),
+        Reader("imagefolder", _IMAGEFOLDER, "datasets pillow", _AS_WNIDS),
+        Reader("keras", _KERAS, "keras tensorflow", _AS_WNIDS),
+    )
     links: ClassVar[bool] = True
     shards = MappingProxyType({})
 

@@ -18,13 +18,19 @@ from imagenet_prep.codecs.tfrecord import RecordWriter
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, ShardWriter, StoredShard, Written
+from imagenet_prep.outputs.base import Contents, Reader, ShardWriter, StoredShard, Written
 from imagenet_prep.outputs.records import RecordOutput, record_shards, written_records
 from imagenet_prep.stores.base import Batch
 
 NAME = "imagenet2012"
 VERSION = "5.1.0"
 FOLDER = f"tfds/{NAME}/{VERSION}"
+_TFDS = """\
+import tensorflow_datasets as tfds
+
+for image, label in tfds.load("imagenet2012", split="train", data_dir="DATA/tfds", as_supervised=True).take(3):
+    print(image.shape, int(label))
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +40,7 @@ class Tfds(RecordOutput):
     name: ClassVar[str] = "tfds"
     folder: ClassVar[str] = "tfds"
     overhead: ClassVar[int] = 128
+    readers: ClassVar[tuple[Reader, ...]] = (Reader("tfds", _TFDS, "tensorflow tensorflow-datasets"),)
     document_paths: ClassVar[tuple[str, ...]] = tuple(
         f"{FOLDER}/{name}" for name in (spec.FEATURES, spec.INFO, spec.LABELS)
     )

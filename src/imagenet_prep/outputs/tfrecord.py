@@ -17,12 +17,48 @@ from imagenet_prep.codecs.example import Value
 from imagenet_prep.codecs.tfrecord import RecordWriter
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, ShardWriter, StoredShard, Written
+from imagenet_prep.outputs.base import Contents, Reader, ShardWriter, StoredShard, Written
 from imagenet_prep.outputs.records import RecordOutput, record_shards, written_records
 from imagenet_prep.stores.base import Batch
 
 FOLDER = "tfrecord"
 INDEX_FOLDER = "dali-index"
+_TENSORFLOW = """\
+import tensorflow as tf
+
+KEYS = {"image/encoded": tf.io.FixedLenFeature([], tf.string), "image/class/label": tf.io.FixedLenFeature([], tf.int64)}
+
+def decode(record):
+    row = tf.io.parse_single_example(record, KEYS)
+    return tf.io.decode_jpeg(row["image/encoded"], channels=3), row["image/class/label"] - 1  # 0…999
+
+files = tf.data.Dataset.list_files("DATA/tfrecord/train-*")
+for image, label in files.interleave(tf.data.TFRecordDataset).map(decode).take(3):
+    print(image.shape, int(label))
+"""
+_DALI = """\
+from glob import glob
+
+from nvidia.dali import fn, pipeline_def, tfrecord, types
+
+KEYS = {
+    "image/encoded": tfrecord.FixedLenFeature((), tfrecord.string, ""),
+    "image/class/label": tfrecord.FixedLenFeature([1], tfrecord.int64, -1),
+}
+
+@pipeline_def(batch_size=3, num_threads=2, device_id=None)  # no GPU: the images are decoded on the processor
+def train():
+    row = fn.readers.tfrecord(
+        path=sorted(glob("DATA/tfrecord/train-*")), index_path=sorted(glob("DATA/dali-index/train-*")), features=KEYS
+    )
+    image = fn.decoders.image(row["image/encoded"], output_type=types.RGB)
+    return fn.resize(image, size=[224, 224]), row["image/class/label"] - 1  # 0…999
+
+pipeline = train()
+pipeline.build()
+images, labels = pipeline.run()
+print(images.shape(), labels.as_array().ravel())
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +70,10 @@ class TFRecord(RecordOutput):
     stores_boxes: ClassVar[bool] = True
     overhead: ClassVar[int] = 1024  # 460 bytes for a long class name, and 20 for each box
     document_paths: ClassVar[tuple[str, ...]] = (f"{FOLDER}/{spec.FEATURES}", f"{FOLDER}/{spec.INFO}")
+    readers: ClassVar[tuple[Reader, ...]] = (
+        Reader("tensorflow", _TENSORFLOW, "tensorflow"),
+        Reader("dali", _DALI, "nvidia-dali-cuda130"),
+    )
 
     def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
         """Open a shard, which will have a DALI index."""

@@ -30,7 +30,7 @@ from imagenet_prep.imagenet.archives import (
 )
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.model.given import given
-from imagenet_prep.model.shards import COMPLETE_SHARDS, Arrangement, ShardName, bounds, shard_count
+from imagenet_prep.model.shards import COMPLETE_SHARDS, Arrangement, ShardName, at_least, bounds, shard_count
 from imagenet_prep.model.task import Entries
 from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.options import Recipe, Selection, digest_of_names
@@ -176,7 +176,7 @@ def plan(catalog: Catalog, recipe: Recipe | None = None, known: Mapping[str, Arr
     arrangements = dict(known or {})
     outputs = tuple(
         _output_plan(catalog, members, output, identity, arrangement)
-        for output, arrangement in _arranged(recipe.outputs, counts, arrangements)
+        for output, arrangement in _arranged(recipe.outputs, counts, members, arrangements)
     )
     return Plan(catalog, recipe, identity, members, outputs, left_out)
 
@@ -213,12 +213,21 @@ def _default_count(catalog: Catalog, split: str, members: Mapping[str, Rows], le
 
 
 def _arranged(
-    outputs: Sequence[Output], default: Mapping[str, int], known: Mapping[str, Arrangement]
+    outputs: Sequence[Output],
+    default: Mapping[str, int],
+    members: Mapping[str, Rows],
+    known: Mapping[str, Arrangement],
 ) -> Iterator[tuple[Output, Arrangement]]:
     """Give every output its arrangement. One whose bytes do not depend on the order goes along with the first one that
     is new and has an order, or else reads the source as it lies, which is quickest.
     """
-    counts = {output.name: {split: output.shards.get(split, default[split]) for split in default} for output in outputs}
+    counts = {
+        output.name: {
+            split: output.shards.get(split) or at_least(default[split], output.least_shards, len(rows))
+            for split, rows in members.items()
+        }
+        for output in outputs
+    }
     leader = next((output.name for output in outputs if output.ordered and output.name not in known), None)
     for output in outputs:
         if output.name in known:

@@ -229,7 +229,7 @@ class _Images:
         sample = Sample(name, original, class_index, 0, 0, _boxes(entries, row), original, file)
         try:
             found = self._inspected(name, buffer, start, end)
-            sample.width, sample.height = found.width, found.height
+            sample.width, sample.height, sample.kind = found.width, found.height, found.kind
             if converted := found.needs_repair and self._converts:
                 sample.image, sample.width, sample.height = repair(bytes(original))
         except NotAnImageError as error:
