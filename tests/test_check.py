@@ -79,7 +79,12 @@ def test_the_space_that_each_format_needs_is_told(tmp_path: Path) -> None:
     holdings = imagenet_prep.check(source, HEADERS)
 
     assert sum(of.size for of in holdings.origins.values()) == images
-    assert holdings.space == {"tfrecord": images + 10 * 1024, "tfds": images + 10 * 128, "folders": images + 10 * 4096}
+    assert holdings.space == {
+        "tfrecord": images + 10 * 1024,
+        "tfds": images + 10 * 128,
+        "webdataset": images + 10 * 4096,
+        "folders": images + 10 * 4096,
+    }
 
 
 def test_the_unlabelled_test_images_are_named_as_not_used(tmp_path: Path, sentence: Sentence) -> None:

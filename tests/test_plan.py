@@ -326,7 +326,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "arguments",
         [
-            {"format": "webdataset"},
+            {"format": "lmdb"},
             {"format": ()},
             {"names": "wnid"},
             {"format": "folders", "names": "nickname"},

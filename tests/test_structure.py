@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "outputs.records": (*FACTS, "codecs", "stores.base", "outputs.base"),
     "outputs.tfrecord": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.records"),
     "outputs.tfds": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.records"),
+    "outputs.webdataset": (*FACTS, "codecs", "stores.base", "outputs.base"),
     "outputs.class_folders": FACTS,
     "outputs.folders": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.class_folders"),
     "options": (*FACTS, "platform", "outputs.base"),
@@ -60,7 +61,8 @@ MAY_IMPORT = {
     "__main__": ("cli",),
     "__init__": (
         *FACTS, "options", "planning", "verbs", "version", "engines.base",
-        "outputs.base", "outputs.tfrecord", "outputs.tfds", "outputs.folders",  # which a caller makes recipes of,
+        "outputs.base", "outputs.tfrecord", "outputs.tfds", "outputs.folders",
+        "outputs.webdataset",  # which a caller makes recipes of,
         "stores.local", "stores.memory",  # and the places that it builds in
     ),
 }  # fmt: skip

@@ -30,6 +30,7 @@ from imagenet_prep.outputs.base import OUTPUTS as OUTPUTS, Output as Output
 from imagenet_prep.outputs.folders import Folders as Folders
 from imagenet_prep.outputs.tfds import Tfds as Tfds
 from imagenet_prep.outputs.tfrecord import TFRecord as TFRecord
+from imagenet_prep.outputs.webdataset import WebDataset as WebDataset
 from imagenet_prep.planning.catalog import Catalog as Catalog
 from imagenet_prep.planning.holdings import Holdings as Holdings, OriginFacts as OriginFacts, Piece as Piece
 from imagenet_prep.planning.plan import Plan as Plan, Shard as Shard, plan as plan

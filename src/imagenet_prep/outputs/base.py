@@ -30,6 +30,7 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
     {
         "tfrecord": "imagenet_prep.outputs.tfrecord.TFRecord",
         "tfds": "imagenet_prep.outputs.tfds.Tfds",
+        "webdataset": "imagenet_prep.outputs.webdataset.WebDataset",
         "folders": "imagenet_prep.outputs.folders.Folders",
     }
 )

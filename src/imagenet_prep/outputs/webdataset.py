@@ -1,0 +1,243 @@
+"""WebDataset: tar files with three members for each sample, the image as it was in the source.
+
+Nothing is converted: what reads a WebDataset decodes whatever an image is, and the JSON of a sample says what that is.
+By the names of shards Hugging Face knows the split; ``_info.json`` is what timm asks for. Indexes for DALI lie in a
+folder of their own, where no pattern for shards catches them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import BinaryIO, ClassVar
+
+import xxhash
+
+from imagenet_prep.codecs.features import as_bytes
+from imagenet_prep.codecs.ustar import BLOCK, END, padding, size_in
+from imagenet_prep.codecs.webdataset_schema import between, decode, encode
+from imagenet_prep.errors import AuditError, Problem
+from imagenet_prep.model.receipt import FileFact
+from imagenet_prep.model.sample import Sample
+from imagenet_prep.model.shards import ShardName
+from imagenet_prep.outputs.base import (
+    Contents,
+    ImageRange,
+    Output,
+    Reader,
+    Shards,
+    ShardWriter,
+    StoredShard,
+    Written,
+    shards_option,
+)
+from imagenet_prep.stores.base import Batch, Store
+
+FOLDER = "webdataset"
+INDEX_FOLDER = "dali-index-webdataset"
+INFO = f"{FOLDER}/_info.json"
+_INDEX_VERSION = "v1.2"
+_WEBDATASET = """\
+from glob import glob
+
+import webdataset as wds
+
+files = sorted(glob("DATA/webdataset/train-*.tar"))
+for image, label in wds.WebDataset(files, shardshuffle=100).shuffle(1000).decode("pil").to_tuple("jpg", "cls"):
+    print(image.size, label)
+    break
+"""
+_TIMM = """\
+from timm.data import create_dataset
+
+train = create_dataset("wds/", root="DATA/webdataset", split="train", is_training=True, batch_size=3)
+image, label = next(iter(train))
+print(image.size, label)
+"""
+_HUGGING_FACE = """\
+from datasets import load_dataset
+
+for row in load_dataset("webdataset", data_dir="DATA/webdataset", split="train", streaming=True).take(3):
+    print(row["jpg"].size, row["cls"], row["json"]["class_name"])
+"""
+_DALI = """\
+from glob import glob
+
+from nvidia.dali import fn, pipeline_def, types
+
+@pipeline_def(batch_size=3, num_threads=2, device_id=None)  # no GPU: the images are decoded on the processor
+def train():
+    image, label = fn.readers.webdataset(
+        paths=sorted(glob("DATA/webdataset/train-*.tar")),
+        index_paths=sorted(glob("DATA/dali-index-webdataset/train-*.idx")),
+        ext=["jpg", "cls"],
+    )
+    return fn.resize(fn.decoders.image(image, output_type=types.RGB), size=[224, 224]), label
+
+pipeline = train()
+pipeline.build()
+images, labels = pipeline.run()
+print(images.shape(), [int(bytes(labels.at(row))) for row in range(3)])  # a label comes as its digits
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebDataset(Output):
+    """``OUT/webdataset/train-00000-of-01024.tar`` and so on."""
+
+    shards: Shards = shards_option()
+
+    name: ClassVar[str] = FOLDER
+    folder: ClassVar[str] = FOLDER
+    overhead: ClassVar[int] = 8 * BLOCK  # six or seven, with what fills the last block of the image, and the index
+    columns: ClassVar[Mapping[str, str]] = MappingProxyType({"row": "i", "image_offset": "q", "image_length": "i"})
+    image_range: ClassVar[ImageRange | None] = ImageRange("image_offset", "image_length")
+    document_paths: ClassVar[tuple[str, ...]] = (INFO,)
+    least_shards: ClassVar[int] = 64
+    readers: ClassVar[tuple[Reader, ...]] = (
+        Reader("webdataset", _WEBDATASET, "webdataset torch pillow"),
+        Reader("timm", _TIMM, "timm webdataset"),
+        Reader("huggingface", _HUGGING_FACE, "datasets pillow"),
+        Reader("dali", _DALI, "nvidia-dali-cuda130"),
+    )
+
+    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:
+        """Open a shard, which will have a DALI index."""
+        return _Writer(batch, shard, class_names)
+
+    def files(self, stored: StoredShard) -> Sequence[str]:
+        """Give the shard and its index."""
+        return (_shard_path(stored.shard), _index_path(stored.shard))
+
+    def sample_files(self, stored: StoredShard) -> Sequence[str]:
+        """Every sample lies in the shard."""
+        return [_shard_path(stored.shard)] * len(stored.names)
+
+    def documents(self, contents: Contents) -> Mapping[str, bytes]:
+        """Tell timm the files of each split, and the samples in each of them."""
+        splits = {
+            split: {
+                "name": split,
+                "num_samples": sum(shard.rows for shard in facts.shards),
+                "filenames": [_shard_path(shard.shard).removeprefix(f"{FOLDER}/") for shard in facts.shards],
+                "shard_lengths": [shard.rows for shard in facts.shards],
+            }
+            for split, facts in contents.splits.items()
+        }
+        return {INFO: as_bytes({"splits": splits})}
+
+    def describe(self, contents: Contents) -> Mapping[str, str]:  # noqa: ARG002
+        """Name the two folders."""
+        return {
+            FOLDER: "tar files for WebDataset, timm and Hugging Face; cls is 0…999 in WNID order",
+            INDEX_FOLDER: "an index of each of these tar files, for DALI",
+        }
+
+    def read(self, store: Store, stored: StoredShard, seen: list[FileFact] | None = None) -> Iterator[Sample]:
+        """Read the samples back, in order; each must be, byte for byte, what its JSON makes of its image."""
+        path = _shard_path(stored.shard)
+        with store.open(path) as file:
+            found = store.stat(path)
+            tar = _Tar(file, path, found.size if found else 0)
+            while sample := tar.sample(stored.class_names):
+                yield sample
+        if seen is not None:
+            seen.append(tar.fact())
+
+
+def _shard_path(shard: ShardName) -> str:
+    return f"{FOLDER}/{shard}.tar"
+
+
+def _index_path(shard: ShardName) -> str:
+    return f"{INDEX_FOLDER}/{shard}.idx"
+
+
+class _Writer:
+    def __init__(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> None:
+        self._out = batch.create(_shard_path(shard))
+        self._index = batch.create(_index_path(shard))
+        self._class_names = class_names
+        self._lines: list[str] = []
+        self._offsets, self._lengths = array("q"), array("i")
+
+    def add(self, sample: Sample) -> None:
+        """Take one sample, without copying its image."""
+        head, tail, members = encode(sample, self._class_names[sample.class_index])
+        start = self._out.size
+        places = (f"{name.partition('.')[2]} {start + offset} {size} {name}" for name, offset, size in members)
+        self._lines.append(" ".join(places))
+        self._offsets.append(start + len(head))
+        self._lengths.append(len(sample.image))
+        self._out.write(head, sample.image, tail)
+
+    def leave_out(self, sample: Sample) -> None:
+        """Nothing of it was ever written: a shard is written as a whole."""
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        self._out.flush()
+
+    def finish(self) -> Written:
+        """Complete the shard, and write its index."""
+        self._out.write(END)
+        lines = (f"{_INDEX_VERSION} {len(self._lines)}", *self._lines)
+        self._index.write("".join(f"{line}\n" for line in lines).encode())
+        files = (self._out.fact(), self._index.fact())
+        rows = array("i", range(len(self._lines)))
+        columns = {"row": rows, "image_offset": self._offsets, "image_length": self._lengths}
+        return Written(files, sum(file.size for file in files), columns)
+
+
+class _Tar:
+    """One shard of ``size`` bytes being read. What is wrong raises AuditError with the offset of the sample."""
+
+    def __init__(self, file: BinaryIO, path: str, size: int) -> None:
+        self._file = file
+        self._path = path
+        self._size = size
+        self._offset = 0
+        self._digest = xxhash.xxh3_128()
+
+    def sample(self, class_names: Sequence[str]) -> Sample | None:
+        """Read the next sample; None at the end."""
+        start = self._offset
+        try:
+            head = self._take(BLOCK)
+            if any(head):
+                return self._rest(head, class_names)
+            self._check_end()
+        except ValueError as error:
+            raise AuditError("A shard is damaged:", (Problem(self._path, str(error), offset=start),)) from error
+        return None
+
+    def fact(self) -> FileFact:
+        """Say what was read."""
+        return FileFact(self._path, self._offset, self._digest.hexdigest())
+
+    def _rest(self, head: bytes, class_names: Sequence[str]) -> Sample:
+        image = self._take(size_in(head))
+        before = self._take(between(len(image)))
+        text = self._take(size_in(before[-BLOCK:]))
+        after = self._take(len(padding(len(text))))
+        sample = decode(image, text)
+        expected = encode(sample, class_names[sample.class_index])
+        if head != expected.head or before + text + after != expected.tail:
+            raise ValueError("a sample is not what its JSON says")
+        return sample
+
+    def _check_end(self) -> None:
+        if self._offset + BLOCK != self._size or any(self._take(BLOCK)):
+            raise ValueError("there are zeros where the header of a member should be")
+
+    def _take(self, size: int) -> bytes:
+        if self._offset + size > self._size:  # before memory is taken for it
+            raise ValueError(f"{size:,} bytes that belong to a sample reach beyond the end of the file")
+        data = self._file.read(size)
+        if len(data) < size:
+            raise ValueError("the file has become shorter")
+        self._digest.update(data)
+        self._offset += size
+        return data
