@@ -23,7 +23,11 @@ def test_the_snippet_shows_samples(miniature: Miniature, name: str, reader: Read
     script = tmp_path / "read.py"
     needs_torchvision = {"torchvision", "timm"} & set(reader.install.split())
     script.write_text(WITHOUT_CUDA * bool(needs_torchvision) + reader.snippet.replace("DATA", str(tmp_path / "out")))
-    settings = {"PYTHONPATH": str(Path(__file__).parents[1]), "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
+    settings = {
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]),
+        "HF_HOME": str(tmp_path / "hub"),
+        "HF_HUB_OFFLINE": "1",
+    }
     done = subprocess.run(
         [sys.executable, script], env=os.environ | settings, capture_output=True, text=True, check=False
     )
