@@ -37,9 +37,10 @@ if not _operators_load():
         _declared.define(_operator)
 
 from timm.data.readers.reader_image_folder import ReaderImageFolder  # noqa: E402
+from timm.data.readers.reader_wds import ReaderWds  # noqa: E402
 from torchvision.datasets import ImageFolder, ImageNet  # noqa: E402
 from torchvision.models import ResNet50_Weights  # noqa: E402
 
 CATEGORIES: list[str] = ResNet50_Weights.DEFAULT.meta["categories"]  # names in class index order
 
-__all__ = ["CATEGORIES", "ImageFolder", "ImageNet", "ReaderImageFolder"]
+__all__ = ["CATEGORIES", "ImageFolder", "ImageNet", "ReaderImageFolder", "ReaderWds"]
