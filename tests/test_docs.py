@@ -1,7 +1,8 @@
 """The documents say what is true: their commands run, their tables are complete, their links lead somewhere.
 
 Blocks of one document run in their order in one folder, where ``ARCHIVES`` is a miniature and ``FOLDERS`` the same as
-folders; CONTRIBUTING.md has the conventions. Tables are compared with the program in both directions.
+folders; a block ``of=`` a reader runs in ``tests/readers``. CONTRIBUTING.md has the conventions. Tables are compared
+with the program in both directions.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from imagenet_prep.codecs.sealed import unseal
 from imagenet_prep.codecs.tfrecord import read_records
 from imagenet_prep.dataset.format import FORMAT_VERSION
 from imagenet_prep.options import BuildOptions
+from imagenet_prep.outputs.base import output_class
 from imagenet_prep.testing import LAYOUTS, MiniatureOptions, write_miniature
 from imagenet_prep.verbs.build.run import build
 from support.build import recipe
@@ -139,7 +141,7 @@ def play(document: str, folder: Path) -> None:
         elif block.language == "text":
             missing = [line for line in block.text.splitlines() if not says(output, line)]
             assert not missing, f"{block.place}: the output does not have {missing}:\n{output}"
-        elif block.language == "python" and block.is_readable_here:
+        elif block.language == "python" and "of" not in block.settings and block.is_readable_here:
             script = folder / "script.py"
             script.write_text(block.text, "utf-8")
             done = run([sys.executable, *FIRST.get(block.settings.get("needs", ""), ()), script.name], folder)
@@ -288,9 +290,9 @@ def test_the_keys_of_the_recipe_are_as_documented() -> None:
     assert set(first_cells(outputs)) == options
 
 
-@pytest.mark.parametrize("table", ["classes.csv", "folders/classes.csv"])
-def test_the_columns_of_class_tables_are_as_documented(table: str, data: Path) -> None:
-    documented = first_cells(section("docs/formats.md", f"## {table}"))
+@pytest.mark.parametrize(("page", "table"), [("README", "classes.csv"), ("folders", "folders/classes.csv")])
+def test_the_columns_of_class_tables_are_as_documented(page: str, table: str, data: Path) -> None:
+    documented = first_cells(section(f"docs/formats/{page}.md", f"## {table}"))
     assert documented == (data / table).read_text("utf-8").splitlines()[0].split(",")
 
 
@@ -300,16 +302,29 @@ def test_the_page_of_commands_has_every_layout_of_the_miniature() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "shard"),
+    ("page", "heading", "shard"),
     [
-        ("## Classic schema", "tfrecord/train-00000-of-00001"),
-        ("## TFDS schema", "tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00000-of-00001"),
+        ("tfrecord", "## Classic schema", "tfrecord/train-00000-of-00001"),
+        ("tfds", "## TFDS schema", "tfds/imagenet2012/5.1.0/imagenet2012-train.tfrecord-00000-of-00001"),
     ],
 )
-def test_the_keys_of_a_record_are_as_documented_and_in_that_order(heading: str, shard: str, data: Path) -> None:
+def test_the_keys_of_a_record_are_as_documented_and_in_that_order(
+    page: str, heading: str, shard: str, data: Path
+) -> None:
     with (data / shard).open("rb") as file:
         _, record = next(read_records(file, shard, (data / shard).stat().st_size))
-    assert list(parse(record)) == first_cells(section("docs/formats.md", heading))
+    assert list(parse(record)) == first_cells(section(f"docs/formats/{page}.md", heading))
+
+
+@pytest.mark.parametrize("name", imagenet_prep.OUTPUTS)
+def test_the_page_of_a_format_shows_what_to_install_and_run_for_each_of_its_readers(name: str) -> None:
+    page = f"docs/formats/{name}.md"
+    snippets = {block.settings["of"]: block.text for block in blocks_of(page) if "of" in block.settings}
+    assert snippets == {reader.framework: reader.snippet for reader in output_class(name).readers}
+    for reader in output_class(name).readers:
+        options = "".join(f" --{option.replace('_', '-')} {value}" for option, value in reader.options.items())
+        assert f"`pip install {reader.install}`" in DOCUMENTS[page]
+        assert f"`--format {name}{options}`" in DOCUMENTS[page]
 
 
 # The rest ----------------------------------------------------------------------------------------------------------

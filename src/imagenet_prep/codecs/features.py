@@ -1,7 +1,7 @@
 """The two JSON documents that let TensorFlow Datasets read a folder of TFRecords: what it calls feature spec
 and dataset info.
 
-The form was found by leaving out and changing keys until its readers complained (docs/formats.md). 64-bit
+The form was found by leaving out and changing keys until its readers complained (docs/formats/tfds.md). 64-bit
 numbers are JSON strings, because the documents are protobuf in JSON form. Keys are sorted, so equal builds
 give equal documents.
 """

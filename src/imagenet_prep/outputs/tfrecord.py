@@ -28,9 +28,11 @@ import tensorflow as tf
 
 KEYS = {"image/encoded": tf.io.FixedLenFeature([], tf.string), "image/class/label": tf.io.FixedLenFeature([], tf.int64)}
 
+
 def decode(record):
     row = tf.io.parse_single_example(record, KEYS)
     return tf.io.decode_jpeg(row["image/encoded"], channels=3), row["image/class/label"] - 1  # 0…999
+
 
 files = tf.data.Dataset.list_files("DATA/tfrecord/train-*")
 for image, label in files.interleave(tf.data.TFRecordDataset).map(decode).take(3):
@@ -46,13 +48,15 @@ KEYS = {
     "image/class/label": tfrecord.FixedLenFeature([1], tfrecord.int64, -1),
 }
 
+
 @pipeline_def(batch_size=3, num_threads=2, device_id=None)  # no GPU: the images are decoded on the processor
 def train():
     row = fn.readers.tfrecord(
         path=sorted(glob("DATA/tfrecord/train-*")), index_path=sorted(glob("DATA/dali-index/train-*")), features=KEYS
     )
-    image = fn.decoders.image(row["image/encoded"], output_type=types.RGB)
+    image = fn.decoders.image(row["image/encoded"], output_type=types.RGB, adjust_orientation=False)  # as others do
     return fn.resize(image, size=[224, 224]), row["image/class/label"] - 1  # 0…999
+
 
 pipeline = train()
 pipeline.build()

@@ -67,6 +67,7 @@ from glob import glob
 
 from nvidia.dali import fn, pipeline_def, types
 
+
 @pipeline_def(batch_size=3, num_threads=2, device_id=None)  # no GPU: the images are decoded on the processor
 def train():
     image, label = fn.readers.webdataset(
@@ -74,7 +75,9 @@ def train():
         index_paths=sorted(glob("DATA/dali-index-webdataset/train-*.idx")),
         ext=["jpg", "cls"],
     )
-    return fn.resize(fn.decoders.image(image, output_type=types.RGB), size=[224, 224]), label
+    image = fn.decoders.image(image, output_type=types.RGB, adjust_orientation=False)  # as others do
+    return fn.resize(image, size=[224, 224]), label
+
 
 pipeline = train()
 pipeline.build()
