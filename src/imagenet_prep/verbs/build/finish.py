@@ -68,12 +68,12 @@ def _documents(store: Store, plan: Plan, ledger: _Ledger) -> Iterator[FileFact]:
     no list of a split.
     """
     yield write_manifest(store, ledger.images.tables)
+    yield store.publish(CLASSES, to_csv(plan.recipe.selection.taxonomy).encode())
     for split, rows in plan.members.items():
         gone = ledger.images.set_aside_in(split)
         yield _write_names(store, split_list(split), plan, rows[~np.isin(rows, gone)] if gone else rows)
     if len(plan.excluded):
         yield _write_names(store, EXCLUDED, plan, plan.excluded)
-    yield store.publish(CLASSES, to_csv(plan.recipe.selection.taxonomy).encode())
     for each in plan.outputs:
         for path, text in each.output.documents(ledger.contents(each)).items():
             yield store.publish(path, text)
