@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -342,7 +343,7 @@ def test_free_space_is_asked_for_before_anything_is_written(
     sound: Path, out: Path, monkeypatch: pytest.MonkeyPatch, sentence: Sentence
 ) -> None:
     """The file system's answer is put in its mouth here; asking it, and what follows, is the program's own."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=10**9, used=10**9, free=1_000))
 
     with pytest.raises(OutputError) as caught:
         build(sound, out, BuildOptions.of(test_per_class=1, jobs=1))

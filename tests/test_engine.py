@@ -173,12 +173,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:De
 @pytest.fixture(autouse=True)
 def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test run has threads of its own (a watchdog, at least)."""
-    monkeypatch.setattr(worker, "_has_one_thread", lambda: True)
+    monkeypatch.setattr(worker, "has_one_thread", lambda: True)
 
 
 @pytest.fixture(params=["forked", "spawned"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    monkeypatch.setattr(worker, "_has_one_thread", lambda: request.param == "forked")
+    monkeypatch.setattr(worker, "has_one_thread", lambda: request.param == "forked")
     with local_engine(2) as two:
         yield two
 
@@ -432,7 +432,7 @@ class TestDeaths:
             assert sorted(engine.run(square, range(5))) == [0, 1, 4, 9, 16]
 
     def test_on_a_machine_where_workers_die_at_their_start_it_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(worker, "_serve", lambda *_: os._exit(1))
+        monkeypatch.setattr(worker, "serve", lambda *_: os._exit(1))
         with local_engine(2) as engine:
             assert sorted(engine.run(square, range(1, 6), lost=minus_number)) == [-5, -4, -3, -2, -1]
 

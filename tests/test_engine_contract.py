@@ -32,7 +32,7 @@ class TestHere(EngineContract):
 class TestForkedProcesses(EngineContract):
     @pytest.fixture(autouse=True)
     def _forked(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(worker, "_has_one_thread", lambda: True)
+        monkeypatch.setattr(worker, "has_one_thread", lambda: True)
 
     def engine(self) -> AbstractContextManager[Engine]:
         return engine_for(None, jobs=2)
@@ -41,7 +41,7 @@ class TestForkedProcesses(EngineContract):
 class TestSpawnedProcesses(EngineContract):
     @pytest.fixture(autouse=True)
     def _spawned(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(worker, "_has_one_thread", lambda: False)
+        monkeypatch.setattr(worker, "has_one_thread", lambda: False)
 
     def engine(self) -> AbstractContextManager[Engine]:
         return engine_for("processes=2", jobs=0)

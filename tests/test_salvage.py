@@ -22,7 +22,7 @@ NAMES = [f"n01440764_{number}.JPEG" for number in range(5)]
 @pytest.fixture(params=[2 * BLOCK, 4 << 20], ids=["in small pieces", "at once"], autouse=True)
 def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many bytes are looked at together for the next header."""
-    monkeypatch.setattr(salvage, "_CHUNK_BYTES", request.param)
+    monkeypatch.setattr(salvage, "CHUNK_BYTES", request.param)
 
 
 class Damaged:

@@ -164,21 +164,6 @@ def test_an_audit_finds_a_linked_file_that_became_empty(source: Path, tmp_path: 
     assert "has 0 bytes" in done.stderr
 
 
-def test_an_audit_finds_a_file_that_was_linked_empty(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sentence: Sentence
-) -> None:
-    images(source)[0].write_bytes(b"")
-    options = BuildOptions.of(format=("folders",), test_per_class=0, transfer="hardlink", jobs=1)
-    # The audit does not rely on what a build refuses.
-    monkeypatch.setattr("imagenet_prep.verbs.build.preflight._refuse_condemned", lambda *_: None)
-    imagenet_prep.build(source, tmp_path / "data", options)
-
-    done = run("audit", tmp_path / "data")
-
-    assert done.returncode == 7
-    sentence(done.stderr)
-
-
 def test_no_image_of_fewer_bytes_is_one_for_who_reads_it_either() -> None:
     overlapping = bytes.fromhex("ffd8 ffc0 0002 ffda 0001 0001 01 ffd9")  # a scan header inside a frame header
     assert len(overlapping) < SMALLEST

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,7 +103,7 @@ class TestAFileOnDisk:
         store = LocalStore(str(tmp_path / "data"))
         assert store.free()
         with monkeypatch.context() as patch:
-            patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, 0))
+            patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=0, used=0, free=0))
             assert store.free() is None
         monkeypatch.setattr(os, "statvfs", refuse)
         assert store.free() is None

@@ -463,7 +463,7 @@ def test_two_class_folders_given_as_two_sources_are_not_called_unknown(tmp_path:
 
 
 def test_more_folders_than_can_be_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sentence: Sentence) -> None:
-    monkeypatch.setattr(survey_of_sources, "_MOST_FOLDERS", 10)
+    monkeypatch.setattr(survey_of_sources, "MOST_FOLDERS", 10)
     tree(tmp_path, *(f"{number:02}/notes.txt" for number in range(11)))
 
     error = refused(tmp_path)
@@ -473,7 +473,7 @@ def test_more_folders_than_can_be_meant(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_class_folders_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey_of_sources, "_MOST_FOLDERS", 10)
+    monkeypatch.setattr(survey_of_sources, "MOST_FOLDERS", 10)
     tree(tmp_path, *(f"{of.wnid}/{of.wnid}_1.JPEG" for of in official().classes[:20]))
 
     assert found(tmp_path) == {"train": (tmp_path, "20 class folders")}

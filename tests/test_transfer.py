@@ -478,7 +478,7 @@ def test_a_file_of_somebody_else_is_named_before_a_file_is_moved(
     """Where ``protected_hardlinks`` is on, nobody but its owner links a file that others may not write."""
     locked = next((source / "train").rglob("*.JPEG"))
     real = os.access
-    monkeypatch.setattr(preflight, "_may_link_all", lambda: False)
+    monkeypatch.setattr(preflight, "may_link_all", lambda: False)
     monkeypatch.setattr(os, "geteuid", lambda: source.stat().st_uid + 1)
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(locked) and real(path, mode))
 

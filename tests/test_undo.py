@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ import pytest
 import imagenet_prep
 from imagenet_prep import BuildOptions, OtherBuildError, OutputError, Progress, SourceError, UsageError
 from imagenet_prep.stores import sync, temporary
+from imagenet_prep.stores.local import LocalStore
 from imagenet_prep.testing import MiniatureOptions, write_miniature
-from imagenet_prep.verbs.build import job
 from support.build import changed, state
 from support.command import run
 from support.sentences import Sentence
@@ -658,14 +658,14 @@ def test_two_moves_with_different_recipes_cannot_both_begin(
     source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other run has claimed the folder after this one found it free, and before this one holds it."""
-    real = job.Job._claim
+    real = LocalStore.turn
 
-    def overtaken(this: job.Job) -> None:
-        monkeypatch.setattr(job.Job, "_claim", real)
+    def overtaken(store: LocalStore) -> AbstractContextManager[object]:
+        monkeypatch.setattr(LocalStore, "turn", real)
         imagenet_prep.build(source, out, changed(MOVE, seed=1))
-        real(this)
+        return real(store)
 
-    monkeypatch.setattr(job.Job, "_claim", overtaken)
+    monkeypatch.setattr(LocalStore, "turn", overtaken)
     before = set(images(source))
     with pytest.raises(OtherBuildError):
         imagenet_prep.build(source, out, MOVE)

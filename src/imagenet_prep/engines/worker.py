@@ -67,7 +67,7 @@ class Worker:
         """Start the process: forked while this one has a single thread, else spawned. ``others`` are the workers whose
         pipes a fork would inherit. Raises OSError if there can be no more processes or open files.
         """
-        forked = _has_one_thread()
+        forked = has_one_thread()
         if not forked:
             resource_tracker.ensure_running()  # started by the way, it would unblock the signals that are held here
         foreign = [each.connection for each in (*others, self)] if forked else []
@@ -75,7 +75,7 @@ class Worker:
         # An interrupt at the terminal, or its end, reaches the whole process group. Blocked here, it stays so in the
         # worker, from its first moment on: what becomes of it is for this process to decide.
         with _signals_held():
-            self._process = context.Process(target=_serve, args=(self._theirs, foreign), daemon=True)
+            self._process = context.Process(target=serve, args=(self._theirs, foreign), daemon=True)
             self._process.start()
         self._theirs.close()
 
@@ -153,7 +153,7 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _has_one_thread() -> bool:
+def has_one_thread() -> bool:
     """Whether nothing but this thread runs in the process; where the system does not say, no."""
     try:
         return len(list(Path("/proc/self/task").iterdir())) == 1
@@ -168,7 +168,8 @@ class _TerminatedError(SystemExit):
     """Termination while a task runs: the stack unwinds, and half-written files are removed on the way."""
 
 
-def _serve(parent: Connection, foreign: Iterable[Connection]) -> None:
+def serve(parent: Connection, foreign: Iterable[Connection]) -> None:
+    """Work for ``parent`` until it ends this; what a fork has of the ``foreign`` pipes of other workers is closed."""
     for connection in foreign:
         connection.close()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the parent's handler

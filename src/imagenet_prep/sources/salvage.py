@@ -19,7 +19,7 @@ CLASS_TARS = re.compile(CLASS_TAR_NAME.encode())
 IMAGES = re.compile(LABELLED_IMAGE.encode())
 _LONGEST_TAIL = 20_480  # bytes: GNU tar fills up the last 10,240; more zeros are members that never came
 _NAME_BYTES = 100  # of a header, from its start
-_CHUNK_BYTES = 4 << 20  # whole blocks
+CHUNK_BYTES = 4 << 20  # whole blocks
 
 
 def walk_on(tar: TarRange, names: re.Pattern[bytes], problems: list[Problem]) -> Iterator[Member | Missing]:
@@ -50,12 +50,12 @@ def walk_on(tar: TarRange, names: re.Pattern[bytes], problems: list[Problem]) ->
 def _next_header(tar: TarRange, position: int, names: re.Pattern[bytes]) -> int:
     """Find the first header at ``position`` or after it; the end of the range if there is none."""
     while position < tar.end:
-        chunk = tar.read(min(_CHUNK_BYTES, tar.end - position), position)
+        chunk = tar.read(min(CHUNK_BYTES, tar.end - position), position)
         for match in names.finditer(chunk):
             start = match.start() // BLOCK * BLOCK
             if match.start() - start < _NAME_BYTES and _is_header(chunk[start : start + BLOCK]):
                 return position + start
-        if len(chunk) < _CHUNK_BYTES:
+        if len(chunk) < CHUNK_BYTES:
             break
         position += len(chunk)
     return tar.end

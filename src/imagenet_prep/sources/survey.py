@@ -25,7 +25,7 @@ from imagenet_prep.sources.labels import CLASS_TAR, role_of
 from imagenet_prep.sources.reader import source_errors
 
 _DEEPEST = 5  # folders below the one that was given: Kaggle's train lies four deep
-_MOST_FOLDERS = 20_000  # a home directory given by mistake must not take an hour
+MOST_FOLDERS = 20_000  # a home directory given by mistake must not take an hour
 _LOOP = "is a symbolic link to a folder that it lies in: a loop"
 
 ClassesCalled = Callable[[str], tuple[int, ...]]  # from a folder's name to the class indexes it may mean
@@ -68,9 +68,9 @@ def _is_given_folder(source: Path) -> bool:
 def _search(source: Path, found: Seen, seen: set[tuple[int, int]], classes_called: ClassesCalled) -> None:
     waiting = [(source, 0)]
     for folder, depth in waiting:  # grows while it is walked: near folders come first
-        if len(waiting) > _MOST_FOLDERS:
+        if len(waiting) > MOST_FOLDERS:
             remedy = "Name the folder that holds the ILSVRC2012 archives or images."
-            raise SourceError(f"{source} has more than {_MOST_FOLDERS:,} folders to search.", remedy=remedy)
+            raise SourceError(f"{source} has more than {MOST_FOLDERS:,} folders to search.", remedy=remedy)
         try:
             status = folder.stat()
             if _leads_back(folder):

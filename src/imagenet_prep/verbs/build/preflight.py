@@ -102,7 +102,7 @@ def _check_moves(plan: Plan, entries: Entries) -> None:
     folders: dict[str, None] = {}
     links: list[Problem] = []
     others: list[Problem] = []
-    may_link_all = _may_link_all()
+    all_linkable = may_link_all()
     for row in range(len(entries)):
         place = entries.place(row, archives)
         folder, _, name = place.rpartition("/")
@@ -111,7 +111,7 @@ def _check_moves(plan: Plan, entries: Entries) -> None:
             status = os.lstat(place)
         if S_ISLNK(status.st_mode):
             links.append(Problem(folder, "is a symbolic link", name))
-        elif not may_link_all and status.st_uid != os.geteuid() and not os.access(place, os.R_OK | os.W_OK):
+        elif not all_linkable and status.st_uid != os.geteuid() and not os.access(place, os.R_OK | os.W_OK):
             others.append(Problem(folder, "belongs to somebody else", name))
     if links:
         raise SourceError(
@@ -132,7 +132,7 @@ def _is_open(folder: str) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
-def _may_link_all() -> bool:
+def may_link_all() -> bool:
     """Whether this user may link files that belong to others: Linux has a switch for it (proc_sys_fs(5))."""
     try:
         with open("/proc/sys/fs/protected_hardlinks", encoding="ascii") as switch:
