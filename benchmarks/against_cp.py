@@ -1,13 +1,14 @@
 """The whole build against ``cp`` of the same archives: wall time, processor time, bytes read and written.
 
-    python benchmarks/against_cp.py IN SCRATCH [--pairs 5] [--jobs N] [--cold]
+    python benchmarks/against_cp.py IN SCRATCH [--format NAME]... [--pairs 5] [--jobs N] [--cold]
 
 IN holds the archives (see make_input.py), SCRATCH is a folder on the file system to write to. The two commands
 alternate, each timed from its start until its output is on the disk: ``cp`` with a ``sync`` of the copies, the build
 with the syncs it makes itself, manifest included. Before each, the last output is deleted, and disk and memory are made
 equal for both (see ``settle``). One pair is run first and not counted. The archives are in the page cache, for both,
 when they fit there; with ``--cold`` the kernel forgets every file before each command (as root): 147 GB are in no page
-cache. Without ``--jobs`` the build chooses how many processes it has.
+cache. Without ``--jobs`` the build chooses how many processes it has. Of several
+formats one build writes all.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ def main() -> None:
     size = sum(path.stat().st_size for path in archives)
     options.scratch.mkdir(parents=True, exist_ok=True)
     print(machine(options.archives, options.scratch), f"· {size / 1e9:.2f} GB", flush=True)
-    build = (*PREP, "build", "--quiet", *jobs_option(options.jobs), *recipe(archives, options.hold_out), *archives)
+    formats = [f"--format={name}" for name in options.format]
+    what = (*jobs_option(options.jobs), *formats, *recipe(archives, options.hold_out))
+    build = (*PREP, "build", "--quiet", *what, *archives)
     pairs = alternate(
         options.pairs,
         "cp",
@@ -43,6 +46,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("archives", type=Path, metavar="IN")
     parser.add_argument("scratch", type=Path)
+    parser.add_argument("--format", action="append", default=[], help="what to build; may be repeated")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=0, help="processes of the build; by default its own choice")
     parser.add_argument("--cold", action="store_true", help="have the archives read from the disk (needs root)")
