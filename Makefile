@@ -55,8 +55,8 @@ fuzz: .venv-fuzz/made
 SEED ?= 0
 
 torture: .venv/made
-	$(BIN)/python tests/torture/kills.py --builds 200 --pairs 60 --seed $(SEED)
-	$(BIN)/python tests/torture/flips.py --flips 1000 --seed $(SEED)
+	PYTHONPATH=tests $(BIN)/python -m torture.kills --builds 200 --pairs 60 --seed $(SEED)
+	PYTHONPATH=tests $(BIN)/python -m torture.flips --flips 1000 --seed $(SEED)
 
 bench: .venv/made
 	@echo "Each of these says in its first lines what it measures; see benchmarks/README.md:"

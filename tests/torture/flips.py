@@ -1,6 +1,6 @@
 """Change single bits of finished builds, wherever they lie: an audit finds each.
 
-    python tests/torture/flips.py --flips 1000 --seed 0
+    PYTHONPATH=tests python -m torture.flips --flips 1000 --seed 0
 
 Files are chosen evenly by kind, so that a small list is tried as often as all shards together. Left out are images that
 were moved without a look at them, of which nobody knows what they were. Exit code 1 if a flip was not found.

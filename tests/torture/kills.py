@@ -1,6 +1,6 @@
 """Kill builds outright at random moments, go on, and compare every byte with an undisturbed run.
 
-    python tests/torture/kills.py --builds 200 --pairs 60 --seed 0
+    PYTHONPATH=tests python -m torture.kills --builds 200 --pairs 60 --seed 0
 
 A build is killed once or more, and each time the same command goes on, or ``resume``. What is killed is the process,
 one of its workers, or all of them together; when is chosen by phase, as the command itself says on standard error.
