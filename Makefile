@@ -42,7 +42,7 @@ test-services: .venv/made
 # ARCHIVES=DIR tries them on archives of your own instead of the miniature.
 test-readers: .venv-readers/made
 	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/readers $(if $(ARCHIVES),--archives $(ARCHIVES))
-	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/test_docs.py -k README
+	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/test_docs.py -k "README or formats"
 
 # Bytes that no parser expects, searched for with atheris, which has wheels for CPython on Linux alone. The time is
 # divided over all parsers, or those of TARGETS="tar boxes"; what is found goes to tests/fuzz/crashers.

@@ -1,5 +1,6 @@
 """Which number each reader gives to each of the 1,000 classes, in each way of naming the folders: `classes.csv` has a
-column for every order that a reader sorts by, and all readers agree with the class index where README says so.
+column for every order that a reader sorts by, and all readers agree with the class index where docs/formats/folders.md
+says so.
 """
 
 from __future__ import annotations
