@@ -540,7 +540,7 @@ class TestCommandLine:
     def test_the_help_names_every_preset(self) -> None:
         shown = " ".join(CliRunner().invoke(cli, ["build", "--help"]).output.split())
         assert "imagenette, imagewoof or imagenet100" in shown
-        assert "keeps the labels, class indexes 0 to 999, of the whole" in shown
+        assert "keeps the labels of the whole set, the class indexes 0 to 999" in shown
         assert len(preset_classes("imagenette")) == 10
 
     @pytest.mark.parametrize(("text", "limit"), [("7", 7), ("2.5%", 0.025), ("1%", 0.01), ("100%", 0)])

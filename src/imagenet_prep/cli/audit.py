@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("out", type=LocalPath(exists=True, file_okay=False, readable=False))
-@click.option("--decode", is_flag=True, help="Decode every image, too, to its last pixel (much slower).")
+@click.option("--decode", is_flag=True, help="Also decode every image (much slower).")
 @click.option(
     "--sample",
     metavar="P%",
     callback=lambda _context, _option, text: share(text, "--sample"),
-    help="Read this share of the shards, chosen by chance, and look at everything else.",
+    help="Read only this share of the shards, chosen at random; everything else is compared in full.",
 )
 @jobs_option
 @engine_option
@@ -45,9 +45,9 @@ def audit(
 ) -> None:
     """Read every record of the data set in OUT back, and compare it with what it should be.
 
-    A build of this program is compared with its manifest; the source is not needed, except for symbolic links into it.
-    Of any other data set (class folders, classic TFRecords, TFDS) it says what it is and what its labels are, and
-    compares it with the built-in class table and validation truth. With differences the exit code is 7.
+    A data set of this program is compared with its manifest; the source is not needed, except for symbolic links into
+    it. Any other data set (class folders, classic TFRecords, TFDS) is compared with the built-in class table and
+    validation classes; the report says what it is and what its labels mean. With differences the exit code is 7.
     """
     from imagenet_prep.verbs.audit.run import is_own
 
@@ -60,7 +60,7 @@ def audit(
 
 
 def _own(out: Path, options: AuditOptions, watch: Watch, engine: str | None, as_json: bool) -> tuple[str, bool]:
-    """Audit a build; give what to print. What differs is an AuditError."""
+    """Audit a data set of this program; give what to print. Raises AuditError for what differs."""
     from imagenet_prep.verbs.audit.run import audit as audit_step
 
     report = audit_step(out, options, watch=watch, engine=engine)

@@ -36,7 +36,7 @@ _SET_ASIDE = 3  # the exit code of a build that is done, but without some images
 
 
 def _out(context: click.Context, _argument: click.Parameter, out: Path) -> Path:
-    """One path alone is what is there, rather than what is to be made."""
+    """A single path is the source, and OUT is missing."""
     if not context.params["sources"]:
         raise UsageError("OUT is missing, the folder to build in.", remedy=f"imagenet-prep build {quote(str(out))} OUT")
     return out
@@ -51,21 +51,21 @@ def _out(context: click.Context, _argument: click.Parameter, out: Path) -> Path:
     type=click.Choice(ON_BAD),
     default=FAIL,
     show_default=True,
-    help="When an image cannot be used: finish the shards that have none, and fail; or leave it out, keep its bytes "
-    "in set-aside/, and end with code 3.",
+    help="If images cannot be used: finish all other shards, then fail; or leave them out, keep their bytes in "
+    "set-aside/, and end with code 3.",
 )
 @click.option(
     "--check",
     type=click.Choice((HEADER, DECODE)),
     default=HEADER,
     show_default=True,
-    help="How closely every image is looked at: its header and end, or decoded to its last pixel (much slower).",
+    help="How closely to examine every image: its header and end, or every pixel (much slower).",
 )
 @class_map_option
 @trust_labels_option
 @jobs_option
 @engine_option
-@click.option("--dry-run", is_flag=True, help="Show the plan and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, and write nothing.")
 @output_options
 @click.pass_context
 def build(
@@ -84,13 +84,13 @@ def build(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Make a data set in the folder OUT from SOURCE: a folder with the archives or with images, or several such.
+    """Make a data set in the folder OUT from SOURCE: a folder with the archives or with images, or several of them.
 
-    Images become the splits train, validation and test (labelled images held out of train), shuffled, in shards, or in
-    class folders. Nothing of the source is changed, except by --transfer move. The same command again goes on where it
-    stopped, and so does `imagenet-prep resume OUT`. Another --format is added to what is there.
+    Images are split into train, validation and test, and written to shuffled shards or class folders. By default 50
+    labelled images of each class leave train and become test; --test-per-class 0 gives the standard train set. Nothing
+    in the source changes, except with --transfer move. The same command resumes; with another --format it adds that.
 
-    A subset (--classes, --images-per-class, --limit) keeps the labels, class indexes 0 to 999, of the whole.
+    A subset (--classes, --images-per-class, --limit) keeps the labels of the whole set, the class indexes 0 to 999.
 
     \b
     imagenet-prep build ~/archives ~/imagenet --dry-run

@@ -29,12 +29,12 @@ from imagenet_prep.options import TEST_PER_CLASS
 if TYPE_CHECKING:
     from imagenet_prep.planning.holdings import Holdings, OriginFacts, Piece
 
-_NAMED_CLASSES = 5  # of those that are missing; the rest is counted
+_NAMED_CLASSES = 5  # of the missing ones; the rest is counted
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=LocalPath(readable=False))
-@click.option("--full", is_flag=True, help="Compare the published checksums, and decode every image: takes its time.")
+@click.option("--full", is_flag=True, help="Verify the published checksums, and decode every image (slow).")
 @class_map_option
 @trust_labels_option
 @jobs_option
@@ -52,11 +52,11 @@ def check(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Say what SOURCE holds, what is wrong with it, and what can be built from it. Nothing is written.
+    """Report what is in SOURCE, what is wrong with it, and what can be built from it. Nothing is written.
 
-    SOURCE is a folder that holds the archives, class tars, or images in folders (by WNID, by class name, flat; Kaggle's
-    tree), or several folders and files. With a problem (something damaged, ambiguous or of no use) the exit
-    code is 4; classes that are missing or short are none: a part of ImageNet can be built, too.
+    SOURCE is a folder with the archives, with class tars, or with images in folders (by WNID, by class name, flat;
+    Kaggle's tree), or several folders and files. With a problem (something damaged, ambiguous or of no use) the exit
+    code is 4. Missing or short classes are not a problem: a part of ImageNet can be built, too.
     """
     from imagenet_prep.verbs.check import CheckOptions
     from imagenet_prep.verbs.check import check as check_step

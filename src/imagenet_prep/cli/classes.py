@@ -1,4 +1,4 @@
-"""``imagenet-prep classes``: the class table, to look at, to search, and to take along."""
+"""``imagenet-prep classes``: the class table, to read, to search, and to export."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ EXPORTS = {"csv": to_csv, "map": to_map}
 
 @click.command()
 @click.argument("query", default="")
-@click.option("--class-map", type=LocalFile("rb"), help="Your own names, as lines of `WNID devkit-integer name`.")
-@click.option("--format", "form", type=click.Choice(["table", *EXPORTS]), default="table", show_default=True)
-@click.option("--renamed", is_flag=True, help="Only the classes whose name could not stay, and why.")
+@click.option("--class-map", type=LocalFile("rb"), help="Your own class names, as lines of `WNID devkit-integer name`.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", *EXPORTS]),
+    default="table",
+    show_default=True,
+    help="For people, as CSV, or in the form of map_clsloc.txt.",
+)
+@click.option("--renamed", is_flag=True, help="Only the classes whose name had to change, and why.")
 def classes(query: str, class_map: BinaryIO | None, form: str, *, renamed: bool) -> None:
-    """List the 1,000 classes, or those QUERY means: a WNID, a class index, or part of a name."""
+    """List the 1,000 classes, or those that QUERY finds: a WNID, a class index, or a part of a name."""
     table = official()
     if class_map is not None:
         table = table.with_names(class_map.read(), class_map.name)
@@ -38,7 +45,7 @@ def classes(query: str, class_map: BinaryIO | None, form: str, *, renamed: bool)
 
 
 def _chosen(table: Taxonomy, query: str, *, renamed: bool) -> Taxonomy:
-    """Narrow the table to what was asked for; UsageError if a query finds no class."""
+    """Narrow the table to what was asked for. Raises UsageError if a query finds no class."""
     found = table.search(query) if query else table.classes
     if not found:
         remedy = "A query is a WNID, a class index (0 to 999), or part of a name or lemma."

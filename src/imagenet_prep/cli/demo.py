@@ -14,7 +14,7 @@ from imagenet_prep.errors import OutputError
 @click.command()
 @click.argument("out", type=LocalPath(), default=Path("imagenet-demo"))
 def demo(out: Path) -> None:
-    """Make a miniature ILSVRC2012 in OUT, build both TFRecord schemas from it, and read everything back."""
+    """Make a miniature ILSVRC2012 in OUT, build both TFRecord formats from it, and read everything back."""
     from imagenet_prep.cli import show
     from imagenet_prep.model.audit_report import AuditOptions
     from imagenet_prep.options import BuildOptions

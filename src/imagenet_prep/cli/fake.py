@@ -33,7 +33,7 @@ def _listing(names: str, table: Mapping[str, str], about: str) -> Callable[..., 
 
 @click.command()
 @click.argument("out", type=LocalPath(file_okay=False))
-@click.option("--classes", type=int, default=10, show_default=True, help="Classes, spread over the 1,000.")
+@click.option("--classes", type=int, default=10, show_default=True, help="Number of classes, spread over the 1,000.")
 @click.option("--wnid", "wnids", multiple=True, help="A class by its WNID, instead of --classes; repeatable.")
 @click.option("--images-per-class", type=int, default=60, show_default=True, help="Train images of each class.")
 @click.option(
@@ -57,25 +57,25 @@ def _listing(names: str, table: Mapping[str, str], about: str) -> Callable[..., 
     default="archives",
     show_default=True,
     metavar="NAME",
-    help="Another layout in which people have ImageNet, with the same images.",
+    help="Write the same images in another layout in which people have ImageNet.",
 )
-@_listing("layouts", LAYOUTS, "Say what each layout is, and exit.")
+@_listing("layouts", LAYOUTS, "List the layouts, and exit.")
 @click.option(
     "--quirk",
     "quirks",
     multiple=True,
     type=click.Choice(list(QUIRKS)),
     metavar="NAME",
-    help="Something to get wrong; repeatable.",
+    help="A fault or oddity to include; repeatable.",
 )
-@_listing("quirks", QUIRKS, "Say what can be got wrong, and exit.")
+@_listing("quirks", QUIRKS, "List the quirks, and exit.")
 @click.option("--boxes/--no-boxes", default=True, help="Write the bounding boxes (the default), or not.")
 @click.option("--devkit/--no-devkit", default=True, help="Write the devkit archive (the default), or not.")
 def fake(out: Path, **options: Any) -> None:
     """Write a miniature ILSVRC2012 into the folder OUT.
 
-    The archives have the official names and layout, and hold drawn pictures with true labels; --layout has
-    the same images as folders. The same options write the same bytes. Nothing is overwritten.
+    The archives have the official names and layout, and contain drawn pictures with true labels. The same options
+    write the same bytes. Nothing is overwritten.
     """
     miniature = write_miniature(out, MiniatureOptions(**options))
     for line in _summary(miniature):
@@ -109,7 +109,7 @@ def _written(path: Path, root: Path) -> str:
 
 
 def _next_command(miniature: Miniature) -> str:
-    """Return a command that can be pasted; with few images per class, one whose hold-out they can give."""
+    """Return a command that can be pasted, with a smaller hold-out if there are few images per class."""
     out, images = miniature.root, miniature.options.images_per_class
     words = ["imagenet-prep", "build", str(out), str(out.with_name(f"{out.resolve().name}-data"))]
     if images <= TEST_PER_CLASS:

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from imagenet_prep.cli import ways
 from imagenet_prep.cli.invocation import note_resuming
-from imagenet_prep.cli.options import LocalPath, engine_option, jobs_option, output_options, rate
+from imagenet_prep.cli.options import LocalPath, Whole, engine_option, jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.errors import SourceError, UsageError, printable
 from imagenet_prep.verbs.fetch.report import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
@@ -28,7 +28,9 @@ _GO_WITH = {"--url": _OF_URLS, "--torrent": _OF_TORRENTS, "--check": ("jobs", "e
 @click.command
 @click.argument("folder", metavar="DIR", type=LocalPath(file_okay=False))
 @click.argument("more_urls", nargs=-1, metavar="")
-@click.option("--url", "urls", multiple=True, metavar="URL…", help="Download these; a file is called as its URL ends.")
+@click.option(
+    "--url", "urls", multiple=True, metavar="URL…", help="Download these; a file gets the name at the end of its URL."
+)
 @click.option(
     "--url-file",
     "url_files",
@@ -52,7 +54,7 @@ _GO_WITH = {"--url": _OF_URLS, "--torrent": _OF_TORRENTS, "--check": ("jobs", "e
 @click.option(
     "--check", is_flag=True, help="Compare sizes and checksums of the archives in DIR, and find what is damaged."
 )
-@click.option("--fresh", is_flag=True, help="With --url: start these files over, in place of what came so far.")
+@click.option("--fresh", is_flag=True, help="With --url: start these files over, in place of their parts.")
 @click.option(
     "--max-rate",
     "rate",
@@ -61,20 +63,21 @@ _GO_WITH = {"--url": _OF_URLS, "--torrent": _OF_TORRENTS, "--check": ("jobs", "e
     help="Download at most so many bytes a second: 500K, 20MB; K, M and G are powers of 1000.",
 )
 @click.option(
-    "--max-upload", "upload_rate", metavar="RATE", callback=rate, help="With --torrent: upload at most so many."
+    "--max-upload", "upload_rate", metavar="RATE", callback=rate, help="With --torrent: the same for uploads."
 )
 @click.option(
     "--retries",
-    type=click.IntRange(min=0),
+    type=Whole(0),
     default=RETRIES,
     show_default=True,
-    help="Give a file up after so many more tries in a row that brought nothing.",
+    metavar="N",
+    help="Give up a file after N more tries in a row that brought nothing.",
 )
 @click.option(
     "--timeout",
     type=float,
     metavar="SECONDS",
-    help=f"Give a try up after so many seconds without data (servers: {TIMEOUT:g}; torrents: never).",
+    help=f"Give up a try after so many seconds without data (servers: {TIMEOUT:g}; torrents: never).",
 )
 @click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="With --torrent: ask this peer, too.")
 @click.option("--no-discovery", is_flag=True, help="With --torrent: ask only the peers and trackers named.")

@@ -21,13 +21,13 @@ from imagenet_prep.platform import check_platform
 from imagenet_prep.version import __version__
 
 _COMMANDS = {  # name → module and help; a module is loaded when its command runs, so that --help is quick
-    "fetch": "Get the archives; say how, and what is there of them.",
-    "check": "Say what a source holds, what is wrong with it, and what can be built from it.",
+    "fetch": "Download the archives, or show how to get them and which are here.",
+    "check": "Report what a source has, what is wrong, and what can be built.",
     "build": "Make a data set from archives or folders: the main job.",
-    "audit": "Read every record of a data set back and compare.",
+    "audit": "Read every record of a data set back, and compare it.",
     "resume": "Finish a data set as it was started.",
-    "repair": "Write again what is damaged in a data set.",
-    "undo": "Take a data set away, and put moved files back.",
+    "repair": "Write the damaged shards of a data set again.",
+    "undo": "Remove a data set, and put moved files back.",
     "classes": "List, find and export the 1,000 classes.",
     "fake": "Make a miniature ILSVRC2012 in the official layout.",
     "demo": "Do the whole job on a miniature, in seconds.",
@@ -36,13 +36,13 @@ _COMMANDS = {  # name → module and help; a module is loaded when its command r
 EXIT_CODES = """\b
 Exit codes:
   0  done
-  1  a bug, or workers that died twice over the same shard
+  1  a bug, or workers that died twice over one shard
   2  wrong usage
   3  done, but images were set aside
   4  the source is missing, damaged or ambiguous
-  5  the output folder holds another build, or another run that must be alone
+  5  the output folder holds another data set, or another run uses it
   6  out of space, or not writable
-  7  the audit found differences, or no data set that it knows
+  7  the audit found differences, or no known data set
   130  interrupted"""
 
 
@@ -82,12 +82,13 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="imagenet-prep")
 def cli() -> None:
-    """From ILSVRC2012, as archives or folders, to training data: verified, labelled, split, shuffled.
+    """Turn ImageNet ILSVRC2012, as archives or folders, into training data: verified, labelled, split, shuffled.
 
     \b
-    imagenet-prep demo                  try it in seconds, with nothing downloaded
-    imagenet-prep fetch ARCHIVES        how to get the archives, and what is there of them
-    imagenet-prep build ARCHIVES DATA   the whole job; the same command again goes on where it stopped
+    imagenet-prep demo                 try it in seconds, with no download
+    imagenet-prep fetch ARCHIVES       how to get the archives
+    imagenet-prep check ARCHIVES       what is there, and what can be built
+    imagenet-prep build ARCHIVES DATA  the whole job; run it again to resume
     """  # noqa: D301 — the backslash is click's mark for lines to leave as they are
 
 

@@ -1,4 +1,4 @@
-"""The options that several commands share: they are called, and explained, alike everywhere."""
+"""The options that several commands share: each has one name and one explanation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
 
 class LocalPath(click.Path):
-    """A path of this machine, in which ~ is a home whether the shell or the program reads it, and which is no URL."""
+    """A path on this machine, not a URL. ~ is the home, whether or not the shell has expanded it."""
 
     def __init__(self, **rules: Any) -> None:
         super().__init__(path_type=Path, **rules)
@@ -32,9 +32,9 @@ class LocalPath(click.Path):
         try:
             if self.exists:
                 path.stat()
-        except FileNotFoundError as error:  # said as of a source that is not there
+        except FileNotFoundError as error:  # the same words as for a source that does not exist
             raise UsageError(f"{printable(str(path))} does not exist.") from error
-        except PermissionError as error:  # of which click says that there is no such path
+        except PermissionError as error:  # click says that there is no such path
             place, what = map(str, lacking(path))
             raise UsageError(f"{printable(str(path))} cannot be found: {printable(place)} {what}.") from error
         except (OSError, ValueError):
@@ -43,7 +43,7 @@ class LocalPath(click.Path):
 
 
 class Whole(click.IntRange):
-    """A whole number from ``least`` up, said in words: click says it in formulas."""
+    """A whole number from ``least`` up. Its message has words, where click has formulas."""
 
     def __init__(self, least: int) -> None:
         super().__init__(min=least)
@@ -72,13 +72,13 @@ class_map_option = click.option(
     "--class-map",
     type=LocalPath(exists=True, dir_okay=False),
     is_eager=True,  # --classes may use its names
-    help="Class names of your own, in the form of map_clsloc.txt: class folders in SOURCE may have them.",
+    help="Your own class names, in the form of map_clsloc.txt; class folders in SOURCE may have them.",
 )
 trust_labels_option = click.option(
     "--trust-labels",
     is_flag=True,
-    help="Follow the devkit, Kaggle's CSV file or the class map even if it cannot be right: if it gives more than "
-    "a tenth of the validation images another class than the published truth, or of the classes the name of another.",
+    help="Follow the devkit, Kaggle's CSV file or the class map even if it contradicts the published classes for more "
+    "than a tenth of the validation images or names.",
 )
 jobs_option = click.option(
     "--jobs",
@@ -86,30 +86,30 @@ jobs_option = click.option(
     default=0,
     show_default=True,
     metavar="N",
-    help="Processes; 0 is two for each processor, at most 32, and 1 is this process alone.",
+    help="Number of processes; 0: two for each processor, at most 32; 1: only this process.",
 )
 engine_option = click.option(
     "--engine",
     metavar="NAME[=…]",
-    help="Where the work is done, in place of --jobs: dask=tcp://HOST:PORT is the scheduler of a cluster.",
+    help="Run the work elsewhere, in place of --jobs: dask=tcp://HOST:PORT is the scheduler of a cluster.",
 )
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --json and --quiet, which say what goes to the two outputs."""
-    command = click.option("--quiet", is_flag=True, help="Nothing on standard error but errors and warnings.")(command)
+    """Add --json and --quiet, which decide what goes to standard output and standard error."""
+    command = click.option("--quiet", is_flag=True, help="Only errors and warnings on standard error.")(command)
     return click.option(
         "--json",
         "as_json",
         is_flag=True,
-        is_eager=True,  # what another option makes wrong is said in this way, too
+        is_eager=True,  # an error in another option is then JSON, too
         callback=note_json,
-        help="For programs: JSON on standard output, events on standard error.",
+        help="For programs: the result as JSON on standard output, events as JSON lines on standard error.",
     )(command)
 
 
 def share(text: str | None, option: str) -> float:
-    """Read a share such as ``2.5%``; without one it is all. Raises UsageError."""
+    """Read a share such as ``2.5%``; without a text it is all. Raises UsageError."""
     percent = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", text or "100%")
     if not percent or not 0 < float(percent[1]) <= 100:
         raise UsageError(f"{option} {text} is not a share above 0% and at most 100%, such as 2.5%.")

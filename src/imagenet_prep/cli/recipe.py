@@ -1,5 +1,5 @@
-"""The options of a build that make its recipe. Those of outputs are the fields that outputs declare: a flag is for
-every chosen output that has the field, and ``--set OUTPUT.FIELD=VALUE`` for one.
+"""The options of a build that make its recipe. Those of outputs are the fields that outputs declare: a flag sets the
+field of every chosen output that has it, and ``--set OUTPUT.FIELD=VALUE`` sets that of one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SELECTION = (
         type=click.Choice(list(OUTPUTS)),
         default=(DEFAULT_OUTPUT,),
         show_default=True,
-        help="What to write; may be given several times, which costs one read of the source all the same.",
+        help="What to write; repeatable. Several formats share one read of the source.",
     ),
     click.option(
         "--test-per-class",
@@ -38,22 +38,24 @@ _SELECTION = (
         metavar="N",
         help="Hold out N labelled train images of each class as the test split; 0 keeps the standard train set.",
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="Chooses which images are held out and kept."),
+    click.option(
+        "--seed", type=int, default=0, show_default=True, help="Choose other images for the test split and for subsets."
+    ),
     click.option(
         "--exclude",
         type=LocalPath(exists=True, dir_okay=False),
-        help="Leave these images out: a file name on each line. They are counted, and listed in splits/excluded.txt.",
+        help="Leave these images out: a file with a file name on each line.",
     ),
     click.option(
         "--test-list",
         type=LocalPath(exists=True, dir_okay=False),
-        help="The test split by name instead: a train image on each line, as in the splits/test.txt of any build.",
+        help="Take the test split from a list instead: a train image on each line, as in splits/test.txt of any build.",
     ),
     click.option(
         "--classes",
         metavar="FILE|PRESET",
-        help="These classes alone: a file with a WNID, class index or name on each line; or imagenette, imagewoof or "
-        "imagenet100 (a file of that name is ./imagenette).",
+        help="Only these classes: a file with a WNID, class index or name on each line; or the preset imagenette, "
+        "imagewoof or imagenet100 (write ./imagenette for a file of that name).",
     ),
     click.option(
         "--images-per-class",
@@ -61,9 +63,7 @@ _SELECTION = (
         metavar="N",
         help="At most N images of each class in each split.",
     ),
-    click.option(
-        "--limit", metavar="N|P%", help="At most N images of each split, or P percent of it; 10% contains 1%."
-    ),
+    click.option("--limit", metavar="N|P%", help="At most N images of each split, or P percent of it."),
     click.option(
         "--split", "splits", multiple=True, type=click.Choice(SPLITS), help="Write only this split; repeatable."
     ),
@@ -71,7 +71,8 @@ _SELECTION = (
         "--recipe",
         "recipe_file",
         type=LocalPath(exists=True, dir_okay=False),
-        help="Take the recipe from a build.json, or from a TOML file of the same form, and no other options of it.",
+        help="Repeat a build: take images, splits and formats from its build.json, or from a TOML file of the same "
+        "form, in place of options.",
     ),
     click.option(
         "--set",

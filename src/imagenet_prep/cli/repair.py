@@ -11,10 +11,9 @@ from imagenet_prep.cli.resume import going_on, run
 
 @going_on
 def repair(context: click.Context, /, **given: Any) -> None:
-    """Read the data set in OUT back, and write again what is damaged or missing.
+    """Read the data set in OUT back, and write the damaged and missing shards again.
 
-    Everything is compared with its receipt. The sources are those of the build, or SOURCE where they were moved; none
-    is needed where nothing is damaged.
+    The sources of the build are remembered. Give SOURCE if they were moved. If nothing is damaged, none is needed.
     """
     from imagenet_prep.cli import show
     from imagenet_prep.verbs.resume import repair as repair_step

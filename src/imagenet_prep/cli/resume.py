@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def going_on(command: Callable[..., Any]) -> click.Command:
-    """Make a command that goes on with a data set."""
+    """Make a command that works on an existing data set."""
     out = click.argument("out", type=LocalPath(exists=True, file_okay=False))
     sources = click.argument("sources", nargs=-1, metavar="[SOURCE…]", type=LocalPath(readable=False))
     options = jobs_option(engine_option(output_options(click.pass_context(command))))
@@ -36,7 +36,7 @@ def run(
     quiet: bool,
     **how: Any,
 ) -> None:
-    """Take a step with a data set, and show what came of it."""
+    """Run the verb on a data set, and print its report."""
     note_resuming(context)
     with watching(as_json=as_json, quiet=quiet) as watch:
         report = step(out, sources, watch=watch, **how)
@@ -47,9 +47,9 @@ def run(
 
 @going_on
 def resume(context: click.Context, /, **given: Any) -> None:
-    """Finish the data set in OUT as it was begun, without typing anything again.
+    """Finish the data set in OUT as it was started, without typing anything again.
 
-    Its recipe and its sources are remembered; SOURCE replaces these where they were moved.
+    Its recipe and sources are remembered. Give SOURCE if the sources were moved.
     """
     from imagenet_prep.cli import show
     from imagenet_prep.verbs.resume import resume as resume_step

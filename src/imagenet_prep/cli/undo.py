@@ -18,9 +18,9 @@ from imagenet_prep.cli.progress import watching
 @output_options
 @click.pass_context
 def undo(context: click.Context, out: Path, as_json: bool, quiet: bool) -> None:
-    """Take the data set in OUT away, finished or not, and put every file that --transfer move has moved back.
+    """Remove the data set in OUT, finished or not, and put files back that --transfer move has moved.
 
-    What OUT holds beside the build is kept. The same command again goes on where it stopped.
+    Files in OUT that the build did not make are kept. The same command resumes.
     """
     note_resuming(context)
     from imagenet_prep.cli import show
