@@ -9,30 +9,30 @@ import os
 import signal
 import sys
 
-_PLAIN = {"…": "...", "→": "->", "–": "-", "×": "x"}  # what is said instead where an encoding lacks these
+_PLAIN = {"…": "...", "→": "->", "–": "-", "×": "x"}  # replacements where an encoding lacks these
 
 
 def main() -> None:
     """Run the command line; ends the process with one of the documented exit codes."""
     # NumPy's linear algebra starts a thread for each processor as it is loaded; nothing here multiplies matrices.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Arrow's own allocator keeps what it was given back: a fifth of an audit's memory, and it is no faster here.
+    # Arrow's own allocator keeps freed memory, a fifth of an audit's, and is not faster here.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     _open_missing()
     _write_whatever_the_encoding()
-    # An interrupt that falls into an import comes out as any error: it waits until all are done.
+    # An interrupt during an import surfaces as any error, so it waits until all imports are done.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     from imagenet_prep.cli.main import run
 
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    except KeyboardInterrupt:  # before anything was begun
+    except KeyboardInterrupt:  # before anything was started
         sys.exit(130)
     run()
 
 
 def _open_missing() -> None:
-    """Give the process, and its workers, the outputs that it was started without: the next file that is opened would
+    """Open standard output and error if the process was started without them: the next file that is opened would
     take their place.
     """
     for descriptor in range(3):
@@ -46,7 +46,7 @@ def _open_missing() -> None:
 
 
 def _write_whatever_the_encoding() -> None:
-    """Have both outputs take every text, in the encoding of any terminal: what is done must not fail for being told."""
+    """Let both outputs take every text, whatever the encoding of the terminal: a message must not end the work."""
     codecs.register_error("plainly", _plainly)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -54,7 +54,7 @@ def _write_whatever_the_encoding() -> None:
 
 
 def _plainly(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Write what an encoding lacks in ASCII, and the bytes of a file name that are no text as they are."""
+    """Write characters that an encoding lacks in ASCII, and bytes of a file name that are not text as they are."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     character = error.object[error.start]

@@ -20,12 +20,12 @@ SHOWN_PROBLEMS = 20  # lines of a message; the rest is counted, and stays in ``p
 
 
 def printable(name: str) -> str:
-    """A hostile name must not reach a terminal as it is."""
+    """Escape a name with control characters, which could harm a terminal."""
     return name if name.isprintable() else repr(name)
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """Say how many there are of something: ``1 file``, ``2 files``; ``many`` is what an s alone does not make."""
+    """Say how many there are of something: ``1 file``, ``2 files``; ``many`` is an irregular plural."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
@@ -53,7 +53,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Forbidden(Problem):
-    """A place that may not be looked at: what is there is not known to be damaged."""
+    """A place that the user may not read: it is not known to be damaged."""
 
 
 class PrepError(Exception):

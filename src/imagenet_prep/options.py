@@ -1,4 +1,4 @@
-"""What a build is asked for: a recipe, which decides every byte, made of a selection and outputs; and how to work.
+"""The options of a build: a recipe, which decides every byte, made of a selection and outputs; and how to work.
 
 A prepared data set is a pure function of its sources and a recipe. Every value checks itself, and takes what the
 command line takes, under the same name: ``classes="imagenette"``, ``limit="10%"``. No NumPy and no Arrow here, so that
@@ -59,7 +59,7 @@ class Selection:
     taxonomy: Taxonomy = field(default_factory=official)
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what no catalog could satisfy."""
+        """Raise UsageError for what no catalog can satisfy."""
         readings = {
             "classes": _classes(self.classes, self.taxonomy),
             "limit": _limit(self.limit),
@@ -134,7 +134,7 @@ class Recipe:
     outputs: tuple[Output, ...] = field(default_factory=lambda: (output_from(DEFAULT_OUTPUT, {}),))
 
     def __post_init__(self) -> None:
-        """Raise UsageError if an output stands there twice, or none."""
+        """Raise UsageError if an output is there twice, or if there is none."""
         check_fields(self)
         outputs = tuple(sorted(self.outputs, key=lambda output: output.name))
         object.__setattr__(self, "outputs", outputs)
@@ -173,7 +173,7 @@ class BuildOptions:
     trust_labels: bool = False
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what cannot be done."""
+        """Raise UsageError for options that cannot be followed."""
         check_fields(self)
         if self.check == DECODE and not any(output.reads(own_file=True) for output in self.recipe.outputs):
             raise UsageError(
@@ -184,9 +184,9 @@ class BuildOptions:
     @classmethod
     def of(cls, **given: Any) -> BuildOptions:
         """Take what the command line takes, under the same names: ``format``, one name or several; the fields of a
-        selection and of BuildOptions; and options of outputs, each of which goes to every output that has it.
+        selection and of BuildOptions; and options of outputs, each for every output that has it.
 
-        Raises UsageError for a name that nothing has.
+        Raises UsageError for an unknown name.
         """
         formats = given.pop("format", DEFAULT_OUTPUT)
         names = dict.fromkeys([formats] if isinstance(formats, str) else formats)
@@ -219,7 +219,7 @@ def _outputs(names: Iterable[str], given: Mapping[str, Any]) -> tuple[Output, ..
 
 
 def _who_has(option: str, chosen: Iterable[str]) -> str:
-    """Say which format has an option; or if none does, which option was probably meant."""
+    """Say which format has an option; if none does, say which option was probably meant."""
     having = {name: [each.name for each in fields(cast("DataclassInstance", output_class(name)))] for name in OUTPUTS}
     if others := [name for name, options in having.items() if option in options]:
         return f"Add a format that has it ({', '.join(others)}), or leave it out."
@@ -229,13 +229,13 @@ def _who_has(option: str, chosen: Iterable[str]) -> str:
 
 
 def check_split(split: object) -> None:
-    """Raise UsageError for a split that there is not."""
+    """Raise UsageError for an unknown split."""
     if split not in SPLITS:
         raise UsageError(f"There is no split {_short(split)}; the splits are {', '.join(SPLITS)}.")
 
 
 def digest_of_names(names: Iterable[str]) -> str:
-    """Give a short name for a list: the same list has the same."""
+    """Give a short name for a list; equal lists have equal names."""
     return str(xxhash.xxh3_128_hexdigest("\n".join(names).encode()))
 
 

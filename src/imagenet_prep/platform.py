@@ -1,4 +1,4 @@
-"""Where the program runs: Linux and macOS, which have ``preadv`` and ``writev`` as Windows has not; and what of a text
+"""Where the program runs: Linux and macOS, which have ``preadv`` and ``writev``, unlike Windows; and which path a text
 that a user gives is a path there.
 """
 

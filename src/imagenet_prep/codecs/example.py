@@ -59,7 +59,7 @@ def int64_entry(key: str, *values: int) -> bytes:
 
 
 def float_entry(key: str, values: Sequence[float]) -> bytes:
-    """Encode one map entry that holds 32-bit floats; without values it is an empty list, which readers tell
+    """Encode one map entry that holds 32-bit floats; without values it is an empty list, which readers distinguish
     from a missing key.
     """
     packed = struct.pack(f"<{len(values)}f", *values)
@@ -88,7 +88,7 @@ def parse(data: bytes) -> dict[str, Value]:
     """Decode an Example, whoever wrote it; raises ValueError for anything that is not one.
 
     Long byte strings, such as an image, are views of ``data``. As in protobuf, the last one of equal keys counts,
-    lists may be packed or not, and unknown fields are passed over.
+    lists may be packed or not, and unknown fields are ignored.
     """
     features: dict[str, Value] = {}
     try:

@@ -61,7 +61,7 @@ _SIGNATURES = (
 
 
 class NotAnImageError(ValueError):
-    """The bytes are no image we can use; the message says what they are instead."""
+    """The bytes are not an image that can be used; the message says what they are instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class ImageFacts:
 
 
 def inspect(data: bytes | bytearray, start: int = 0, end: int | None = None) -> ImageFacts:
-    """Tell what ``data[start:end]`` is; raises NotAnImageError for what is not an image, is cut short, or has no pixels
+    """Say what ``data[start:end]`` is; raises NotAnImageError for what is not an image, is cut short, or has no pixels
     or more than MOST_PIXELS.
     """
     end = len(data) if end is None else end
@@ -113,10 +113,10 @@ def decode(data: bytes, facts: ImageFacts) -> str | None:
         simplejpeg.decode_jpeg(data, "CMYK" if facts.kind is Kind.JPEG_CMYK else "RGB", strict=True)
     except ValueError as error:
         remark = str(error).removeprefix("Corrupt JPEG data: ")
-        if "tjDecompressHeader" in remark:  # an unusual subsampling, which this library does not know
+        if "tjDecompressHeader" in remark:  # an unusual subsampling that this library does not know
             _decode_loosely(data)
             return None
-        if "extraneous" in remark:  # every decoder passes over bytes that belong to nothing
+        if "extraneous" in remark:  # every decoder ignores bytes that belong to nothing
             return f"decodes, with {remark}"
         raise NotAnImageError(f"does not decode: {remark}") from error
     return None
@@ -139,7 +139,7 @@ def pixels(data: bytes) -> Any:
 def _strict_decoder() -> ModuleType | None:
     try:
         import simplejpeg
-    except ImportError:  # there are no wheels of it for musl and for free-threaded Python
+    except ImportError:  # it has no wheels for musl and for free-threaded Python
         return None
     module: ModuleType = simplejpeg
     return module
@@ -179,7 +179,7 @@ def _as_rgb(data: bytes) -> Iterator[Image.Image]:
 
 @contextlib.contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
-    """Open an image with Pillow. What it refuses becomes a NotAnImageError; what it merely warns of is passed over."""
+    """Open an image with Pillow. What it refuses becomes a NotAnImageError; its warnings are ignored."""
     from PIL import Image
 
     try:
@@ -196,7 +196,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 def _reader(data: bytes) -> Image.Image:
     """Open with Pillow's reader of this kind. ``Image.open`` would try them all, and its own limit of pixels is lower
-    than ours and does not tell the size.
+    than ours and does not give the size.
     """
     from PIL import Image
 

@@ -1,6 +1,6 @@
 """JSON documents that prove themselves: sorted keys, one form, and a digest of all the rest under a key of its own.
 
-A document has exactly one form in bytes, so a flipped bit is found even where it would change nothing but a blank.
+A document has exactly one form in bytes, so a flipped bit is found even where it would change only a space.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from zlib import adler32
 from imagenet_prep.errors import Problem, SourceError, printable
 
 BLOCK = 512
-_CHECKSUM_OF_BLANKS = 8 * 0x20  # the checksum field counts as blanks
+_CHECKSUM_OF_BLANKS = 8 * 0x20  # the checksum field counts as spaces
 _ADLER_MODULUS = 65_521
 _LONGEST_HEADER_DATA = 1 << 20  # bytes of a long name or a pax header: a claim beyond it is damage or an attack
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
@@ -179,7 +179,7 @@ def _size(tar: TarRange, offset: int, claimed: str | None, size: int) -> int:
 
 
 def _check_tail(tar: TarRange, end: int) -> Iterator[Missing]:
-    """Behind the end block come zeros up to a full record. Megabytes of them are a file that a download tool
+    """After the end block come zeros up to a full record. Megabytes of them are a file that a download tool
     allocated and never filled; anything but zeros may mean that the end block is a header that was lost. Of a stream
     neither can be: it has a checksum of its own.
     """

@@ -71,11 +71,11 @@ class RecordWriter:
         """Nothing of it was ever written: a shard is written as a whole."""
 
     def flush(self) -> None:
-        """Write what was taken; the images of it are no longer needed afterwards."""
+        """Write what was taken. Its images are not needed afterwards."""
         self._out.flush()
 
     def close(self) -> FileFact:
-        """Flush; tell the file's size and digest."""
+        """Flush; give the file's size and digest."""
         return self._out.fact()
 
 
@@ -111,7 +111,7 @@ def _damaged(name: str, offset: int, reason: str) -> AuditError:
 
 
 def digest_of(data: bytes) -> str:
-    """Give the digest of a small file that is at hand as a whole."""
+    """Give the digest of a small file that is in memory."""
     return str(xxhash.xxh3_128_hexdigest(data))
 
 

@@ -13,8 +13,8 @@ TIME = 315_532_800  # 1980-01-01 UTC, the first that a zip can have, too
 
 _BEFORE_SIZE = b"%07o\0%07o\0%07o\0" % (0o644, 0, 0)  # mode, user, group
 _TIME = b"%011o\0" % TIME
-_AFTER_SUM = (b" 0" + bytes(100) + b"ustar\00000").ljust(BLOCK - 155, b"\0")  # a regular file of nobody's
-_FIXED_SUM = sum(_BEFORE_SIZE + _TIME + _AFTER_SUM) + 7 * 0x20  # the sum counts as blanks; the eighth stands there
+_AFTER_SUM = (b" 0" + bytes(100) + b"ustar\00000").ljust(BLOCK - 155, b"\0")  # a regular file without an owner
+_FIXED_SUM = sum(_BEFORE_SIZE + _TIME + _AFTER_SUM) + 7 * 0x20  # the checksum counts as spaces; the eighth is there
 
 
 def header(name: bytes, size: int) -> bytes:

@@ -1,7 +1,7 @@
 """One sample of a WebDataset: members ``KEY.jpg``, ``KEY.cls`` and ``KEY.json``, one after the other.
 
 Readers take a member's name up to its first dot for the key of its sample, so a key has no dot; and DALI's index has
-blanks between its fields, so it has no blank. A tar has no checksums except those of its headers. Here the JSON has
+spaces between its fields, so it has no space. A tar has no checksums except those of its headers. Here the JSON has
 them: that of the image, and last that of all before it. A sample has one form in bytes: what differs from it is damage.
 """
 

@@ -18,15 +18,15 @@ TRAIN_BOXES = "train boxes"
 VALIDATION_BOXES = "validation boxes"
 HELD_OUT = "held-out train"  # labelled train images that somebody moved into a test folder
 VALIDATION_CLASSES = "validation classes"  # Kaggle's LOC_val_solution.csv
-UNLABELLED = "unlabelled test"  # the official test images: nobody outside has their classes
+UNLABELLED = "unlabelled test"  # the official test images, whose classes are not published
 SPLITS = (TRAIN, VALIDATION, TEST)
 
 CLASS_COUNT = 1_000
 TRAIN_IMAGES = 1_281_167
 VALIDATION_IMAGES = 50_000
 VALIDATION_PER_CLASS = 50
-# Unverified, and never the reason for a refusal: what users of the Inception scripts saw of train
-# (tensorflow/tensorflow#6217, tensorflow/models#4051); of validation no source is known that counts them.
+# Unverified, and never the reason for a refusal: for train, what users of the Inception scripts saw
+# (tensorflow/tensorflow#6217, tensorflow/models#4051); for validation we know of no source.
 BOXED_TRAIN_IMAGES = 544_546
 BOXED_VALIDATION_IMAGES = 50_000
 SMALLEST_CLASS = 732  # train images; the largest class has 1,300
@@ -74,7 +74,7 @@ OFFICIAL_ARCHIVES = (
         "5f3f73da3395154b60528b2b2a2caf2374f5f178",
         info_hash="5d6d0df7ed81efd49ca99ea4737e0ae5e3a5f2e5",
     ),
-    # Some browsers unpack gzip while they download, so each of these also goes by a name that ends in .tar.
+    # Some browsers unpack gzip while they download, so each of these also has a name that ends in .tar.
     OfficialArchive(
         DEVKIT,
         ("ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_devkit_t12.tar"),
@@ -85,7 +85,7 @@ OFFICIAL_ARCHIVES = (
         VALIDATION_BOXES,
         ("ILSVRC2012_bbox_val_v3.tgz", "ILSVRC2012_bbox_val_v3.tar.gz", "ILSVRC2012_bbox_val_v3.tar"),
     ),
-    # Two MD5 of it are about, and nobody trustworthy says which is right.
+    # Two MD5s of it are in circulation, and no trustworthy source says which is right.
     OfficialArchive(UNLABELLED, ("ILSVRC2012_img_test_v10102019.tar", "ILSVRC2012_img_test.tar")),
 )
 OFFICIAL_BY_ROLE = {archive.role: archive for archive in OFFICIAL_ARCHIVES}

@@ -1,4 +1,4 @@
-"""Names that the user gives to classes, and whether they are those of other classes.
+"""Names that the user gives to classes, and whether they are names of other classes.
 
 Readers of class folders, and people, take a name for the class. A list of names in another order beside the WNIDs gives
 nearly every class the name of another, so past a tenth of the names that are new it is refused unless it is trusted.
@@ -28,7 +28,7 @@ class ClassNames:
 
     @property
     def difference(self) -> str:
-        """Say how many classes are called as others are."""
+        """Say how many classes have the name of another."""
         return f"gives {self.of_others:,} of {self.changed:,} classes the name of another: {self.example}"
 
 

@@ -1,7 +1,7 @@
-"""The class table: what WNID, class index, devkit integer and name of a class have to do with each other.
+"""The class table: WNID, class index, devkit integer and name of each class.
 
 The class index (0…999, WNID order) is what PyTorch, Keras and TFDS use; the devkit integer (1…1000) is
-another numbering, equal to class index + 1 for not one class. So neither is ever called a label here, and
+another numbering, which equals class index + 1 for no class. So neither is ever called a label here, and
 neither is computed from the other: ``data/classes.tsv`` has both. ``scripts/make_class_table.py`` makes it
 out of public packages and cross-checks those. No Arrow and no NumPy: workers import this module.
 """
@@ -92,7 +92,7 @@ class Taxonomy:
 
         It may be a WNID, with or without words after it (``n01440764-tench``); a name of this table or of the original
         map; a lemma or all of them, if that is not such a name; or one of these after a class index (``000_tench``).
-        Case does not count, nor ``_`` against space. ``crane`` gives two, a name that is none gives none.
+        Case does not count, nor ``_`` against space. ``crane`` gives two, an unknown name none.
         """
         indexed = _INDEX_FIRST.match(name)
         if indexed:
@@ -113,7 +113,7 @@ class Taxonomy:
         """Return the built-in table with the names of a user's map; ``origin`` is what messages call the map.
 
         The map has the form of map_clsloc.txt (bytes are UTF-8). It may cover some of the classes; the
-        built-in names stand for the others, and all are made unique by the rule of ``core.names``. The
+        others keep their built-in names, and the rule of ``imagenet.class_names`` makes all unique. The
         original map gives the built-in names. SourceError lists every line that cannot be used.
         """
         return _renamed(official(), _parse_map(given("map_text", map_text, str | bytes), given("origin", origin, str)))

@@ -1,4 +1,4 @@
-"""Reading what users write: lists of classes and lists of images, in the forms that go round.
+"""Reads what users write: lists of classes and lists of images, in the forms that are in use.
 
 A line means one thing or it is an error. All bad lines of a list are reported together, and an empty list is one too:
 to the recipe no choice means everything, which nobody means who gives a list.
@@ -33,7 +33,7 @@ _Meant = TypeVar("_Meant")
 
 
 class _BadLineError(ValueError):
-    """Why a line means nothing."""
+    """Why a line cannot be used."""
 
 
 def chosen_classes(text: str | bytes, origin: str, table: Taxonomy | None = None) -> tuple[int, ...]:
@@ -42,7 +42,7 @@ def chosen_classes(text: str | bytes, origin: str, table: Taxonomy | None = None
     A line is a class index, 0 to 999, or what ``table`` (the built-in one unless given) takes for a class: see
     ``Taxonomy.called``. ``#`` begins a comment. ``origin`` is what messages call the list; bytes are UTF-8.
 
-    Raises UsageError with every line that is no class or more than one.
+    Raises UsageError with every line that does not name one class.
     """
     return tuple(sorted(set(_read(text, origin, partial(_class_of, table or official()), _CLASS_REMEDY))))
 
@@ -111,7 +111,7 @@ def _class_of(table: Taxonomy, line: str) -> int:
 
 
 def _index(digits: str) -> int:
-    if len(digits.lstrip("0")) > len(str(CLASS_COUNT - 1)):  # of thousands of digits Python makes no number
+    if len(digits.lstrip("0")) > len(str(CLASS_COUNT - 1)):  # Python refuses a number of thousands of digits
         raise _BadLineError(f"{digits} is not a class index: these are 0 to {CLASS_COUNT - 1}")
     return int(digits)
 

@@ -1,4 +1,4 @@
-"""What an audit is asked for, and what it says of a build that is sound."""
+"""The options of an audit, and its report on a sound data set."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from imagenet_prep.model.validation_classes import ValidationClasses
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditOptions:
     """``jobs``: processes; 0 means two for each processor. ``decode``: decode every image that is read, strictly.
-    ``sample``: the share of the shards to read, above 0 and at most 1; which of them is left to chance. Everything else
-    is always looked at.
+    ``sample``: the share of the shards to read, above 0 and at most 1, chosen at random. Everything else
+    is always compared.
     """
 
     jobs: Jobs = 0
@@ -22,7 +22,7 @@ class AuditOptions:
     sample: float = 1
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a share that is none."""
+        """Raise UsageError for a share outside these bounds."""
         check_fields(self)
         if not 0 < self.sample <= 1:
             raise UsageError("A sample is a share of the shards above 0, and at most 1.")
@@ -42,8 +42,8 @@ class SplitAudit:
 class AuditReport:
     """What was read: records in all formats and bytes of all files, in ``shards_read`` of ``shards``.
 
-    ``set_aside`` images are not in the data. Of ``undigested`` images nobody knows what the bytes were: they were
-    linked or moved without a look at them. ``decoded``: every image that was read was decoded, too.
+    ``set_aside`` images are not in the data. The original bytes of ``undigested`` images are unknown: they were
+    linked or moved without being read. ``decoded``: every image that was read was decoded, too.
     ``resumable``: what resuming, repairing and undoing need is there. ``validation_classes`` says what the classes of
     the validation images were taken from, and how many are not the published ones; ``class_names`` whether names that
     the user gave are those of other classes.

@@ -1,4 +1,4 @@
-"""What long work tells whoever watches: plain values, so that a terminal, a log and a test can each show them
+"""What long work reports to a watcher: plain values, so that a terminal, a log and a test can each show them
 their own way.
 """
 
@@ -44,7 +44,7 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something the user should know, in one sentence; the work goes on. A ``warning`` is of what may be wrong in the
-    result, and is shown even to who wants to see nothing.
+    result, and is shown even with ``--quiet``.
     """
 
     text: str
@@ -55,8 +55,8 @@ Watch = Callable[[Progress | Note], None]
 
 
 class Tally:
-    """Counts what a stage has done, and tells a watcher. Finished tasks count as a whole; workers say how far those are
-    that run. What a dead worker had done is told until it is done again, and never counted twice.
+    """Counts what a stage has done, and reports it to a watcher. Finished tasks count in full; workers report the
+    progress of running ones. What a dead worker had done is reported until it is done again, and never counted twice.
     """
 
     def __init__(self, watch: Watch, stage: Stage, total: int = 0, bytes_total: int = 0) -> None:
@@ -73,10 +73,10 @@ class Tally:
         self.running()
 
     def running(self, done: int = 0, bytes_done: int = 0) -> None:
-        """Tell how far the stage is, if the tasks that run have done so much."""
+        """Report how far the stage is, if the running tasks have done so much."""
         self._told = max(self._told[0], self.done + done), max(self._told[1], self.bytes_done + bytes_done)
         self._watch(Progress(self._stage, self._told[0], self._totals[0], self._told[1], self._totals[1]))
 
 
 def unwatched(_event: Progress | Note) -> None:
-    """Tell nobody."""
+    """Do nothing."""

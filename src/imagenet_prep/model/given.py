@@ -47,7 +47,7 @@ class Between(NamedTuple):
 
 _TO_READ = "a file that is read"
 FileToRead = Annotated[Path, _TO_READ]  # a URL is a file that is not there: what reads it says what it wants
-Jobs = Annotated[int, Between(0, 4_096, "a whole number of processes, from 0 to 4,096")]  # any machine has fewer
+Jobs = Annotated[int, Between(0, 4_096, "a whole number of processes, from 0 to 4,096")]  # every machine has fewer
 Count = Annotated[int, Between(0, 10**15, "a whole number from 0 up")]
 Seed = Annotated[int, Between(-(2**63), 2**64 - 1, "a whole number of at most 64 bits")]
 Share = Annotated[float, Between(0, 1, "a share from 0 to 1, such as 0.1")]
@@ -66,7 +66,7 @@ _WORDS = {
 
 
 class _OtherError(ValueError):
-    """It is something else than was asked for."""
+    """A value is not of the type that was asked for."""
 
 
 @overload
@@ -88,7 +88,7 @@ def given(name: str, value: object, kind: object, *, shown: bool = True) -> Any:
 
 
 def options_given(value: object, kind: type[Kind]) -> Kind:
-    """Give the options of a verb, without any those that it has by itself. Raises UsageError for those of another."""
+    """Give the options of a verb, or its defaults. Raises UsageError for the options of another verb."""
     return kind() if value is None else given("options", value, kind)
 
 
@@ -117,7 +117,7 @@ def choices_of(kind: type, name: str) -> tuple[str, ...]:
 def _named(value: object, *, shown: bool) -> str:
     try:
         return printable(reprlib.repr(value)) if shown else "what was given"
-    except ValueError:  # a number of thousands of digits, of which Python makes no text
+    except ValueError:  # a number of thousands of digits, which Python does not print
         return "a number of thousands of digits"
 
 

@@ -12,8 +12,8 @@ from imagenet_prep.model.shards import ShardName
 UNREAD: Final = "none"
 HEADER: Final = "header"
 DECODE: Final = "decode"
-CHECKS = (UNREAD, HEADER, DECODE)  # how closely every image is looked at, ascending
-UNREAD_KIND = -1  # in the column ``kind``: nothing was read of this image
+CHECKS = (UNREAD, HEADER, DECODE)  # how closely every image is examined, ascending
+UNREAD_KIND = -1  # in the column ``kind``: this image was not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class SetAside(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """``rows`` images of the shard were written, those of ``set_aside`` were not. ``output`` is the name of the output,
-    ``identity`` that of its part of the plan. ``check`` says how closely the images were looked at.
+    ``identity`` that of its part of the plan. ``check`` says how closely the images were examined.
 
     ``columns`` has one value for each written image, in the order of the shard: ``digest`` is the xxh3_128 of the
     source's bytes (16 bytes each), ``width`` and ``height`` are pixels, ``components`` counts colour components,

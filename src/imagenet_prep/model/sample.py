@@ -22,8 +22,8 @@ class Sample:
     """One image with everything an output may want to know of it.
 
     ``original`` has the bytes as they are in the source; ``image`` is the same, or, for an output that converts, an RGB
-    or grey JPEG made of it if it is neither. As memoryviews both are valid only until the writers were flushed.
-    ``kind`` is what the original is, one of ``codecs.jpeg.Kind``; 0, an RGB or grey JPEG, where nobody looked.
+    or grey JPEG made of it if it is neither. As memoryviews both are valid only until the writers are flushed.
+    ``kind`` is what the original is, one of ``codecs.jpeg.Kind``; 0, an RGB or grey JPEG, where it was not read.
     ``class_index`` counts from 0 in WNID order. ``width`` and ``height`` are pixels as stored, before any EXIF
     rotation: the frame boxes refer to.
 

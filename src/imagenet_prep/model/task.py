@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imagenet_prep.outputs.base import Output
     from imagenet_prep.stores.base import Store
 
-Check = Literal["header", "decode"]  # how closely every image is looked at
+Check = Literal["header", "decode"]  # how closely every image is examined
 OnBad = Literal["fail", "set-aside"]  # what becomes of an image that cannot be used
 FAIL, SET_ASIDE = ON_BAD = get_args(OnBad)
 
@@ -65,7 +65,7 @@ class Entries:
         return Problem(printable(name), reason, printable(self.member(row)), self.offsets[row] or None)
 
     def at(self, row: int) -> Entries:
-        """Give one entry alone."""
+        """Give one entry."""
         one = slice(row, row + 1)
         columns = {field.name: getattr(self, field.name)[one] for field in fields(self) if field.name != "files"}
         return Entries(**columns, files=self.files)

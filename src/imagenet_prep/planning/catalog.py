@@ -83,14 +83,14 @@ def hash_array(digest: Any, column: pa.ChunkedArray) -> None:
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """The same values in one piece, without copying them where they are in one already."""
+    """The same values in one piece, copied only if they are in several."""
     if column.num_chunks == 1:
         return column.chunk(0)
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _hash(digest: Any, array: pa.Array) -> None:
-    """Hash values and not buffers, which may differ for equal values by what lies beside these."""
+    """Hash values and not buffers, which may differ for equal values in the bytes beside these."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         _hash(digest, array.indices)

@@ -1,8 +1,8 @@
 """Is everything there? Compares a catalog with the official counts.
 
 An archive of the official size must hold the official number of images; one of another size is a miniature or a subset,
-which has no official counts, and the user is told so. A folder tells nothing by its size: with other counts than the
-official ones it may be a subset, or something was lost, and the user is told which. (Counts: the readme of the
+which has no official counts, and a note says so. The size of a folder proves nothing: with other counts than the
+official ones it may be a subset, or incomplete, and a note has the counts. (Counts: the readme of the
 development kit.)
 """
 

@@ -1,4 +1,4 @@
-"""Images that their size alone condemns, found in the catalog before one byte of them is read."""
+"""Files that are too small to be images, found in the catalog before a byte of them is read."""
 
 from __future__ import annotations
 

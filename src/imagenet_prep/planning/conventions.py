@@ -1,4 +1,4 @@
-"""The numbers that people give to the classes, and how to tell which ones a data set has, or a list.
+"""The numbers that people give to the classes, and which of them a data set or a list has.
 
 The convention is the one that more than half of the labels follow: two of them agree in at most 12 of the 1,000
 classes, so there is never a doubt, and the labels that do not follow are wrong.
@@ -59,7 +59,7 @@ def class_of(convention: str, label: int) -> ClassFacts | None:
 
 
 def convention_of(labels: npt.NDArray[np.int64], truths: npt.NDArray[np.int16], expected: Sequence[str]) -> str:
-    """Tell which convention the labels of images of known class follow. Where two fit equally well, as they may with
+    """Find the convention that the labels of images of known class follow. Where two fit equally well, as they may with
     very few images, the ``expected`` ones win, in their order.
     """
     best, hits = best_convention(labels, truths, expected)

@@ -15,7 +15,7 @@ from imagenet_prep.planning.catalog import Catalog
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One archive or folder. ``size`` is in bytes, 0 of a folder; ``official_size`` is None where none is published.
-    ``checksum`` says how the published one compares, "" if it was not looked at.
+    ``checksum`` says how the published one compares, "" if it was not compared.
     """
 
     role: str
@@ -47,7 +47,7 @@ class OriginFacts:
 class Holdings:
     """All of a source. ``origins`` has train and validation, as far as there are images; ``space`` is what each format
     needs for all of them, in bytes. ``decoded`` counts images that were decoded, ``remarks`` are of those that decode,
-    but not without a remark of the decoder; ``notes`` are for the user.
+    but with a remark of the decoder; ``notes`` are for the user.
     """
 
     pieces: tuple[Piece, ...]

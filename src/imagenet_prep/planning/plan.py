@@ -182,7 +182,7 @@ def plan(catalog: Catalog, recipe: Recipe | None = None, known: Mapping[str, Arr
 
 
 def _check_origins(catalog: Catalog, selection: Selection) -> None:
-    """A split that is missing because its archive is must never pass unseen; who wants it so can say so."""
+    """A split whose archive is missing must never be left out without a word; the user can ask for that."""
     for origin, others in ((TRAIN, (VALIDATION,)), (VALIDATION, (TRAIN, TEST))):
         if not selection.splits and not len(catalog.rows_of(origin)):
             choice = " ".join(f"--split {split}" for split in others)
@@ -204,7 +204,7 @@ def _order(catalog: Catalog, split: str, rows: Rows) -> npt.NDArray[np.int64]:
 
 
 def _default_count(catalog: Catalog, split: str, members: Mapping[str, Rows], left_out: Rows) -> int:
-    """The well-known number where nothing is left out but by name, and a test list has not made the split too small."""
+    """The usual number, unless the build is a subset or a test list has made the split too small."""
     parts, complete = ((VALIDATION,), VALIDATION_IMAGES) if split == VALIDATION else ((TRAIN, TEST), TRAIN_IMAGES)
     images = sum(len(members[part]) for part in parts) + np.isin(left_out, catalog.rows_of(parts[0])).sum()
     if images == complete and len(members[split]) >= COMPLETE_SHARDS[split]:
@@ -334,7 +334,7 @@ def _nest(one: OutputPlan, other: OutputPlan) -> bool:
 
 
 def _runs(missing: list[tuple[int, OutputPlan, Shard]]) -> Iterator[Work]:
-    """Bring together shards that share images."""
+    """Group shards that share images."""
     run: list[tuple[int, OutputPlan, Shard]] = []
     end = 0
     for one in missing:

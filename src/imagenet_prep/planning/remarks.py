@@ -34,7 +34,7 @@ def _excluded(of: Plan) -> Iterator[str]:
 
 
 def _condemned(of: Plan) -> Iterator[str]:
-    """What is known before an image is read should not end a build of hours in surprise."""
+    """What is known before an image is read should not end a build after hours."""
     rows = [row for members in of.members.values() for row in condemned_rows(of.catalog, members)]
     if rows:
         first = of.catalog.table["name"][int(min(rows))].as_py()

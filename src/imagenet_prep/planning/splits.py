@@ -36,7 +36,7 @@ def assign(catalog: Catalog, options: Selection) -> dict[str, Rows]:
     _check_classes(catalog, options.classes)
     validation = _usable(catalog, VALIDATION, options)
     train = held_out = np.empty(0, np.int64)
-    if not options.splits or {TRAIN, TEST} & set(options.splits):  # validation alone must not fail because of train
+    if not options.splits or {TRAIN, TEST} & set(options.splits):  # validation must not fail because of train
         train = _usable(catalog, TRAIN, options)
         held_out = _listed(catalog, train, options) if options.test_list else _ranked(catalog, train, options)
         _check_what_is_left(catalog, train, held_out, options)
@@ -60,7 +60,7 @@ def names_of(catalog: Catalog, rows: Rows) -> Iterator[list[bytes]]:
 
 
 def _usable(catalog: Catalog, origin: str, options: Selection) -> Rows:
-    """The images of an origin but those that are excluded, and those of classes that were not chosen."""
+    """The images of an origin, except excluded ones and those of classes that were not chosen."""
     rows = np.setdiff1d(catalog.rows_of(origin), excluded(catalog, options), assume_unique=True)
     return rows[np.isin(catalog.numbers("class_index")[rows], options.classes)] if options.classes else rows
 
@@ -112,7 +112,7 @@ def _kept(catalog: Catalog, rows: Rows, options: Selection) -> Rows:
 
 
 def _count(limit: float, images: int) -> int:
-    """A whole number, or a share: of which never so little that a split disappears."""
+    """A number, or a share, which is never so small that a split disappears."""
     return limit if isinstance(limit, int) else max(1, round(limit * images))
 
 
@@ -130,7 +130,7 @@ def _places(ranks: npt.NDArray[np.uint64], classes: npt.NDArray[np.int16]) -> Ro
 
 
 def _check_classes(catalog: Catalog, classes: tuple[int, ...]) -> None:
-    """A class that nothing is there of was hardly meant: the list or the source is wrong."""
+    """A class without images was hardly meant: the list or the source is wrong."""
     counts = np.bincount(catalog.numbers("class_index"), minlength=CLASS_COUNT)
     missing = [official().classes[index] for index in classes if not counts[index]]
     if missing:

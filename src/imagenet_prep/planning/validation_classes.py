@@ -1,8 +1,8 @@
-"""What the classes of the validation images were taken from, and how far that agrees with the published truth.
+"""Where the classes of the validation images come from, and how far that agrees with the published truth.
 
-A list of the user's counts before the built-in truth: it is the user's word. But a list in another numbering, or of
+A list of the user takes precedence over the built-in truth. But a list in another numbering, or of
 another order, gives nearly every image a wrong class, and nothing that reads the data would ever show it. So one that
-differs for more than a tenth of the images is refused unless it is trusted, and any that differs is told in the result.
+differs for more than a tenth of the images is refused unless it is trusted, and the result reports any difference.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from imagenet_prep.planning.conventions import (
 )
 
 BUILT_IN = "built-in"
-# How the numbers of a list were read: the devkit's by the program, those behind a list of WNIDs by whoever made it.
+# Who read the numbers of a list: the devkit's the program, those of a list of WNIDs the author of the list.
 _READ_AS = {DEVKIT: (DEVKIT_INTEGER,), VALIDATION_CLASSES: (CLASS_INDEX, FROM_ONE, DEVKIT_INTEGER, DEVKIT_FROM_ZERO)}
 _REMEDY = (
     "Remove it: the program knows the validation classes without it. --trust-labels follows it all the same. (A "
@@ -50,7 +50,7 @@ def compare_classes(
 
 
 def validation_classes(catalog: Catalog, rows: npt.NDArray[np.int64] | None = None) -> ValidationClasses | None:
-    """Tell it of the validation images of a catalog, or of those in ``rows``; None if there are none."""
+    """Compare the validation images of a catalog, or those in ``rows``; None if there are none."""
     rows = catalog.rows_of(VALIDATION) if rows is None else rows
     if not len(rows):
         return None
