@@ -1,6 +1,6 @@
 """A catalog on disk: an Arrow IPC file, whose schema metadata says which archives it describes, and a digest of it.
 
-No pickle: the file may come from another version, or from another user. Nothing of it is believed before the digest
+No pickle: the file may come from another version, or from another user. Nothing of it is used before the digest
 fits.
 """
 
@@ -23,7 +23,7 @@ CATALOG_VERSION = 4
 _DIGEST_BYTES = 16
 _KEY = b"imagenet-prep"
 _MAGIC = b"ARROW1"
-_START_BYTES = 1 << 16  # the schema stands first, and the key in it
+_START_BYTES = 1 << 16  # the schema is first, and has the key
 
 
 def save_catalog(store: Store, path: str, catalog: Catalog) -> None:
@@ -45,7 +45,7 @@ def save_catalog(store: Store, path: str, catalog: Catalog) -> None:
 
 
 def may_be_replaced(store: Store, path: str) -> bool:
-    """Whether nothing is lost when a catalog is written there: there is none yet, or one, damaged or not. Raises
+    """Whether a catalog may be written there: there is nothing yet, or a catalog, damaged or not. Raises
     OSError and OutputError for what cannot be read.
     """
     try:
@@ -90,7 +90,7 @@ def _content(file: BinaryIO) -> pa.Buffer:
     """Map a file into memory, or read it, if it is not a file."""
     try:
         return pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except (OSError, io.UnsupportedOperation):  # no file, or one of a file system that cannot map it
+    except (OSError, io.UnsupportedOperation):  # not a file, or its file system cannot map it
         return pa.py_buffer(file.read())
 
 

@@ -1,7 +1,7 @@
 """The index of an output: where each image lies, in columns that NumPy maps from the file as they are (docs/format.md).
 
 It is small, so that every worker of a training can have it: 38 bytes an image of train. Names of train images begin
-with their WNID, which the class index says already. Nothing here needs Arrow: a training worker has none.
+with their WNID, which the class index says already. No Arrow here: a training worker has none.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COLUMNS: Mapping[str, str] = {  # in the order of the file: the widest first, so
     "class_index": "<u2",
     "name": "|u1",
 }
-OF_WNID = b"\0"  # stands in a name for the WNID of its class; no file name has it
+OF_WNID = b"\0"  # replaces the WNID of its class in a name; no file name has it
 
 Column = npt.NDArray[Any]
 
@@ -73,7 +73,7 @@ class Index:
 
 
 def head_of(splits: Mapping[str, int], name_bytes: int) -> bytes:
-    """Give what stands in front of the columns: a line of JSON, filled up with blanks."""
+    """Give what precedes the columns: a line of JSON, padded with spaces."""
     document = {"columns": list(COLUMNS.items()), "names": name_bytes, "splits": list(splits.items())}
     line = json.dumps({**document, "version": INDEX_VERSION}, sort_keys=True)
     return line.encode() + b" " * (-(len(line) + 1) % ALIGNED) + b"\n"

@@ -1,4 +1,4 @@
-"""Writes the index of an output, of what its receipts say."""
+"""Writes the index of an output, from its receipts."""
 
 from __future__ import annotations
 

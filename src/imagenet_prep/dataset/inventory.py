@@ -39,7 +39,7 @@ DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class Inventory:
-    """``paths`` are sorted; each stands there once."""
+    """``paths`` are sorted and unique."""
 
     paths: pa.ChunkedArray
 

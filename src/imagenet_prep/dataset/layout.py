@@ -19,7 +19,7 @@ STATE = f"{PRIVATE}/state.json"
 CATALOG = f"{PRIVATE}/catalog.arrow"
 RECEIPTS = f"{PRIVATE}/receipts"
 FOLDERS_BEFORE_MOVE = f"{PRIVATE}/moved-from.json"
-UNDONE = f"{PRIVATE}/undone"  # where it is, an undo has left nothing but private files
+UNDONE = f"{PRIVATE}/undone"  # where it is, an undo has removed everything except private files
 _FIRST_EDITION = f"{PRIVATE}/plan.json"
 
 
@@ -54,5 +54,5 @@ def is_data_set(store: Store) -> bool:
 
 
 def is_of_the_first_edition(store: Store) -> bool:
-    """Whether a store holds a data set of version 0.1, whose state nobody can read any more."""
+    """Whether a store holds a data set of version 0.1, whose state cannot be read any more."""
     return store.stat(_FIRST_EDITION) is not None and store.stat(STATE) is None

@@ -25,7 +25,7 @@ from imagenet_prep.planning.plan import OutputPlan, Plan
 from imagenet_prep.planning.splits import Rows
 from imagenet_prep.stores.base import Sink, Store
 
-_ROW_GROUP = 1 << 16  # rows: little enough to hold, and enough for a reader to skip what it does not want
+_ROW_GROUP = 1 << 16  # rows: few enough for memory, and enough for a reader to skip what it does not want
 _HEX_DIGITS = 32
 _DIGEST_BYTES = 16
 _NUMBERS = {

@@ -61,7 +61,7 @@ def load_receipt(store: Store, output: str, shard: ShardName) -> Receipt | None:
         return None
     try:
         receipt = _receipt(line, columns)
-    except (ValueError, KeyError, TypeError, RecursionError):  # of another version, or somebody's own
+    except (ValueError, KeyError, TypeError, RecursionError):  # of another version, or another program's
         return None
     return receipt if (receipt.output, receipt.shard) == (output, shard) else None
 

@@ -1,8 +1,8 @@
-"""The state of a data set: what it is for, in full, so that it can be resumed, repaired, grown and undone without
-asking again. Written before the first file of the data set. It is read before Arrow is loaded.
+"""The state of a data set: what it is to contain, in full, so that one can resume, repair, grow and undo it without
+typing anything again. Written before the first file of the data set. It is read before Arrow is loaded.
 
 Together with the catalog it is also the inventory: what a build puts into its store follows from both. Paths of sources
-stand here alone.
+are only here.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class State:
         return {name: output.arrangement for name, output in self.outputs.items()}
 
     def planned(self, catalog: Catalog) -> Plan:
-        """Plan the data set again, of its kept catalog; where the sources are, the state knows."""
+        """Plan the data set again, from its stored catalog; the state knows where the sources are."""
         from imagenet_prep.planning.plan import plan
 
         return plan(replace(catalog, archives=self.sources), self.recipe, self.arrangements)

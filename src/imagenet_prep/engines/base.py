@@ -32,7 +32,7 @@ class Engine(Protocol):
 
     @property
     def shares_files(self) -> bool:
-        """Whether every worker surely has the files of this process under the same paths."""
+        """Whether every worker certainly has the files of this process under the same paths."""
 
     def run(
         self,
@@ -48,7 +48,7 @@ class Engine(Protocol):
         A task whose worker dies is tried once more. If that worker dies as well, ``lost(task)``, called here, is the
         result; without ``lost`` a PrepError is raised.
 
-        ``progress`` hears what workers ``report``, at most ten times a second. It is called here, while a result is
+        ``progress`` gets what workers ``report``, at most ten times a second. It is called here, while a result is
         waited for. An engine that cannot know how far its workers are does not call it.
         """
 
@@ -82,7 +82,7 @@ def written(name: str) -> str:
 
 
 def raise_lost(_task: object) -> Any:
-    """What becomes of a lost task where nothing else is said. Raises PrepError."""
+    """Treat a lost task as an error, unless the caller says otherwise. Raises PrepError."""
     raise PrepError(
         "A worker process was killed twice on the same task, perhaps because memory ran out.",
         remedy="Run the same command again. Fewer --jobs need less memory.",

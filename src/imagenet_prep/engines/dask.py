@@ -4,7 +4,7 @@ A task goes as bytes, in the hands of a function that is sent by value. So a wor
 package, or without it, says so before it looks at anything, whenever it joined.
 
 Dask tries the task of a dead worker again by itself, and gives up at ``allowed-failures``. But it counts a failure for
-every task that the dead worker had, whether it had begun or not. So what it gives up is tried once more, alone: if a
+every task that the dead worker had, started or not. So what it gives up is tried again, alone: if a
 worker dies then, the task is lost.
 """
 
@@ -84,7 +84,7 @@ class _Submitted(Generic[Task]):
 
 @dataclass(slots=True)
 class _Cluster:
-    """What is known of the workers, looked at now and then."""
+    """What is known of the workers, updated now and then."""
 
     client: Client
     threads: int = 1
@@ -203,7 +203,7 @@ class _Run(Generic[Task, Result]):
     def _ending(self, key: str) -> list[Result]:
         """Give the result of a task that has ended. It may be gone with its worker: then dask makes it again."""
         future = self._submitted[key].future
-        if future.status == "error":  # of dask itself: what work raises comes as an answer
+        if future.status == "error":  # an error of dask itself: what work raises comes as an answer
             return self._give_up(key, future.exception())
         try:
             with gone_named(self._client):
@@ -242,7 +242,7 @@ def opened(address: str) -> Iterator[Engine]:
 
 
 def adapted(given: object) -> OnDask:
-    """Give the engine of a client, or of the client behind an executor. Raises UsageError."""
+    """Give the engine of a client, or of the client of an executor. Raises UsageError."""
     client = given._client if isinstance(given, ClientExecutor) else given
     if not isinstance(client, Client):
         raise UsageError(f"Of dask, engine is a Client or its executor, not {type(given).__qualname__}.")

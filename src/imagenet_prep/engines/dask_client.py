@@ -35,7 +35,7 @@ def connected(address: str) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Let dask log nothing: whatever it is, it is said in one sentence here."""
+    """Let dask log nothing: one sentence of ours says what happened."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [each.level for each in loggers]
     try:
@@ -72,7 +72,7 @@ def _client(address: str) -> Client:
 
 
 def _refuse_closed(client: Client) -> None:
-    if client.status != "running":  # where it connects again, it does so for half a minute
+    if client.status != "running":  # it tries to connect again for half a minute
         raise CommClosedError("the connection is closed")
 
 

@@ -1,6 +1,6 @@
 """Runs tasks on any ``concurrent.futures.Executor``: threads, a process pool, MPI, somebody's cluster.
 
-An executor says neither how many workers it has nor which task a dead one was at. So ``width`` is what the caller
+An executor does not report how many workers it has, or which task a dead one was at. So ``width`` is what the caller
 states, or a bound that is large enough for a small cluster and costs little: with 64, at most 256 tasks are submitted
 and not finished, of about 100 kB each. It does not depend on this machine, on which the work may not run at all.
 """
@@ -24,7 +24,7 @@ _WAITING = 3  # tasks for each worker that are submitted beside the one that run
 class OnExecutor:
     """The engine of an executor, which stays the caller's to shut down. ``width``: how many tasks run at once."""
 
-    shares_files = False  # who knows
+    shares_files = False  # unknown
 
     def __init__(self, executor: Executor, width: int = _WIDTH) -> None:
         self.width = width

@@ -25,7 +25,7 @@ class Here:
         lost: Callable[[Task], Result] | None = None,  # noqa: ARG002 — no process, no death
         progress: Advance | None = None,
     ) -> Iterator[Result]:
-        """Yield results in the order of the tasks; each task begins when its result is asked for."""
+        """Yield results in the order of the tasks; each task starts when its result is asked for."""
         self._runs += 1
         return self._results(self._runs, work, tasks, progress)
 

@@ -27,7 +27,7 @@ def answer(
         return pickle.dumps((False, call(work, task) if call else work(task), ""), pickle.HIGHEST_PROTOCOL)
     except let_through:
         raise
-    except BaseException as error:  # whatever it is, it is for the parent to judge
+    except BaseException as error:  # whatever it is, the parent decides
         return pickle.dumps((True, _portable(error), "".join(traceback.format_exception(error))))
 
 

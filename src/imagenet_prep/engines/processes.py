@@ -2,12 +2,12 @@
 
 Own processes, and not a ``ProcessPoolExecutor``: when one worker of a pool dies, the pool kills all the others, nobody
 knows which task it was at, and a lock of the shared queue may die with its holder. Here each worker has a pipe of its
-own: a dead one loses the task it was at, and nothing else. There is no thread in this process.
+own: a dead one loses the task it was at, and nothing else. This process has no thread.
 
 What a task reports of its progress comes through the same pipe, while the results of others are waited for.
 
-A task is tried twice. The first task of a worker that dies before it has begun anything counts as tried: so a machine
-on which every worker dies at its start comes to an end too.
+A task is tried twice. The first task of a worker that dies before it has started anything counts as tried, so a machine
+on which every worker dies at its start comes to an end, too.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Processes:
         self.workers = [worker for worker in self.workers if worker not in busy]
 
     def is_current(self, run: _Run[Any, Any]) -> bool:
-        """Whether no later run has begun."""
+        """Whether no later run has started."""
         return self._current is run
 
     def remove(self, worker: Worker) -> None:
@@ -87,7 +87,7 @@ class Processes:
         self.workers.remove(worker)
 
     def replacement(self) -> Worker | None:
-        """Start a worker in the place of a dead one; None if there is no place, or it cannot be started."""
+        """Start a worker in place of a dead one; None if none is missing, or it cannot be started."""
         if len(self.workers) >= self._places:
             return None
         try:
@@ -127,7 +127,7 @@ class Processes:
 
 
 class _Run(Generic[Task, Result]):
-    """One run: the tasks still to come, a few of them ahead, and those that a dead worker left behind."""
+    """One run: the tasks still to come, a few of them ahead, and those of dead workers."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class _Run(Generic[Task, Result]):
         return [worker for worker in self._pool.workers if worker.jobs]
 
     def _check(self) -> None:
-        """Half the results must not pass for all of them."""
+        """Raise an error if the run has been dropped: half the results must not be taken for all."""
         if not self._pool.is_current(self):
             raise RuntimeError("This run has ended: a later one started, or its engine was closed.")
 
@@ -263,6 +263,6 @@ def _start(processes: Processes) -> None:
 def available_processors() -> int:
     """Count the processors this process may use, which on a shared machine are fewer than there are."""
     if sys.platform == "linux":
-        with suppress(OSError):  # some sandboxes do not let one ask
+        with suppress(OSError):  # some sandboxes forbid the question
             return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

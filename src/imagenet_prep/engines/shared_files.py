@@ -1,7 +1,7 @@
-"""Looks whether a worker on another machine has the same files as this process, before it believes what it finds.
+"""Checks whether a worker on another machine has the same files as this process, before it works.
 
 An archive that is not there is an error of the source, and a folder that is not there can be made. On a machine that
-has other disks both would be wrong: so each worker process looks once at some paths, and says what is different.
+has other disks both would be wrong: so each worker process compares some paths once, and reports what differs.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Job:
 class Worker:
     """The parent's view of a worker: ``jobs`` were handed to it and have no outcome yet, the first first.
 
-    ``rests`` says that it has finished something, and begun nothing since.
+    ``rests`` says that it has finished something, and started nothing since.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Worker:
         """
         forked = has_one_thread()
         if not forked:
-            resource_tracker.ensure_running()  # started by the way, it would unblock the signals that are held here
+            resource_tracker.ensure_running()  # started later, it would unblock the signals that are held here
         foreign = [each.connection for each in (*others, self)] if forked else []
         context = get_context("fork") if forked else get_context("spawn")
         # An interrupt at the terminal, or its end, reaches the whole process group. Blocked here, it stays so in the
@@ -90,7 +90,7 @@ class Worker:
                 process.kill()  # half a message may be in the pipe
 
     def hear(self) -> bytes:
-        """Receive one message. Raises EOFError or OSError when there is no worker any more, or half a message."""
+        """Receive one message. Raises EOFError or OSError when the worker is gone, or for half a message."""
         message = self.connection.recv_bytes()
         self.rests = message != BEGUN and moved(message) is None
         return message

@@ -1,4 +1,4 @@
-"""A file under the name of an archive: what is inside is looked at before anything is believed."""
+"""A file under the name of an archive: its content is verified before its name is believed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def archive_at(path: Path, role: str, problems: list[Problem], source: Source | 
     except OSError as error:
         problems.append(Problem(printable(str(path)), f"cannot be read: {error.strerror}"))
         return None
-    # What is not used blocks nothing, whatever it is.
+    # A file that is not used blocks nothing, whatever it is.
     wrong = (
         None if role == UNLABELLED else disguise_at(path, plain_tar=role in (TRAIN, VALIDATION)) or interrupted(path)
     )

@@ -1,8 +1,8 @@
 """What a source is: one kind of place in which people have images. A source finds itself in what the user named, says
 in which pieces it can be walked, and walks them: by names and headers, nothing is decoded.
 
-The bytes of an image lie in one piece, in a file that is the source itself or lies below it: ``reader`` reads all kinds
-alike. The rest of the program asks a source, and never for its name.
+The bytes of an image are contiguous, in a file that is the source itself or lies below it: ``reader`` reads all kinds
+in the same way. The rest of the program asks a source, and never for its name.
 """
 
 from __future__ import annotations
@@ -60,8 +60,7 @@ class ImageSet(NamedTuple):
 @dataclass
 class Seen:
     """What a search saw: sets, other files, and what is wrong. ``files`` are in no set; ``unnamed`` are folders
-    called after classes in which no file has a name of ImageNet's; ``builds`` and ``unfinished`` downloads were passed
-    over.
+    named after classes in which no file has a name of ImageNet's; ``builds`` and ``unfinished`` downloads were ignored.
     """
 
     sets: list[ImageSet] = field(default_factory=list)
@@ -89,12 +88,12 @@ class Input:
 
     @property
     def folder(self) -> bool:
-        """Whether it is a folder and no file."""
+        """Whether it is a folder."""
         return bool(self.parts)
 
     @property
     def origin(self) -> str:
-        """The split its images come from: what was held out of train comes from train."""
+        """The split its images come from; held-out images come from train."""
         return TRAIN if self.role == HELD_OUT else self.role
 
 
@@ -132,7 +131,7 @@ class Source(ABC):
     ``imagenet_prep.testing.contracts.SourceContract``.
     """
 
-    may_be_split: ClassVar[bool] = False  # whether people take images out of it into a folder called test
+    may_be_split: ClassVar[bool] = False  # whether people move images from it into a folder called test
 
     def claims(self, name: str) -> bool:  # noqa: ARG002
         """Whether a file of this name, which is nothing else that is known, belongs to ``Seen.files``. A source claims
@@ -179,7 +178,7 @@ def all_sources() -> tuple[Source, ...]:
 
 
 def is_claimed(name: str) -> bool:
-    """Whether a file of this name, which is no image, is one that the program knows: it belongs to ``Seen.files``."""
+    """Whether the program knows a file of this name that is not an image: it belongs to ``Seen.files``."""
     return name in ARCHIVE_NAMES or any(source.claims(name) for source in all_sources())
 
 

@@ -1,6 +1,6 @@
 """Bounding boxes from the annotation archives, as fractions of the image.
 
-Boxes are given in pixels of the picture as the annotator saw it, whose size stands beside them: only the
+Boxes are given in pixels of the picture as the annotator saw it, whose size is beside them: only the
 fractions fit the image. The same rules as in the Inception scripts (tensorflow/models,
 ``process_bounding_boxes.py``), which every TFRecord data set with boxes follows: an annotation belongs to the
 image its file is named after; sides are put in order and kept within the image; a box without area is
@@ -31,7 +31,7 @@ _REMEDY = "Download the archive again, or remove it to build without these boxes
 
 def read_boxes(path: Path, others: list[str] | None = None) -> Iterator[tuple[str, tuple[Box, ...]]]:
     """Yield the stem of an image's name (``n01440764_18``) and its boxes, for every annotation in the
-    archive. ``others`` takes the names of files that are none.
+    archive. ``others`` takes the names of files that are not annotations.
 
     Raises SourceError for a damaged archive or an annotation that cannot be understood.
     """

@@ -1,6 +1,6 @@
 """Images that lie in folders as files of their own: found by listing, never opened.
 
-Files come out sorted by name, because the order of a directory is nobody's promise. The class is that of the file name;
+Files are sorted by name, because the order of a directory is not defined. The class is that of the file name;
 the folder's name is compared with it, and a file in the wrong class folder is an error.
 """
 
@@ -61,7 +61,7 @@ def _list(work: Walk, part: Part) -> Found:
 
 
 def _is_build(entry: os.DirEntry[str]) -> bool:
-    """Whether it is an output folder, which is passed over wherever it lies."""
+    """Whether it is an output folder, which is ignored wherever it lies."""
     return "." not in entry.name and os.path.isdir(f"{entry.path}/{PRIVATE}")
 
 

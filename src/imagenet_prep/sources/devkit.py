@@ -44,7 +44,7 @@ def _other_numbers(lines: list[str]) -> str:
     """Say which numbers a list has, if these are known, that cannot be the devkit's."""
     if not all(_is_number(line) and int(line) <= CLASS_COUNT for line in lines) or len(lines) > VALIDATION_IMAGES:
         return ""
-    import numpy as np  # with which they are compared; a sound list needs neither
+    import numpy as np  # to compare the list with; a sound list needs neither
 
     from imagenet_prep.planning.conventions import convention_of
 

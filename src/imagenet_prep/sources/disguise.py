@@ -1,4 +1,4 @@
-"""What stands under an archive's name instead of it: told by the first bytes, before anything is believed.
+"""What has an archive's name and is something else, by its first bytes.
 
 An expired login leaves a web page, an unfinished download leaves nothing or zeros, and some tools compress or unpack on
 the way.
@@ -10,9 +10,9 @@ import codecs
 import stat
 from pathlib import Path
 
-START_BYTES = 1024  # enough to tell: what is no archive shows at once
+START_BYTES = 1024  # enough: what is not an archive shows at once
 _GZIP = b"\x1f\x8b"
-_MAGIC, _MAGIC_AT = b"ustar", 257  # POSIX and GNU tar alike
+_MAGIC, _MAGIC_AT = b"ustar", 257  # both POSIX and GNU tar
 
 
 def disguise_at(path: Path, *, plain_tar: bool) -> str | None:

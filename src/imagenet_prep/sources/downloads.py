@@ -1,8 +1,8 @@
 """Downloads that are not finished: what the tools that fetch files leave beside an archive, or in its place.
 
 Some write under the final name at once, give the file its full size before a byte has come, and keep beside it what
-they still need; while that is there, the file is not to be believed, whatever its size. Others use a name of their own
-until the end. A file system knows better than both: what was never written is a hole.
+they still need; while that is there, the file is unfinished, whatever its size. Others use a name of their own
+until the end. In the file system, what was never written is a hole.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from imagenet_prep.sources.labels import ARCHIVE_NAMES, CLASS_TAR
 
-# Suffixes in lower case, and whose they are, as users of these programs know them; lftp's stands in its pgetJob.cc.
+# Suffixes in lower case, and the program of each, as its users know it; lftp's is in its pgetJob.cc.
 _BESIDE = {".aria2": "aria2", ".st": "axel", ".lftp-pget-status": "lftp"}
 _INSTEAD = {
     ".part": "Firefox, Transmission or imagenet-prep fetch",
@@ -61,7 +61,7 @@ def interrupted(path: Path) -> str | None:
 
 def first_hole(path: Path) -> tuple[int, int] | None:
     """Give the place and the size, in bytes, of the first part of a file that was never written and is longer than the
-    zeros of a sound archive; None if there is none, or the file system does not tell.
+    zeros of a sound archive; None if there is none, or the file system does not report it.
     """
     if not hasattr(os, "SEEK_HOLE"):
         return None
@@ -82,7 +82,7 @@ def _hole(descriptor: int, size: int) -> tuple[int, int] | None:
     while (hole := os.lseek(descriptor, place, os.SEEK_HOLE)) < size:
         try:
             place = os.lseek(descriptor, hole, os.SEEK_DATA)
-        except OSError:  # ENXIO: there is none behind it
+        except OSError:  # ENXIO: there is none after it
             place = size
         if place - hole >= _LONGEST_ZEROS:
             return hole, place - hole

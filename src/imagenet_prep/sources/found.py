@@ -55,22 +55,22 @@ class Found:
 
 
 def is_of_system(name: str) -> bool:
-    """Whether a file or folder is one that systems leave on their own: nobody put it there, and nobody misses it."""
+    """Whether a file or folder is one that systems leave on their own."""
     return bool(_OF_SYSTEMS.fullmatch(name))
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file in a folder is plainly no image: hidden, a system's own, a script, a list."""
+    """Whether a file in a folder is plainly not an image: hidden, a system's own, a script, a list."""
     return name.startswith(".") or is_of_system(name) or name.lower().endswith(_NO_IMAGES)
 
 
 def looks_like_an_image(name: str) -> bool:
-    """Whether readers such as torchvision's ``ImageFolder``, which know nothing of hidden files, take it for one."""
+    """Whether readers such as torchvision's ``ImageFolder``, which do not skip hidden files, take it for an image."""
     return name.lower().endswith(_READ_AS_IMAGES)
 
 
 def is_read_though_hidden(entry: os.DirEntry[str]) -> bool:
-    """Whether readers such as torchvision's ``ImageFolder``, which know nothing of hidden files, find images in a
+    """Whether readers such as torchvision's ``ImageFolder``, which do not skip hidden files, find images in a
     hidden file or folder inside a class folder. Raises OSError for a folder that cannot be read.
     """
     return bool(os.listdir(entry)) if os.path.isdir(entry) else entry.name.lower().endswith(_READ_AS_IMAGES)

@@ -1,6 +1,6 @@
 """What the name of a file says: which set an image belongs to, and which class.
 
-The class of a train image stands in its name; that of a validation image follows from the number in its name, through
+The name of a train image has its class; that of a validation image has a number, which gives the class through
 the built-in truth or the user's. Where a file lies never gives it a class: a folder's name is only compared, because
 folders get renamed, mixed up and half sorted, and file names do not.
 """

@@ -29,7 +29,7 @@ from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
 
 _CLASS_TAR = re.compile(rf"(?:\./)?({WNID})\.tar", re.ASCII)
-_FOLDERS = {True: re.compile(r"(?:\./)?"), False: re.compile(r"(?:\./)?(?:val/)?")}  # in front of a name; True: train
+_FOLDERS = {True: re.compile(r"(?:\./)?"), False: re.compile(r"(?:\./)?(?:val/)?")}  # before a name; True: train
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
     seen: set[str] = set()
     for member in _files(tar, found, IMAGES if task.salvage else None):
         start = folders.match(member.name)
-        assert start is not None  # it matches the empty text too
+        assert start is not None  # it also matches the empty text
         name = member.name[start.end() :]
         class_index = class_of(name)
         if isinstance(class_index, str) and is_annotation(name):
@@ -226,7 +226,7 @@ def _files(tar: TarRange, found: Found, salvage: re.Pattern[bytes] | None) -> It
         for member in walk_on(tar, salvage, found.problems) if salvage else walk(tar):
             if isinstance(member, Missing):
                 missing = Problem(tar.archive, member.reason, tar.container, member.offset)
-                found.unended = found.unended or missing  # a walk that goes on may meet another
+                found.unended = found.unended or missing  # a walk that continues may find another
             elif LITTER.fullmatch(member.name) or member.type == tarfile.DIRTYPE:
                 found.ignored += 1
             elif member.is_file:

@@ -1,9 +1,9 @@
-"""Small archives that are published compressed, and that some browsers unpack while they download: read as a whole,
+"""Small archives that are published compressed, and that some browsers unpack while they download: read in full,
 either way.
 
 Walked like every other tar, because the standard library's reader believes what headers claim: it allocates any size,
-goes backwards, and takes a damaged header for the end. Read to their very end, because the checksum of a gzip file
-stands there.
+goes backwards, and takes a damaged header for the end. Read to their last byte, because the checksum of a gzip file
+is there.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def packed_archive(path: Path, remedy: str) -> Iterator[TarRange]:
 
 
 def each_file(tar: TarRange) -> Iterator[Member]:
-    """Yield the regular files in order. What of them is wanted must be read before the next is asked for."""
+    """Yield the regular files in order. Read what is wanted of one before asking for the next."""
     for member in walk(tar):
         if isinstance(member, Missing):
             raise tar.damaged(member.offset, member.reason)

@@ -12,8 +12,8 @@ from imagenet_prep.model.task import Entries
 from imagenet_prep.sources.reader import ArchiveReader
 
 MEASURED = 48  # images: half a second on a hard disk
-_MOST_SECONDS = 2.0  # after which no further image is read
-_SLOW_SECONDS = 3600.0  # of a whole build: what is said of less is noise
+_MOST_SECONDS = 2.0  # after which no more images are read
+_SLOW_SECONDS = 3600.0  # of a whole build: shorter estimates are noise
 
 
 def slow_reads(archives: tuple[str, ...], some: Entries, images: int) -> str | None:
@@ -34,7 +34,7 @@ def slow_reads(archives: tuple[str, ...], some: Entries, images: int) -> str | N
 
 def _read(archives: tuple[str, ...], some: Entries) -> tuple[int, int, float]:
     """Give the number of images read, their bytes, and the seconds that they took. What memory has of them does not
-    count: it is forgotten first. An image that cannot be read ends it; the build names it.
+    count: the kernel forgets it first. An image that cannot be read ends the measurement; the build names it.
     """
     count, size, seconds = 0, 0, 0.0
     with contextlib.suppress(SourceError), ArchiveReader(archives) as reader:

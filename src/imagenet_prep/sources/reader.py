@@ -19,7 +19,7 @@ from imagenet_prep.platform import lacking
 
 BUFFER_BYTES = 1 << 20  # of images between two writes: more leave the processor's cache, fewer cost system calls
 _ENDS_EARLY = "the archive ends before this image does; it has become shorter"
-READ_AHEAD_BYTES = 16 << 20  # asked of the kernel in advance: enough to keep a disk's queue full, little for its cache
+READ_AHEAD_BYTES = 16 << 20  # that the kernel reads ahead: enough to keep a disk's queue full, little for its cache
 
 
 @contextlib.contextmanager
@@ -82,7 +82,7 @@ class ArchiveReader:
         that is not ``wanted`` is not read, and empty.
 
         An image stays where it is until ``before_reuse`` is called, which happens when the buffer is full: by then
-        whatever is needed of all images so far must be done with. Raises SourceError if an archive ends early.
+        everything that needs the images so far must be done. Raises SourceError if an archive ends early.
         """
         ahead, end = self._read_ahead(entries) if any(wanted) else iter(()), 0
         for row, size in enumerate(entries.sizes):
@@ -101,7 +101,7 @@ class ArchiveReader:
             yield row, self._buffer, start, end
 
     def forget(self, entries: Entries) -> None:
-        """Have the kernel forget what it keeps of entries in memory, where it can: the next read is one of the disk."""
+        """Have the kernel drop entries from its cache, where it can, so that the next read is from the disk."""
         if not hasattr(os, "posix_fadvise"):  # macOS
             return
         for row, (offset, size) in enumerate(zip(entries.offsets, entries.sizes, strict=True)):
@@ -127,7 +127,7 @@ class ArchiveReader:
             raise self._failed(entries, row, what)
 
     def _is_own(self, entries: Entries, row: int) -> bool:
-        """Whether an entry is a file; one that begins at the first byte of an archive is none."""
+        """Whether an entry is a file of its own; an entry at the first byte of an archive is not one."""
         return self._folders[entries.archives[row]] and not entries.in_tar(row)
 
     def _descriptor(self, entries: Entries, row: int) -> int:

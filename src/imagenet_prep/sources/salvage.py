@@ -1,7 +1,7 @@
 """Walk a damaged tar to its end: after damage the walk goes on at the next header of a member that belongs there.
 
 A header is believed for its name, which only members of ImageNet have, and for its own checksum. What lies between the
-damage and that header is lost, and nobody can say what it was.
+damage and that header is lost, whatever it was.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from imagenet_prep.imagenet.names import CLASS_TAR_NAME, LABELLED_IMAGE
 
 CLASS_TARS = re.compile(CLASS_TAR_NAME.encode())
 IMAGES = re.compile(LABELLED_IMAGE.encode())
-_LONGEST_TAIL = 20_480  # bytes: GNU tar fills up the last 10,240; more zeros are members that never came
+_LONGEST_TAIL = 20_480  # bytes: GNU tar pads to 10,240; more zeros are members that were never written
 _NAME_BYTES = 100  # of a header, from its start
 CHUNK_BYTES = 4 << 20  # whole blocks
 
 
 def walk_on(tar: TarRange, names: re.Pattern[bytes], problems: list[Problem]) -> Iterator[Member | Missing]:
     """Yield what `tar.walk` does, as far as it can be read; every damage on the way is added to ``problems``.
-    ``names`` finds the names of members by which the walk goes on.
+    ``names`` finds the names of members at which the walk may continue.
     """
     start = tar.start
     while start < tar.end:

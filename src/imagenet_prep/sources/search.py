@@ -1,8 +1,8 @@
-"""What did the user give us? The one search, which asks every kind of source.
+"""What did the user give us? The only search, which asks every kind of source.
 
 An archive is recognised by its official name, a folder by the names of the files in it. What is inside an archive is
-looked at before anything is believed (``disguise``). Two sources of one thing are never chosen between: the user is
-asked.
+verified (``disguise``). The program never chooses between two sources of one thing: it asks the
+user.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NAMED = 5  # of unfinished downloads
 _BESIDE = {name: archive.role for archive in OFFICIAL_ARCHIVES for name in archive.names} | {
     KAGGLE_CLASSES: VALIDATION_CLASSES
 }
-_TEST_FOLDERS = ("test", "held-out", "held_out", "holdout", "hold-out")  # where people put what they take out of train
+_TEST_FOLDERS = ("test", "held-out", "held_out", "holdout", "hold-out")  # where people put what they hold out of train
 
 SourcePath = str | PathLike[str]
 
@@ -53,7 +53,7 @@ def form_of(found: Input) -> str:
 
 
 def source_paths(source: SourcePath | Iterable[SourcePath]) -> list[Path]:
-    """Give one source or several as a list of paths. Raises UsageError for what is no path, and for none at all."""
+    """Give one source or several as a list of paths. Raises UsageError for anything else, and for an empty list."""
     paths = given("source", source, Path | tuple[Path, ...])
     if not paths:
         raise UsageError("source is a path or several, and there is none.")
@@ -85,7 +85,7 @@ def recognise(
     _refuse_unknown_classes(found.sets)
     for each in _inputs(found):
         others = by_role.setdefault(each.role, [])
-        if each.folder or not any(each.path.samefile(other.path) for other in others):  # found twice is still one
+        if each.folder or not any(each.path.samefile(other.path) for other in others):  # found twice, but one
             others.append(each)
     _name_held_out(by_role)
     _refuse_two(by_role)
@@ -100,7 +100,7 @@ def recognise(
 
 
 def _unfinished(paths: list[Path]) -> str:
-    """Name the downloads that are passed over; "" for none. What lies beside its archive is that archive's problem."""
+    """Name the ignored downloads; "" for none. What lies beside its archive is that archive's problem."""
     lone = [path for path in paths if not (interrupted(path.with_suffix("")) and path.with_suffix("").exists())]
     named = ", ".join(f"{printable(str(path))} ({tool_of(path.name)})" for path in lone[:_NAMED])
     more = f" and {len(lone) - _NAMED:,} more" if len(lone) > _NAMED else ""
@@ -137,7 +137,7 @@ def _beside_images(found: Seen) -> Iterator[Input]:
 
 
 def _refuse_unknown_classes(sets: list[ImageSet]) -> None:
-    """Several flat folders of train images side by side are class folders whose names nobody knows."""
+    """Refuse several flat folders of train images side by side: they are class folders with unknown names."""
     flat = [each.path for each in sets if each.role == TRAIN and not each.tars and not any(p.name for p in each.parts)]
     problems = [
         Problem(printable(str(path)), "is not named after one of the 1,000 classes")
@@ -187,7 +187,7 @@ def _refuse_two(by_role: dict[str, list[Input]]) -> None:
 
 
 def _refuse_unused(sources: tuple[Path, ...], found: Seen) -> None:
-    """A source that gives nothing may be a name that was mistyped: its absence must not pass unseen."""
+    """Refuse a source that contributes nothing: its name may be mistyped."""
     places = [*(each.path for each in found.sets), *(path for path in found.files if is_claimed(path.name))]
     unused = [source for source in sources if not any(place.is_relative_to(source) for place in places)]
     unused = [source for source in unused if not any(_is_same(source, place) for place in places)]

@@ -1,7 +1,7 @@
 """What lies in a folder tree: images, class tars and annotations, known by the names of the files in them.
 
 The names of the folders above do not count (train, ILSVRC2012_img_train, CLS-LOC, …), so any common layout is found.
-A folder whose subfolders are called after classes and hold ImageNet's files is a set of class folders; one that holds
+A folder whose subfolders are named after classes and hold ImageNet's files is a set of class folders; one that holds
 such files itself is a flat set. Nothing is opened, and a class folder is listed only up to its first known name.
 """
 
@@ -38,7 +38,7 @@ class _Listing(NamedTuple):
     links: list[str]  # other links that lead to no folder
     unfinished: list[str]  # what download tools leave
     roles: dict[str, str]  # of the files with the name of an image or annotation, and the first of these names
-    strangers: list[str]  # the first of the files that are none of these, and may be images
+    strangers: list[str]  # the first of the other files, which may be images
 
 
 def survey(sources: tuple[Path, ...], classes_called: ClassesCalled) -> Seen:
@@ -125,7 +125,7 @@ def _list(folder: Path) -> _Listing:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder, or a link to one; a link that leads to itself is none."""
+    """Whether an entry is a folder, or a link to one; a link that leads to itself is not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -174,7 +174,7 @@ def _class_folder_roles(folder: Path, names: Iterable[str], found: Seen) -> dict
     if not roles:
         return {}
     usual = Counter(sorted(roles.values())).most_common(1)[0][0]
-    # A stray file must not make its folder a set of its own, and one without a good name must not pass unseen.
+    # A stray file must not make its folder a set, and one without a good name must be reported.
     odd = [name for name in roles if roles[name] != usual and usual in _list(folder / name).roles]
     return roles | dict.fromkeys([*odd, *(name for name in names if name not in roles)], usual)
 

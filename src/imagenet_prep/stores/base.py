@@ -101,7 +101,7 @@ class Store(Protocol):
 
     @property
     def place(self) -> str:
-        """How messages call it."""
+        """Its name in messages."""
 
     @property
     def links(self) -> bool:
@@ -124,7 +124,7 @@ class Store(Protocol):
         return fact
 
     def touch(self, path: str, time: int) -> None:
-        """Give a file another time, as ``stat`` tells it. Where that cannot be, nothing happens."""
+        """Set the time of a file, as ``stat`` gives it. Where that is not possible, nothing happens."""
 
     def local_paths(self, *paths: str) -> list[str]:
         """Give the paths of files on this machine; none, if they are elsewhere."""
@@ -146,13 +146,13 @@ class Store(Protocol):
         return BytesReader(self.read(path))
 
     def stat(self, path: str) -> Stat | None:
-        """Look at a file; None if there is none."""
+        """Give size, tag and time of a file; None if there is none."""
 
     def list(self, folder: str) -> Listing:
         """List a folder, "" for the whole; an empty listing if there is none."""
 
     def remove(self, path: str) -> None:
-        """Remove a file; one that is not there is no error."""
+        """Remove a file, if it is there."""
 
     def remove_folder(self, path: str) -> None:
         """Remove a folder if it is empty."""
@@ -179,11 +179,11 @@ class Store(Protocol):
         """Write in the store, together with others, or ``alone``. Raises OtherBuildError if that cannot be now."""
 
     def sweep(self, *, own: bool = False) -> None:
-        """Remove what writers that are dead left half-written; ``own``: this process has written all that it wanted."""
+        """Remove what dead writers left half-written; ``own``: this process has written all that it wanted."""
         return
 
     def free(self) -> int | None:
-        """Give the bytes that are free; None where nobody knows. Raises OutputError if nothing can lie here."""
+        """Give the bytes that are free; None if unknown. Raises OutputError if nothing can be written here."""
         return None
 
 

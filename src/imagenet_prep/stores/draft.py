@@ -1,4 +1,4 @@
-"""A file on its way to its name, which is given only to what was looked at: the file behind the descriptor is the one
+"""A file on its way to its name, which it gets only after a check: the file of the descriptor is the one
 under the temporary name, and has the size of what was written.
 
 It is open for appending. If another program makes it shorter in the middle, what is written after that does not leave a
@@ -72,13 +72,13 @@ class Draft:
             there = os.lstat(path)
             if os.path.samestat(own, there):
                 return own.st_nlink > 0 and own.st_size == there.st_size == size
-            # Another build's, which has just finished the same; or a file system that numbers its files anew.
+            # Another build's, which has just finished the same; or a file system that numbers its files again.
             return stat.S_ISREG(there.st_mode) and there.st_size == size and has_same(path)
         except FileNotFoundError:
             return False
 
     def _take_name_back(self) -> None:
-        """What has a final name is right: a file of ours that is not, loses it."""
+        """A final name means complete: a file of ours that is not complete loses it."""
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(self.descriptor), os.lstat(self.final)):
                 os.unlink(self.final)

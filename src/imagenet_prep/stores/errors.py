@@ -60,7 +60,7 @@ def disturbed(path: str | Path) -> DisturbedError:
 
 
 def undisturbed(write: Callable[[], Result]) -> Result:
-    """Write until nobody disturbs it, but not for ever: then raises DisturbedError."""
+    """Write again if another program disturbs it, a few times. Then raises DisturbedError."""
     for _ in range(_TRIES - 1):
         try:
             return write()

@@ -29,7 +29,7 @@ from imagenet_prep.stores.temporary import sweep
 from imagenet_prep.stores.tree import Tree, try_link
 
 _BUFFERS_AT_ONCE = 1020  # below IOV_MAX, which is 1024 on Linux and macOS
-WRITE_BEHIND_BYTES = 16 << 20  # handed to the page cache before the disk is asked to begin
+WRITE_BEHIND_BYTES = 16 << 20  # handed to the page cache before the disk is asked to start
 
 
 class _Sink:
@@ -61,11 +61,11 @@ class _Sink:
             self._begin_writing()
 
     def _begin_writing(self) -> None:
-        """Have the disk begin with what is new, so that the last sync finds little left to wait for; and have the page
-        cache give back what is on the disk by now, which the next bytes then lie in: memory in use costs half of new.
+        """Have the disk start with what is new, so that the last sync finds little left to wait for; and have the page
+        cache free what is on the disk by now, for the next bytes: memory in use costs half of new memory.
         """
         if hasattr(os, "posix_fadvise"):  # not on macOS; of dirty pages this advice means: write them
-            with contextlib.suppress(OSError):  # it is advice, which some file systems do not take
+            with contextlib.suppress(OSError):  # advice, which some file systems ignore
                 os.posix_fadvise(self._descriptor, 0, self._written, os.POSIX_FADV_DONTNEED)
         self._begun = self._written
 
@@ -223,7 +223,7 @@ class LocalStore:
         with self._readable(path):
             try:
                 status = os.stat(f"{self.folder}/{path}")
-            except PermissionError:  # what may not be looked at is not missing
+            except PermissionError:  # what may not be read is not missing
                 raise
             except OSError:
                 return None
@@ -280,14 +280,14 @@ class LocalStore:
         return turn(self._root)
 
     def hold(self, *, alone: bool) -> AbstractContextManager[None]:
-        """Hold the private folder; where there is none, the whole."""
+        """Lock the private folder, or the data set if there is none."""
         private = self._root / PRIVATE
         folder = private if private.is_dir() else self._root
         return held(folder, Path(self.place or self.folder), alone=alone)
 
     def sweep(self, *, own: bool = False) -> None:
         """Remove temporary files that nobody writes: they lie at the top of the tree."""
-        if os.path.isdir(self._root / PRIVATE):  # false where one may not look
+        if os.path.isdir(self._root / PRIVATE):  # false where one may not read
             sweep(self._root, depth=1, own=own)
 
     def free(self) -> int | None:
@@ -304,4 +304,4 @@ class LocalStore:
             disk = shutil.disk_usage(nearest)
         except OSError:  # a file system that does not say
             return None
-        return disk.free if disk.total else None  # some in user space say 0 of everything
+        return disk.free if disk.total else None  # some in user space report 0 for everything

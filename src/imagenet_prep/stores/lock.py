@@ -1,6 +1,6 @@
-"""Who may be at work in a folder together: builds that copy or link, because each of their steps may be repeated, with
-the same bytes. Alone are moves, which go forward in one and back in the other, what takes files away, and what leaves
-bad images out, which another run may be about to write.
+"""Who may work in a folder together: builds that copy or link, because each of their steps may be repeated, with
+the same bytes. Moves and undo must be alone, because one reverses the other, and so must runs that set images
+aside, which another run may be about to write.
 
 The lock is the kernel's, on the folder itself, so it is gone with the process however that ends, and leaves no file.
 """

@@ -1,4 +1,4 @@
-"""A store in memory: for tests, and for whoever wants to look at what a build would write. It lives in one process, so
+"""A store in memory: for tests, and to see what a build would write. It lives in one process, so
 it wants an engine that runs there.
 """
 

@@ -1,7 +1,7 @@
 """What makes writes survive a power cut, on file systems that know it and on those that do not.
 
 Some network disks, shared folders of virtual machines and file systems in user space refuse to sync a folder, or even
-a file, though they keep both: that is no reason to end a build, only to say so, once (``refusal``). A sync of a file
+a file, though they keep both: that does not end a build, but a note says so once (``refusal``). A sync of a file
 that fails is another thing: then its bytes may be lost.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from imagenet_prep.errors import printable
 from imagenet_prep.stores.errors import output_errors
 
-_REFUSED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # there is no such thing here
-# Of a folder, what Windows' disks under WSL and old network disks say, too. It has no bytes that could be lost.
+_REFUSED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # not supported here
+# What Windows' disks under WSL and old network disks say of a folder, too. A folder has no bytes to lose.
 _REFUSED_OF_FOLDERS = (*_REFUSED, errno.EIO, errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM)
 
 

@@ -1,6 +1,6 @@
 """Temporary names, by which a file is known until it is complete, and what killed runs left under them.
 
-A name is unique by chance, so no two writers ever have the same. Whether its writer is alive is known by a lock on the
+A name is random, so no two writers ever have the same. Whether its writer is alive is known by a lock on the
 file, never by a process number, which means something else in another container.
 """
 
@@ -19,8 +19,8 @@ from pathlib import Path
 _HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
 _NAME = re.compile(r"\..+\.([\w-]+)\.prep-[0-9a-f]{12}\.part")
 _EARLIER_NAME = re.compile(rf"\..+\.({_HOST})\.\d+\.part")  # of version 0.1: with the number of the process
-_LONG = 86_400  # seconds without a change, after which nobody is taken to be writing: a laptop sleeps over night
-_begun: set[str] = set()  # names that this process has given and not taken back
+_LONG = 86_400  # seconds without a change, after which the writer counts as dead: a laptop sleeps overnight
+_begun: set[str] = set()  # names that this process has given and not yet forgotten
 
 
 def temporary_name(name: str) -> str:
@@ -58,9 +58,9 @@ def lock(descriptor: int) -> bool | None:
 def sweep(folder: Path, *, depth: int, own: bool = False) -> int:
     """Remove temporary files whose writers are dead, in ``folder`` and so many levels below it; gives their number.
 
-    A file of this machine is left behind if nobody holds its lock. Where locks do not work, and with a file of another
-    machine, whose locks may not be seen here, it is left behind if it has not changed for a day. A writer that is taken
-    for dead all the same finds out before it gives the file its name.
+    A file of this machine is left over if nobody holds its lock. Where locks do not work, and with a file of another
+    machine, whose locks may be invisible here, it is left over if it has not changed for a day. A writer that is taken
+    for dead by mistake finds out before it gives the file its name.
 
     ``own``: those of this process too, which is done.
     """
@@ -77,7 +77,7 @@ def sweep(folder: Path, *, depth: int, own: bool = False) -> int:
 
 
 def _removed(path: str, host: str, *, done: bool) -> bool:
-    """Remove a temporary file if it was left behind. Raises OSError."""
+    """Remove a temporary file if it is left over. Raises OSError."""
     status = os.lstat(path)
     known = done or host == _HOST
     is_old = time.time() - status.st_mtime > _LONG

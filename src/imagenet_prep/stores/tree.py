@@ -31,7 +31,7 @@ _LINK_REMEDIES = {
     errno.EOPNOTSUPP: _NO_LINKS,
     errno.ENOTSUP: _NO_LINKS,  # macOS has both
     errno.EINVAL: _NO_LINKS,
-    errno.EMLINK: _NO_LINKS,  # a file has as many names as it can have
+    errno.EMLINK: _NO_LINKS,  # a file has as many names as its file system allows
     errno.ENOSYS: _NO_LINKS,  # what a file system in user space says
 }
 
@@ -158,7 +158,7 @@ def try_link(folder: Path, source: str, *, symbolic: bool) -> None:
             probe.unlink(missing_ok=True)
             forget_name(probe.name)
             for parent in made:
-                with contextlib.suppress(OSError):  # another run has begun there
+                with contextlib.suppress(OSError):  # another run has started there
                     parent.rmdir()
 
 
