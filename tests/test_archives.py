@@ -372,7 +372,7 @@ class TestAPart:
         assert first.problems[1].offset == place.data
 
     def test_or_if_it_is_right_it_is_called_so(self, folder: Path) -> None:
-        """A kill may come between the last byte and the checksum; or another program has begun it."""
+        """A kill may come between the last byte and the checksum; or another program has started it."""
         (folder / TRAIN).rename(folder / f"{TRAIN}.part")
         seen: list[object] = []
 
@@ -467,7 +467,7 @@ class TestInFull:
 class TestWhatIsTooLong:
     @pytest.fixture
     def longer(self, folder: Path) -> int:
-        """The train archive with 700 bytes behind its end; gives its published size."""
+        """The train archive with 700 bytes after its end; gives its published size."""
         size = (folder / TRAIN).stat().st_size
         with (folder / TRAIN).open("ab") as file:
             file.write(b"x" * 700)
@@ -476,7 +476,7 @@ class TestWhatIsTooLong:
     def test_is_not_called_damaged_if_its_beginning_is_right(self, folder: Path, longer: int) -> None:
         first = train(folder)
 
-        reason = f"its first {longer:,} bytes are the published file: something was written behind its end"
+        reason = f"its first {longer:,} bytes are the published file: something was written after its end"
         assert (first.checksum, first.problems) == ("not the published file", (Problem(TRAIN, reason),))
         os.truncate(folder / TRAIN, longer)
         assert train(folder).checksum == "right"

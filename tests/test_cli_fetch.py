@@ -103,20 +103,21 @@ class TestWhatComesNext:
         page_there = there(
             TRAIN, size=6, disguised=True, problems=(Problem("ILSVRC2012_img_train.tar", "is a web page"),)
         )
-        assert "\nNext: move a/ILSVRC2012_img_train.tar away, and get ILSVRC2012_img_train.tar anew: " in ways.compared(
-            with_states(train=page_there), Path("a")
+        assert (
+            "\nNext: move a/ILSVRC2012_img_train.tar away, and get ILSVRC2012_img_train.tar again: "
+            in ways.compared(with_states(train=page_there), Path("a"))
         )
 
     def test_with_one_that_came_whole_is_to_compare_it_and_then_to_name_it(self) -> None:
         whole = there(VALIDATION, size=None, unfinished=6_744_924_160)
         assert ways.compared(with_states(train=there(TRAIN), validation=whole), Path("a")).endswith(
-            "\nNext: imagenet-prep fetch a --check   (compares ILSVRC2012_img_val.tar.part, which came whole)"
+            "\nNext: imagenet-prep fetch a --check   (compares ILSVRC2012_img_val.tar.part, which is complete)"
         )
         states = with_states(train=there(TRAIN), validation=replace(whole, checksum="right"))
         assert ways.compared(states, Path("a")).endswith(
-            "\nNext: mv -n a/ILSVRC2012_img_val.tar.part a/ILSVRC2012_img_val.tar   (it came whole, and is right)"
+            "\nNext: mv -n a/ILSVRC2012_img_val.tar.part a/ILSVRC2012_img_val.tar   (it is complete, and right)"
         )
-        assert "  came whole, but has not been compared\n" in ways.offered(with_states(validation=whole), Path("a"))
+        assert "  complete, but not compared yet\n" in ways.offered(with_states(validation=whole), Path("a"))
 
     def test_with_nothing_is_to_get_them(self) -> None:
         assert ways.compared(ABSENT, Path("a")).endswith(
@@ -237,7 +238,7 @@ class TestWhatMakesNoSense:
             (("--url-file", "-"), "Error: There is no URL in standard input."),
             (
                 ("--url", "https://example.org/x.tar", "--max-rate", "fast"),
-                "Error: fast is no rate, such as 500kB",
+                "Error: fast is not a rate, such as 500kB",
             ),
             (("--torrent", "train"), "Error: The terms of ImageNet are not accepted."),
         ],
@@ -269,7 +270,7 @@ class TestWhatMakesNoSense:
 
     @pytest.mark.parametrize("text", ["", "-1", "1e9", "20 MiB", "MB", "9" * 40, "9" * 400, "\x1b[31m", "٣ MB"])
     def test_what_is_no_rate(self, text: str) -> None:
-        with pytest.raises(UsageError, match="is no rate") as caught:
+        with pytest.raises(UsageError, match="is not a rate") as caught:
             rate(click.Context(click.Command("x")), click.Option(["--x"]), text)
         assert "\x1b" not in str(caught.value)
 

@@ -460,7 +460,7 @@ class TestNoPermission:
             lines = [f"Error: Cannot write {said}: Permission denied.", "Choose a folder you may write to."]
         else:
             remedy = "Its owner can change that (chmod …); nothing is known to be damaged."
-            lines = [f"Error: {build.out} may not be read as a whole:", f"  {said}", remedy]
+            lines = [f"Error: {build.out} cannot be read completely:", f"  {said}", remedy]
         with without_permission(build, build.out / closed if closed != ".." else build.out.parent, mode):
             assert_ended(build.run(), 6, *lines)
         build.assert_goes_on()

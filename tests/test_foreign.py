@@ -507,7 +507,7 @@ class TestDamage:
             "imagenet2012-train.tfrecord-* matches it"
         )
         assert problems[100] == (
-            f"{tmp_path}: and 3 more files that are no shards, but that imagenet2012-train.tfrecord-* takes for some"
+            f"{tmp_path}: and 3 more files that are not shards, but match imagenet2012-train.tfrecord-*"
         )
 
     def test_a_split_in_two_numberings_is_a_problem(self, tmp_path: Path) -> None:

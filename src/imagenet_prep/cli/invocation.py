@@ -1,4 +1,4 @@
-"""What this run of the program was asked for, as far as it is known: what ends it is said accordingly."""
+"""What this run of the program was asked for, so that its last message fits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 class Invocation:
     """``words`` are all of the command line. ``json`` is what --json says, once the options were read.
 
-    ``resumes``: the same command again goes on where this one stops; the verb says so itself.
+    ``resumes``: the same command resumes where this one stops; the verb says so itself.
     """
 
     words: tuple[str, ...] = ()
@@ -20,7 +20,7 @@ class Invocation:
 
     @property
     def as_json(self) -> bool:
-        """Whether programs read what is said. Until the options were read, the word counts."""
+        """Whether programs read the messages. Until the options are read, the word ``--json`` counts."""
         return "--json" in self.words if self.json is None else self.json
 
 
@@ -31,5 +31,5 @@ def note_json(context: click.Context, _option: click.Parameter, value: bool) -> 
 
 
 def note_resuming(context: click.Context) -> None:
-    """Note that the same command again goes on where this one stops."""
+    """Note that the same command resumes where this one stops."""
     context.ensure_object(Invocation).resumes = True

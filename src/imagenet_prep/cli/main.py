@@ -66,7 +66,7 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command named. For programs an interrupt is told in one line: of its own, click adds an empty one."""
+        """Run the command. For programs an interrupt is one line: click would add an empty one."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -111,7 +111,7 @@ def run() -> NoReturn:
     except SystemExit:
         if sys.stdout is output:
             raise
-        # Click has put something silent in its place, because the reader went away, and would end with a code of 1.
+        # Click has replaced standard output, because the reader is gone, and would end with code 1.
         _drop_output()
         _leave(0)
     except (KeyboardInterrupt, click.Abort):
@@ -119,7 +119,7 @@ def run() -> NoReturn:
         _say(json.dumps({"event": "interrupted", "summary": said}) if this.as_json else said)
         # At once: an interrupt can catch a lock in any state, and Python would wait for every thread to end.
         os._exit(130)
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
+    except BrokenPipeError:  # the reader of our output is gone, as with `head`
         _drop_output()
         _leave(0)
     except (MemoryError, OSError) as error:
@@ -165,7 +165,7 @@ def _report(error: PrepError, this: Invocation) -> NoReturn:
 
 
 def _say(text: str) -> None:
-    """Say something on standard error; where nobody can hear it, the exit code says enough."""
+    """Print on standard error; if that is not possible, the exit code says enough."""
     with suppress(OSError):
         click.echo(text, err=True)
 

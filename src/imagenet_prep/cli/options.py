@@ -123,7 +123,7 @@ def rate(_context: click.Context, _option: click.Parameter, text: str | None) ->
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]+)?) ?([kmg]?)b?(?:/s)?", text.lower(), re.ASCII)
     number = float(found[1]) * _UNITS[found[2]] if found else 1e15
     if number >= 1e15:
-        raise UsageError(f"{printable(text)} is no rate, such as 500kB, 20MB or 1GB (a second).")
+        raise UsageError(f"{printable(text)} is not a rate, such as 500kB, 20MB or 1GB (a second).")
     if number < 1_000:
         raise UsageError(f"{text} is too small a rate: 1kB a second is the least.")
     return round(number)

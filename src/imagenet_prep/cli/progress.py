@@ -57,7 +57,7 @@ def watching(*, as_json: bool = False, quiet: bool = False) -> Iterator[Watch]:
 
 
 def _never_in_the_way(watch: Watch) -> Watch:
-    """The work goes on where it can be told to nobody: a log whose disk is full, a reader that went away."""
+    """Continue when progress cannot be written: the disk of a log is full, or its reader is gone."""
 
     def tell(event: Progress | Note) -> None:
         with suppress(OSError):
@@ -68,7 +68,7 @@ def _never_in_the_way(watch: Watch) -> Watch:
 
 def _warnings_alone(watch: Watch) -> Watch:
     def watch_warnings(event: Progress | Note) -> None:
-        """Pass over everything else."""
+        """Show only warnings."""
         if isinstance(event, Note) and event.warning:
             watch(event)
 
@@ -84,7 +84,7 @@ def _json_line(event: Progress | Note) -> None:
 
 
 class _Lines:
-    """A line when a stage begins, and one every ten seconds: a log stays readable. Stages may go side by side."""
+    """A line when a stage starts, and one every ten seconds: a log stays readable. Stages may run side by side."""
 
     def __init__(self) -> None:
         self._first: dict[str, _Begun] = {}
@@ -108,7 +108,7 @@ def _name(event: Progress) -> str:
 
 
 class _Begun:
-    """The first that was heard of a stage: its speed is that of what came since, not of what was there before."""
+    """The first event of a stage: its speed counts what was done since, not what was there before."""
 
     def __init__(self, first: Progress, now: float) -> None:
         self._first = first

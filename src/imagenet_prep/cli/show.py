@@ -1,4 +1,4 @@
-"""How values look to a person: sizes, counts, times, tables, and what was made where."""
+"""How values are shown to people: sizes, counts, times, tables, and what was made where."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def duration(seconds: float) -> str:
 
 
 def span(smallest: int, largest: int) -> str:
-    """Say between which numbers all lie."""
+    """Give the range of some numbers."""
     return f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
 
 
@@ -93,12 +93,12 @@ def _speed(report: Report) -> str:
 
 
 def resumed(report: Report, out: str) -> str:
-    """Show what a run finished; of what was finished before, that it is."""
+    """Show what a run finished, or that all was finished before."""
     return summary(report, out) if report.documents else _complete(report, out, "nothing was left to do")
 
 
 def repaired(report: Report, out: str) -> str:
-    """Say what was written again, and no more: the rest is as it was."""
+    """Say what was written again; the rest is as it was."""
     again = [counted(report.shards, "shard")] * bool(report.shards)
     again += ["the documents beside the shards"] * report.documents
     if not again:

@@ -1,4 +1,4 @@
-"""What ``fetch`` says: the ways to the archives and the terms, what is there of them, and what to do next."""
+"""What ``fetch`` prints: the ways to the archives and the terms, which archives are here, and what to do next."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ How to get it
 
 2. From others who have it, by torrent. This needs: pip install libtorrent
        imagenet-prep fetch {folder} --torrent --accept-terms
-   The others see your address, and you upload to them what you have until yours is complete (limit: --max-upload).
-   The torrents are those of Academic Torrents, not of image-net.org: the published checksums are compared at the end.
+   Other peers see your address, and download from you until your copy is complete (limit: --max-upload).
+   The torrents are from Academic Torrents, not image-net.org: the published checksums are compared at the end.
 
 3. You have it already, as archives, as folders, or as Kaggle's tree:
        imagenet-prep check WHERE-IT-IS
-   says what it is and what can be made of it. To compare archives with the published checksums:
+   reports what it is and what can be built from it. To compare archives with the published checksums:
        imagenet-prep fetch {folder} --check
    A damaged train or validation archive is repaired by --torrent, which fetches only its bad pieces.
 
-You may stop any of these at any time: the same command goes on from there."""
+You may stop any of these at any time: the same command resumes."""
 
 _FOR = {
     TRAIN: "needed",
@@ -67,7 +67,7 @@ def quoted(path: Path) -> str:
 
 
 def offered(states: Sequence[ArchiveState], folder: Path) -> str:
-    """Tell a newcomer the terms, the ways, the files, and what is there."""
+    """Show a newcomer the terms, the ways, the files, and which are here."""
     rows = [("file", "", "bytes", "here")]
     rows += [(state.name, _FOR[state.role], _bytes(state), _here(state)) for state in states]
     sums = [(state.name, name, value) for state in states for name, value in _sums(state)]
@@ -94,7 +94,7 @@ def _here(state: ArchiveState) -> str:
         return "something is wrong: see below"
     if state.size is None:
         if state.came_whole:
-            return "came whole, but has not been compared"
+            return "complete, but not compared yet"
         return f"unfinished: {show.size(state.unfinished)} so far" if state.unfinished is not None else "no"
     return "yes, of the published size" if state.official_size else f"yes, {show.size(state.size)}"
 
@@ -104,7 +104,7 @@ def _problems(states: Sequence[ArchiveState]) -> list[str]:
 
 
 def compared(states: Sequence[ArchiveState], folder: Path) -> str:
-    """Tell what a comparison with the published sizes and checksums gave."""
+    """Show the result of a comparison with the published sizes and checksums."""
     rows = [("file", "bytes", "size", "checksum")]
     rows += [_compared(state) for state in states if state.size is not None or state.unfinished is not None]
     lines = [show.table(rows, flush_right=False)]
@@ -127,7 +127,7 @@ def _verdict(checksum: str) -> str:
 
 
 def fetched(report: FetchReport, states: Sequence[ArchiveState], folder: Path, *, timed: bool = True) -> str:
-    """Tell what a fetch brought, how fast unless it is not ``timed``, and what to do next."""
+    """Show what a fetch brought, how fast if it is ``timed``, and what to do next."""
     rows = [
         (
             printable(file.name),
@@ -161,23 +161,23 @@ def _next(states: Sequence[ArchiveState], folder: Path, how: str = "") -> str:
     if not missing:
         return f"Next: imagenet-prep build {shown} DATA"
     if any(state.unfinished is not None for state in wanted):
-        return f"Next: get {missing}; the command that began it goes on."
+        return f"Next: get {missing}; the same command as before resumes."
     if good:
         return f"Next: get {missing}; or, without it, imagenet-prep build {shown} DATA --split {good[0]}"
     return f"Next: get {missing}: {how}."
 
 
 def _put_right(state: ArchiveState, folder: Path, how: str) -> str | None:
-    """Say what makes one usable that is there, if it is not and something at hand would."""
+    """Give the command that makes an archive usable that is here, if there is one."""
     final, part = quoted(folder / state.name), quoted(folder / f"{state.name}.part")
     if state.disguised:
-        return f"move {final} away, and get {state.name} anew: {how}."
+        return f"move {final} away, and get {state.name} again: {how}."
     if state.unreadable:
         return f"chmod u+r {final}   (you may not read it)"
     if state.problems and state.checksum == OTHER:
-        return f"truncate -s {state.official_size} {final}   (cuts off what is behind its end)"
+        return f"truncate -s {state.official_size} {final}   (cuts off what is after its end)"
     if state.came_whole and not state.checksum:
-        return f"imagenet-prep fetch {quoted(folder)} --check   (compares {state.name}.part, which came whole)"
+        return f"imagenet-prep fetch {quoted(folder)} --check   (compares {state.name}.part, which is complete)"
     if state.came_whole and state.checksum == RIGHT:
-        return f"mv -n {part} {final}   (it came whole, and is right)"
+        return f"mv -n {part} {final}   (it is complete, and right)"
     return None

@@ -53,7 +53,7 @@ def interrupted(path: Path) -> str | None:
         if os.path.lexists(f"{path}{suffix}"):
             return (
                 f"its download is not finished, though its size may be right: {tool} keeps {path.name}{suffix} beside "
-                f"it until it is. Let {tool} finish. If the file is whole all the same (imagenet-prep fetch --check "
+                f"it until it is. Let {tool} finish. If the file is complete (imagenet-prep fetch --check "
                 f"compares the checksum), take {path.name}{suffix} away"
             )
     return None

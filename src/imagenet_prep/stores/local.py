@@ -215,7 +215,7 @@ class LocalStore:
             place, reason = lacking(self._root / path)
             inside = place.is_relative_to(self._root) and place != self._root
             where = str(place.relative_to(self._root) if inside else place)
-            summary = f"{self.place or self.folder} may not be read as a whole:"
+            summary = f"{self.place or self.folder} cannot be read completely:"
             raise ForbiddenError(summary, (Forbidden(where, reason),), MAY_READ) from error
 
     def stat(self, path: str) -> Stat | None:

@@ -1,4 +1,4 @@
-"""Damage to whole archives, in place, each sure to damage: what failed downloads and bad disks leave behind.
+"""Damage to whole archives, in place, each sure to damage: what failed downloads and bad disks leave.
 
 Every function returns the offset in bytes where the damage begins, so that a test can expect it in a message.
 """
@@ -42,7 +42,7 @@ def html_instead(path: Path) -> int:
 
 
 def flip_header(path: Path) -> int:
-    """Change the size in the header of the last file (of the last class): only its checksum tells."""
+    """Change the size in the header of the last file (of the last class): only its checksum shows it."""
     with path.open("rb") as file:
         last = _last_file(file)
     return flip_byte(path, last.offset + _SIZE_DIGIT)

@@ -85,8 +85,8 @@ class MiniatureEntry(NamedTuple):
     """One image as it was written: where it is, what it is, and the quirk it carries, if any.
 
     ``archive`` and ``member``, the path inside with the class tar first, are those of the official archives in
-    every layout; `Miniature.where` tells the place in the layout that was written. ``size`` is in bytes. ``width`` and
-    ``height`` are pixels as drawn, also where the bytes are no picture any more. ``boxes`` are empty without
+    every layout; `Miniature.where` gives the place in the layout that was written. ``size`` is in bytes. ``width`` and
+    ``height`` are pixels as drawn, also where the bytes are not a picture any more. ``boxes`` are empty without
     an annotation.
     """
 
@@ -121,8 +121,8 @@ class Planted(NamedTuple):
 class Miniature:
     """What was written. ``entries`` are in archive order, train first, as before any damage to an archive.
 
-    Members that hostile-names, macos-litter and unknown-class add are no entries; ``planted`` tells where
-    they are. Kaggle's test images are none either. ``paths`` are archives, tables, and folders that hold one
+    Members that hostile-names, macos-litter and unknown-class add are not entries; ``planted`` says where
+    they are. Kaggle's test images are not entries either. ``paths`` are archives, tables, and folders that hold one
     set of images or lists, in the order they were written.
     """
 

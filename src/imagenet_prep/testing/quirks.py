@@ -97,7 +97,7 @@ CLASS_QUIRKS: Mapping[str, tuple[str, Callable[[str], tuple[Member, ...]]]] = {
         "a class tar also holds members that would be written elsewhere, links, and devices",
         hostile_members,
     ),
-    "macos-litter": ("a class tar also holds what macOS leaves behind, and folders", _litter),
+    "macos-litter": ("a class tar also holds what macOS leaves, and folders", _litter),
 }
 
 ARCHIVE_QUIRKS: Mapping[str, tuple[str, str, Callable[[Path], int]]] = {
@@ -109,7 +109,7 @@ ARCHIVE_QUIRKS: Mapping[str, tuple[str, str, Callable[[Path], int]]] = {
         faults.cut_on_boundary,
     ),
     "flipped-header": (
-        "the header of the train archive's last image has a wrong size; its checksum tells",
+        "the header of the train archive's last image has a wrong size; its checksum shows it",
         TRAIN,
         faults.flip_header,
     ),

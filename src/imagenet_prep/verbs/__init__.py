@@ -1,1 +1,1 @@
-"""One verb a file: the only place where the core meets files, processes and formats."""
+"""The verbs, one file each, or a folder where a verb has parts."""

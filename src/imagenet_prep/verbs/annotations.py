@@ -14,13 +14,13 @@ from imagenet_prep.model.events import Progress, Stage, Watch
 from imagenet_prep.sources.base import Input
 
 BOX_ROLES = (TRAIN_BOXES, VALIDATION_BOXES)
-_STEP = 10_000  # annotations between two words of progress
+_STEP = 10_000  # annotations between two progress reports
 
 
 @dataclass(slots=True)
 class Annotations:
     """What one archive or folder of annotations holds: the sides of the boxes of each image, by the stem of its name.
-    ``others`` are files that are no annotations; ``name`` is what messages call it.
+    ``others`` are files that are not annotations; ``name`` is what messages call it.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Annotations:
 
 def read_annotations(found: Iterable[Input], watch: Watch) -> list[Annotations]:
     """Read all there are. Raises SourceError for a damaged archive or an annotation that cannot be understood."""
-    from imagenet_prep.sources.boxes import read_box_folder, read_boxes  # and with it an XML parser, which few need
+    from imagenet_prep.sources.boxes import read_box_folder, read_boxes  # which loads an XML parser
 
     read: list[Annotations] = []
     done = 0

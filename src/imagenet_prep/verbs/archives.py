@@ -1,7 +1,7 @@
 """Archives: what a folder holds of the published archives, and whether it is sound. Nothing is written.
 
 By sizes and first bytes alone it takes no time. In full, every archive with a published checksum is read from end to
-end, and of one that is wrong it is told which part.
+end, and the damaged part of a wrong one is reported.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ArchiveState:
 
     @property
     def came_whole(self) -> bool:
-        """Whether all of an unfinished one is there, which does not have its name yet."""
+        """Whether the unfinished file is complete, and only lacks its name."""
         return self.size is None and self.unfinished is not None and self.unfinished == self.official_size
 
 
@@ -120,7 +120,7 @@ def _looked_at(state: ArchiveState, archive: OfficialArchive, path: Path) -> Arc
     unreadable = size is not None and not os.access(path, os.R_OK)
     disguised = bool(wrong) and not unreadable
     if not wrong and size is not None and archive.size is not None and size != archive.size:
-        more = "it is another file, or something was written behind its end"
+        more = "it is another file, or something was written after its end"
         less = "it is unfinished, or another file"
         wrong = f"has {size:,} bytes, the published file has {archive.size:,}: {more if size > archive.size else less}"
     problems = (Problem(path.name, wrong),) if wrong else ()
@@ -128,7 +128,7 @@ def _looked_at(state: ArchiveState, archive: OfficialArchive, path: Path) -> Arc
 
 
 def _size(path: Path) -> int | None:
-    """Give the size of a file; None if it is none, or cannot be looked at."""
+    """Give the size of a file; None if it is not a file, or cannot be read."""
     try:
         status = path.stat()
     except OSError:
@@ -157,7 +157,7 @@ def _in_full(
 
 
 def _found(state: ArchiveState, folder: Path) -> Input | None:
-    """Give what can be looked into: the archive, or a part that came whole and did not get its name; of a file that is
+    """Give what can be read: the archive, or a complete part that did not get its name; of a file that is
     too long, as much as the published one has.
     """
     final = folder / state.name
@@ -181,7 +181,7 @@ def _judged(state: ArchiveState, found: Input, compare: Callable[[Input], str], 
         return replace(state, checksum=WRONG if state.md5 or state.sha1 else UNPUBLISHED)
     try:
         verdict = compare(found)
-    except SourceError as error:  # a disk that fails is damage like any other
+    except SourceError as error:  # a failing disk is damage like any other
         return replace(state, checksum=WRONG, problems=(Problem(found.path.name, error.summary),))
     if state.role == DEVKIT and verdict in (WRONG, OTHER):
         return _other_devkit(state, found.path, watch)
@@ -192,7 +192,7 @@ def _judged(state: ArchiveState, found: Input, compare: Callable[[Input], str], 
 
 
 def _too_long(state: ArchiveState, found: Input) -> ArchiveState:
-    reason = f"its first {found.size:,} bytes are the published file: something was written behind its end"
+    reason = f"its first {found.size:,} bytes are the published file: something was written after its end"
     return replace(state, checksum=OTHER, problems=(Problem(found.path.name, reason),))
 
 
@@ -211,5 +211,5 @@ def _searched(state: ArchiveState, found: Input, engine: Engine, watch: Watch) -
     damage = damage_in(found, engine, watch)
     problems = damage.problems
     if not problems and found.size == state.official_size:
-        problems = (Problem(found.path.name, "every image in it decodes: where it is damaged cannot be told"),)
+        problems = (Problem(found.path.name, "every image in it decodes: it is not known where it is damaged"),)
     return replace(state, problems=state.problems + problems, clean=damage.clean, containers=damage.parts)

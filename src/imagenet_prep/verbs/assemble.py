@@ -59,9 +59,9 @@ def _check(parts: list[Found], catalog: Catalog, annotations: list[Annotations],
     problems += _doubled(catalog, paths)
     useless, unused = without_use(catalog, annotations)
     problems += useless
-    if not census.complete:  # a sound archive with all its images may end as it likes
+    if not census.complete:  # a sound archive with all its images may end without its mark
         problems += [part.unended for part in parts if part.unended]
-    problems = problems or list(census.problems)  # counts that are wrong for a reason are not news
+    problems = problems or list(census.problems)  # wrong counts follow from the problems above
     if problems:
         raise SourceError("The source is not what it should be:", tuple(problems), _remedy(problems, catalog))
     notes = [*census.notes, *unused, *few_boxes(catalog)]
@@ -72,8 +72,8 @@ def _check(parts: list[Found], catalog: Catalog, annotations: list[Annotations],
     beside = sum(part.annotations for part in parts)
     if beside:
         notes.append(
-            f"Passed over {counted(beside, 'annotation')} (.xml) among the images: boxes are read from archives, "
-            "or from folders that hold annotations alone."
+            f"Ignored {counted(beside, 'annotation')} (.xml) among the images: boxes are read from archives, "
+            "or from folders that hold only annotations."
         )
     return notes
 

@@ -1,5 +1,5 @@
-"""From annotations to the boxes of the images in a catalog, and whether they are those of these images: boxes that are
-not there are found at training, if at all.
+"""From annotations to the boxes of the images in a catalog, and whether they belong to these images: missing boxes
+show only in training, if at all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from imagenet_prep.verbs.annotations import Annotations
 
 _AT_ONCE = 65_536  # names that are Python's at one time
 _NAMED = 5  # classes, or files, of what an archive holds instead
-_FEWEST = 100  # images of which a share says something
+_FEWEST = 100  # images for which a share is significant
 _ROLES = {TRAIN: TRAIN_BOXES, VALIDATION: VALIDATION_BOXES}
 _OFFICIAL = {TRAIN: (BOXED_TRAIN_IMAGES, TRAIN_IMAGES), VALIDATION: (BOXED_VALIDATION_IMAGES, VALIDATION_IMAGES)}
 

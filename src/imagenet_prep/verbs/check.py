@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from imagenet_prep.planning.holdings import Holdings, Piece
 
 
-# Half a million files are not opened for a count that a build makes as well.
+# A build counts these as well: that is not worth opening half a million files.
 _UNREAD = "{} has each annotation in a file of its own; --full and a build count their boxes."
-_GOLDEN = 0.618034  # its multiples lie all over the source, and far from one another as in a shuffled order
+_GOLDEN = 0.618034  # its multiples are spread over the source, and far apart as in a shuffled order
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +56,7 @@ class CheckOptions:
     trust_labels: bool = False
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what is of another type."""
+        """Raise UsageError for a value of another type."""
         check_fields(self)
 
 
@@ -110,7 +110,7 @@ def check(
 
 def _index(found: list[Input], how: IndexOptions, engine: Engine, findings: _Findings, watch: Watch) -> None:
     def keep_notes(event: Progress | Note) -> None:
-        """Notes belong into the result; a watcher hears of progress."""
+        """Keep notes for the result; pass progress on to the watcher."""
         if isinstance(event, Note):
             findings.notes.append(event.text)
         else:
@@ -180,7 +180,7 @@ def _compare(pieces: list[Input], stop: Event, watch: Watch) -> dict[Path, str]:
 
 
 def _judge(pieces: list[Input], findings: _Findings) -> None:
-    """A wrong checksum is damage. A devkit was read to its own checksum, so it is another edition."""
+    """A wrong checksum is damage, except for a devkit: its own checksum was right, so it is another edition."""
     for piece in pieces:
         if findings.checksums.get(piece.path) != WRONG:
             continue

@@ -1,6 +1,6 @@
-"""Which part of a damaged archive is bad: it is walked, behind damage too, and every image that is found is decoded.
+"""Which part of a damaged archive is bad: its headers are read, also after damage, and every image is decoded.
 
-What is found stays in columns and goes to the workers as it is: no catalog is made, which damage would forbid, and
+What is found stays in columns and goes to the workers as it is: no catalog is made, which needs a sound archive, and
 neither NumPy nor Arrow is needed.
 """
 
@@ -26,7 +26,7 @@ from imagenet_prep.sources.official import ClassTar, TarTask, class_tars, run_ta
 from imagenet_prep.verbs.decode import IMAGES_PER_TASK, DecodeTask, decode_all, tell_decoder
 from imagenet_prep.verbs.index import collect, cut
 
-_NAMED = 5  # class tars of which nothing was found; the rest is counted
+_NAMED = 5  # missing class tars that are named; the rest is counted
 WALKED = (TRAIN, VALIDATION)
 _PARTS = {
     TRAIN: (CLASS_COUNT, "class tars", re.compile(CLASS_TAR_NAME)),
@@ -47,7 +47,7 @@ class Damage:
 
 
 def damage_in(archive: Input, engine: Engine, watch: Watch) -> Damage:
-    """Walk a train or validation archive and decode its images; no problems does not mean that there is no damage."""
+    """Walk a train or validation archive and decode its images; damage may remain even if it finds no problem."""
     tell_decoder(watch)
     try:
         tars, outside = class_tars(archive.path, salvage=True) if archive.role == TRAIN else ([], Found(0, ""))
@@ -103,11 +103,11 @@ def _of_walk(found: Found) -> list[Problem]:
 
 
 def _damage(archive: Input, names: set[str], walk: Found, problems: list[Problem], remarks: list[Problem]) -> Damage:
-    """Bring together what the walk over the archive itself, and everything behind it, found of the parts ``names``."""
+    """Combine what the walk over the archive itself, and the walks inside it, found of the parts ``names``."""
     published, what, name = _PARTS[archive.role]
     of_walk = _of_walk(walk)
     if not of_walk and not problems:
-        # The published images have such remarks too: they are told where nothing else gives a hint.
+        # The published images have such remarks, too: they are reported if nothing else gives a hint.
         problems = [
             Problem(each.archive, f"{each.reason}: perhaps the damage", each.member, each.offset) for each in remarks
         ]

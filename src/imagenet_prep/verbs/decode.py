@@ -35,13 +35,13 @@ class Decoded:
 
 
 def tell_decoder(watch: Watch) -> None:
-    """Tell when images are to be decoded, and what is wrong with some will not be found."""
+    """Note that images will be decoded with a decoder that does not find all damage."""
     if not decodes_strictly():
         watch(Note(LOOSELY))
 
 
 def decode_all(tasks: Iterable[DecodeTask], images: int, size: int, engine: Engine, watch: Watch) -> Iterator[Decoded]:
-    """Yield what decoding gives, part by part in any order, and tell how far it is; ``images`` and their ``size`` in
+    """Yield the results of decoding, part by part in any order, and report progress; ``images`` and their ``size`` in
     bytes are those of all tasks.
     """
     tally = Tally(watch, Stage.DECODE, images, size)
@@ -64,7 +64,7 @@ def decode_images(task: DecodeTask) -> Decoded:
                     remarks.append(entries.problem(row, task.archives, remark))
             except NotAnImageError as error:
                 problems.append(entries.problem(row, task.archives, str(error)))
-            except SourceError as error:  # a bad place on a disk is found like damage inside a picture
+            except SourceError as error:  # a bad place on a disk is reported like damage inside a picture
                 problems += error.problems
             report(1, entries.sizes[row])
     return Decoded(len(entries), sum(entries.sizes), tuple(problems), tuple(remarks))

@@ -2,7 +2,7 @@
 
 Class tars and class folders are walked in parallel; their order in the catalog is that of the archive, or of names, all
 the same. What was found is checked against the official counts where an archive has the official size: a shorter one
-may be a miniature, and is only checked for being whole.
+may be a miniature, and only has to be complete.
 
 The walk needs neither NumPy nor Arrow: they are loaded while the workers are at it.
 """
@@ -65,8 +65,7 @@ class IndexOptions:
     more than a tenth of the new names are those of other classes.
 
     ``cache``: a file the catalog is taken from while names, sizes and times of the archives stay the same; if they do
-    not, it is written again. Folders are listed every time: they have no time that would
-    tell.
+    not, it is written again. Folders are listed every time, because their times prove nothing.
     """
 
     jobs: Jobs = 0
@@ -76,7 +75,7 @@ class IndexOptions:
     cache: Path | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what is of another type."""
+        """Raise UsageError for a value of another type."""
         check_fields(self)
 
 
@@ -103,7 +102,7 @@ def index(
 
 
 def _refuse_other_file(cache: Path) -> None:
-    """A file that is no catalog is the user's, and must not be replaced by one."""
+    """A file that is not a catalog is the user's, and must not be replaced."""
     from imagenet_prep.dataset.catalog_file import may_be_replaced
 
     with output_errors(cache, "read"):
@@ -208,7 +207,7 @@ def _walk(found: list[Input], options: IndexOptions, engine: Engine, watch: Watc
 
 
 def collect(results: Iterator[list[Found]], watch: Watch) -> dict[tuple[int, str], Found]:
-    """Bring together what the workers found, by archive and container, and tell how far they are."""
+    """Combine what the workers found, by archive and container, and report their progress."""
     walked: dict[tuple[int, str], Found] = {}
     tally = Tally(watch, Stage.INDEX)
     tally.running()
@@ -225,7 +224,7 @@ def run_walk(work: Walk) -> list[Found]:
 
 
 def _truth(found: list[Input], *, trust: bool) -> array[int]:
-    """What the user has is the user's word and counts first. A list that is wrong as a whole is refused before the
+    """A list of the user takes precedence. A list that is wrong as a whole is refused before the
     images are walked: in class folders each of them would seem to lie in the wrong one.
     """
     roles = {each.role: each.path for each in found}
@@ -239,7 +238,7 @@ def _truth(found: list[Input], *, trust: bool) -> array[int]:
 
 
 def _refuse_list(name: str, role: str, truth: array[int]) -> None:
-    import numpy as np  # with which lists are compared: one that agrees needs nothing
+    import numpy as np  # to compare lists with: one that agrees needs nothing
 
     from imagenet_prep.planning.validation_classes import compare_classes, refuse_doubtful
 
@@ -251,7 +250,7 @@ def _refuse_list(name: str, role: str, truth: array[int]) -> None:
 def _walks(images: Sequence[tuple[int, Input, Source, Pieces]], truth: array[int], engine: Engine) -> Iterator[Walk]:
     """Yield the work. What is in one piece comes first: it takes longest."""
     for place, each, source, pieces in sorted(images, key=lambda one: len(one[3].pieces) > 1):
-        needed = truth if each.role == VALIDATION else array("H")  # 100 kB, which train images have no use for
+        needed = truth if each.role == VALIDATION else array("H")  # 100 kB that train images do not need
         for some in cut(pieces.pieces, engine.width):
             yield Walk(source, place, path_for(engine, each.path), each.origin, tuple(some), needed)
 

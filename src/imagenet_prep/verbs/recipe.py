@@ -1,5 +1,5 @@
 """Read a recipe: a ``build.json``, whole or in part, or a TOML file of the same form. Somebody's build is repeated from
-it, so it is what it says it is, or refused.
+it, so an edited one is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def recipe_from(data: bytes, name: str) -> Recipe:
     if "digest" in document:
         _refuse_changed(data, name)
     unknown = sorted(set(document) - set(_SECTIONS))
-    if unknown and "format_version" not in document:  # which a build.json has, and much beside the recipe
+    if unknown and "format_version" not in document:  # a build.json has it, and more than the recipe
         raise UsageError(f"{name} has {unknown[0]!r}: a recipe has the sections selection and outputs, and no other.")
     outputs = document.get("outputs", {})
     if not isinstance(outputs, dict):

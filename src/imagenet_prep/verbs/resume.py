@@ -25,7 +25,7 @@ def resume(
     watch: Watch = unwatched,
     engine: AnyEngine | None = None,
 ) -> Report:
-    """Finish the data set in ``out``, as it was begun. Sources that are given replace those that are remembered, if
+    """Finish the data set in ``out`` as it was started. Sources that are given replace the remembered ones, if
     they give the same selection.
 
     Raises UsageError if there is none, and what ``build`` raises.
@@ -41,7 +41,7 @@ def repair(
     watch: Watch = unwatched,
     engine: AnyEngine | None = None,
 ) -> Report:
-    """Read everything back, and write again what is not what its receipt says, or missing. Where nothing is, no source
+    """Read everything back, and write what is missing or differs from its receipt again. If nothing does, no source
     is needed.
 
     Raises what ``resume`` raises, and UsageError where files that were moved are damaged.
@@ -53,7 +53,7 @@ def repair(
 
     store = store_at(out)
     options, _ = _remembered(store, jobs)
-    if load_catalog(store, CATALOG) is None:  # which says what is to be read back: this makes it again
+    if load_catalog(store, CATALOG) is None:  # which says what is to be read back: this writes it again
         _built(store, source, "repair", jobs, watch, engine)
     with engine_for(engine, jobs) as at_work:
         damage = damage_of(store, at_work, watch)
@@ -105,7 +105,9 @@ def _remembered(store: Store, jobs: int) -> tuple[BuildOptions, list[str]]:
         if is_of_the_first_edition(store):
             raise OtherBuildError(f"{store.place} was built by version 0.1, whose notes cannot be read any more.")
         what = "has lost its state" if is_data_set(store) else "holds no data set of imagenet-prep"
-        raise UsageError(f"{store.place} {what}: there is nothing to go on with.", remedy="See imagenet-prep build.")
+        raise UsageError(
+            f"{store.place} {what}: there is nothing to resume or repair.", remedy="See imagenet-prep build."
+        )
     refuse_other_build(store)
     sources = [archive.path for archive in state.sources]
     options = BuildOptions(

@@ -1,5 +1,5 @@
-"""Archives under names that are nearly theirs: a browser's second copy, or what it had not finished. They are not taken
-for the archive, because nobody has said so, but not passed over in silence either.
+"""Archives under nearly their names: a browser's second copy, or an unfinished one. They are not used as the
+archive, because the user has not said so, but they are reported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def called_alike(archive: OfficialArchive, folder: Path, there: set[str]) -> lis
 
 
 def _and(archive: OfficialArchive, folder: Path, path: Path, there: set[str]) -> str:
-    """Say what speaks for it and what to do then."""
+    """Say why it may be the archive, and what to do then."""
     if not there.isdisjoint(archive.names):
         return "which is there, too"
     final = folder / archive.names[0]

@@ -1,4 +1,4 @@
-"""Undo: take away what a build put into its place, exactly what its inventory lists, and give files that were moved
+"""Undo: remove what a build has made, exactly what its inventory lists, and give files that were moved
 their names in the source back.
 
 Each moved file has a name at every moment, and the same command goes on after a kill. Nothing is ever replaced, and
@@ -37,9 +37,9 @@ class UndoReport:
 
 
 def undo(out: Place, *, watch: Watch = unwatched) -> UndoReport:
-    """Take a build away, whatever it was, finished or not; may be repeated.
+    """Remove a data set, finished or not; may be repeated.
 
-    Raises UsageError if ``out`` holds none, OtherBuildError if it is not known what belongs to it, or while another run
+    Raises UsageError if ``out`` has none, OtherBuildError if it is not known what belongs to it, or while another run
     is at work in it, SourceError with every file that could not be put back (all others are), and OutputError if
     something cannot be written.
     """
@@ -145,9 +145,9 @@ def _put_back(store: Store, path: str, place: str) -> bool:
 
 
 def _restore(times: dict[str, int]) -> None:
-    """Taking names away and giving them back has changed the times of their folders."""
+    """Restore the times of folders, which change when names are removed and given back."""
     for folder, modified in times.items():
-        with contextlib.suppress(OSError):  # a folder of somebody else's, in which one may rename all the same
+        with contextlib.suppress(OSError):  # another user's folder, in which this user may rename
             os.utime(folder, ns=(os.stat(folder).st_atime_ns, modified))
 
 
@@ -164,7 +164,7 @@ def _with_parents(folder: str) -> Iterable[str]:
 
 
 def _remove_private(store: Store) -> None:
-    """Remove the note that this is going on last: until then, the same command goes on."""
+    """Remove private files, the note of the undo last: until then, the same command resumes."""
     for path in list(files_below(store, PRIVATE)):
         if path != UNDONE:
             store.remove(path)

@@ -1,4 +1,4 @@
-"""Compares a finished data set with its documents, in an order in which nothing is believed before it was proved.
+"""Compares a finished data set with its documents, each of which is proved before it is used.
 
 ``build.json`` proves itself, it proves the documents, the manifest among them, and the manifest proves every image; the
 shards' own digests and checksums prove the rest. So no byte of a data set can change unseen.
@@ -69,7 +69,7 @@ def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -
     read = _Sum(Tally(watch, Stage.AUDIT, images, size))
     tasks = (each.task(decode=options.decode) for each in chosen)
     work = seeing(engine, read_back, store.local_paths(BUILD))
-    reading = engine.run(work, tasks, read.lost, read.tally.running)  # which goes on beside the rest
+    reading = engine.run(work, tasks, read.lost, read.tally.running)  # which runs beside the rest
     at_rest = list(audit_documents(of))
     read.add_up(reading)
     problems = list(dict.fromkeys([*at_rest, *read.problems]))
@@ -126,9 +126,9 @@ def _chosen(every: list[ShardWork], share: float) -> list[ShardWork]:
 
 
 def _raise_any(out: str, found: dict[str, list[Problem]], unread: list[Problem]) -> None:
-    """Raise what was found, by remedy, as one error. What nobody could read is not known to be damaged."""
+    """Raise what was found, by remedy, as one error. What could not be read is not known to be damaged."""
     forbidden = [problem for of_kind in found.values() for problem in of_kind if isinstance(problem, Forbidden)]
-    forbidden = list(dict.fromkeys(forbidden))  # a closed folder is one thing, however many files lie in it
+    forbidden = list(dict.fromkeys(forbidden))  # a closed folder is one problem, however many files are in it
     found = {remedy: [each for each in of_kind if each not in forbidden] for remedy, of_kind in found.items()}
     problems = tuple(problem for of_kind in found.values() for problem in of_kind)
     if problems:
@@ -138,10 +138,10 @@ def _raise_any(out: str, found: dict[str, list[Problem]], unread: list[Problem])
         remedies = (remedy.format(place=out) for remedy, of_kind in found.items() if of_kind)
         raise AuditError(f"{out} {what}: {count}:", (*problems, *unread, *forbidden), " ".join(remedies))
     if forbidden:
-        summary = f"{out} may not be read as a whole; nothing was found wrong in the rest:"
+        summary = f"{out} cannot be read completely; nothing was found wrong in the rest:"
         raise OutputError(summary, (*forbidden, *unread), MAY_READ)
     if unread:
-        summary = f"{out} was not read as a whole, because worker processes died; nothing was found wrong in the rest:"
+        summary = f"{out} was not read completely, because worker processes died; nothing was found wrong in the rest:"
         raise PrepError(summary, tuple(unread), "Run the same command again; fewer --jobs need less memory.")
 
 
@@ -155,7 +155,7 @@ class _Sum:
         self.unread: list[Problem] = []
 
     def lost(self, task: ReadBackTask) -> ReadBack:
-        """Note a shard that two workers died of."""
+        """Note a shard over which two workers died."""
         name = f"{task.stored.shard} ({task.output.name})"
         self.unread.append(Problem(name, "the process that read it died twice"))
         return ReadBack(0, 0, ())

@@ -1,6 +1,6 @@
 """Which finished shards are no longer what their receipts say: they are then written again, like any that is missing.
 
-Every record is read back through its output's own reader, as an audit does, but the receipts are the judge, so that a
+Every record is read back through its output's own reader, as in an audit, but compared with the receipts, so that a
 data set can be repaired whose manifest is damaged or was never written.
 """
 
@@ -44,8 +44,8 @@ class Damage(NamedTuple):
 
 
 def damage_of(store: Store, engine: Engine, watch: Watch) -> Damage:
-    """Read the shards that seem finished back. Nothing is read where the catalog is damaged: resuming makes it again,
-    and tells what is missing.
+    """Read the shards that seem finished back. Nothing is read where the catalog is damaged: resuming writes it again,
+    and finds what is missing.
     """
     state, catalog = load_state(store), load_catalog(store, CATALOG)
     if state is None or catalog is None:
@@ -62,7 +62,7 @@ def damage_of(store: Store, engine: Engine, watch: Watch) -> Damage:
         problems |= dict.fromkeys(back.problems)
         tally.finished(back.images)
     if forbidden := tuple(problem for problem in problems if isinstance(problem, Forbidden)):
-        raise OutputError(f"{store.place} may not be read as a whole:", forbidden, MAY_READ)
+        raise OutputError(f"{store.place} cannot be read completely:", forbidden, MAY_READ)
     return Damage(tuple(sorted(set(found))), tuple(problems), read)
 
 

@@ -1,6 +1,4 @@
-"""What of a data set can be proved without reading its shards: that documents, sizes, counts and names are as they
-should be, and the images that were set aside.
-"""
+"""What can be proved without reading shards: documents, sizes, counts, names, and the images that were set aside."""
 
 from __future__ import annotations
 
@@ -44,7 +42,7 @@ def _damaged(store: Store, files: Iterable[FileFact]) -> Iterator[Problem]:
 
 
 def _sizes(of: Expected) -> Iterator[Problem]:
-    """Look at every file of every shard, also of those that are not read."""
+    """Compare the size of every file of every shard, also of those that are not read."""
     shards = (shard for output in of.document["outputs"].values() for shard in output["shards"])
     for file in (file for shard in shards for file in shard["files"]):
         try:

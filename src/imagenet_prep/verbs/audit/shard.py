@@ -1,8 +1,8 @@
 """Read one shard back through its output's own reader and compare every record with what the manifest says of it.
 
 The counterpart of ``build/shard.py``, and like it free of Arrow: it runs in workers. A sound file is read once: the
-reader takes its digest on the way. Only one that the reader did not get through is read again as a whole, because its
-size and digest tell more than the place of the first damage.
+reader takes its digest on the way. Only a file that the reader could not finish is read again in full, because its
+size and digest say more than the place of the first damage.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from imagenet_prep.outputs.base import Output, StoredShard
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.digests import fact_of_file
 
-_UNTOLD = -1  # the class index of an image whose class the data set does not tell: the class table is itself compared
+_UNTOLD = -1  # the class index of an image whose class the data set does not give; the class table itself is compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _samples(
         except AuditError as error:
             problems += error.problems
         except (OSError, ForbiddenError) as error:
-            if not task.files:  # otherwise it is said of the file as a whole
+            if not task.files:  # otherwise the file as a whole is reported
                 problems.append(unreadable(places[row], error))
         if task.files:
             return
@@ -151,7 +151,7 @@ def _compare_record(task: ReadBackTask, place: str, row: int, sample: Sample) ->
         yield Problem(place, reason, member)
     if not task.files and len(sample.image) != task.sizes[row]:
         yield Problem(place, f"has {len(sample.image):,} bytes instead of {task.sizes[row]:,}")
-    elif not task.files and len(sample.image) < SMALLEST:  # linked by who did not look at the size
+    elif not task.files and len(sample.image) < SMALLEST:  # linked by a version that did not compare sizes
         yield Problem(place, too_small(len(sample.image)))
     elif task.digests[row] and xxhash.xxh3_128_hexdigest(sample.image) != task.digests[row]:
         yield Problem(place, "is not the image that was in the source", member)

@@ -66,7 +66,7 @@ def _is_sealed(store: Store, path: str) -> bool:
 def _state(store: Store, document: dict[str, Any]) -> State | None:
     try:
         state = load_state(store)
-    except ForbiddenError:  # which is no damage
+    except ForbiddenError:  # which is not damage
         raise
     except (OtherBuildError, OutputError):
         return None
@@ -93,7 +93,7 @@ def strange_receipts(store: Store) -> Iterator[Problem]:
     """Yield what lies beside the receipts."""
     try:
         state = load_state(store)
-    except (OtherBuildError, OutputError):  # which is said of the state itself
+    except (OtherBuildError, OutputError):  # the state itself is reported
         return
     own = {receipt_path(*place) for place in expected_receipts(state)} if state else set()
     try:

@@ -1,8 +1,8 @@
-"""What lies in a data set and is not of it: readers that take files by a pattern would take it for data, and readers of
-class folders for an image, or for a class, which would give all classes after it another number.
+"""Files in a data set that the build did not make: readers that find files by a pattern would take them for data,
+readers of class folders for images, or for classes, which would give all later classes other numbers.
 
-Hidden files pass, and what systems and network disks leave: readers take files by the endings of images, or
-pass over hidden ones. Not so torchvision's ``ImageFolder``, where every sample is a file: a hidden file with such an
+Hidden files are allowed, and what systems and network disks leave: readers find files by the endings of images, or
+ignore hidden ones, except torchvision's ``ImageFolder``, where every sample is a file: a hidden file with such an
 ending is an image to it, and a hidden folder beside the class folders a class (torchvision ``datasets/folder.py``).
 """
 

@@ -37,10 +37,10 @@ class Failures:
         self._grows = grows
         self._bad: list[Problem] = []  # images that cannot be used
         self._unreadable: list[Problem] = []
-        self._lost: list[Problem] = []  # shards, and the images in them, that a worker died of twice
+        self._lost: list[Problem] = []  # shards over which a worker died twice, and their images
 
     def note(self, outcome: ShardOutcome) -> None:
-        """Take what one shard says."""
+        """Take the outcome of one shard."""
         self._bad += outcome.bad
         self._unreadable += outcome.failure
 
@@ -55,7 +55,7 @@ class Failures:
     def raise_any(self, images: int) -> None:
         """Raise SourceError or PrepError with everything, if there is anything; ``images`` are all of the plan."""
         bad = _in_order(self._bad)
-        unreadable = _in_order(dict.fromkeys(self._unreadable))  # one archive that is gone is the same for every shard
+        unreadable = _in_order(dict.fromkeys(self._unreadable))  # a missing archive is one problem
         if bad:
             summary = f"{len(bad):,} of {images:,} images cannot be used; {_SHARDS_MISSING}"
             without = _TOGETHER if self._grows else _LEAVE_OUT

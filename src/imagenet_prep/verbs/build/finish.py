@@ -1,6 +1,6 @@
 """The end of a build: manifest, class table, lists of the splits, the outputs' documents, and ``build.json``.
 
-Everything is made from the receipts, never from what a worker said on the way, so a resumed build ends like an
+Everything is made from the receipts, never from what a worker reported, so a resumed build ends like an
 undisturbed one. ``build.json`` comes last: where it is, the data set is complete. While a data set grows, the old ones
 stay valid.
 """
@@ -56,7 +56,7 @@ def finish(store: Store, plan: Plan) -> Accounts:
     documents: list[FileFact] = []
     for document in _documents(store, plan, ledger):
         documents.append(document)
-        pa.default_memory_pool().release_unused()  # which Arrow keeps: as much as the next document needs
+        pa.default_memory_pool().release_unused()  # memory that Arrow keeps: as much as the next document needs
     documents[1:] = sorted(documents[1:], key=attrgetter("path"))  # the manifest comes first
     _refuse_lost(store, plan, documents)
     store.publish(BUILD, seal({**ledger.document(accounts), "documents": list(map(_file, documents))}))
@@ -97,7 +97,7 @@ def _write_names(store: Store, path: str, plan: Plan, rows: Rows) -> FileFact:
 
 
 def _refuse_lost(store: Store, plan: Plan, documents: list[FileFact]) -> None:
-    """Where ``build.json`` is, the data set is complete: look once more, because other programs may be at work here."""
+    """Verify all files once more before ``build.json``, because other programs may be at work here."""
     remaining = Remaining(store, plan, UNREAD)
     lost = [f"{of.output.name} {shard.name}" for of, shard in remaining.shards()]
     lost += [file.path for file in documents if (found := store.stat(file.path)) is None or found.size != file.size]
@@ -134,7 +134,7 @@ def finished_outputs(store: Store) -> frozenset[str]:
 
 
 def _forget_others(store: Store, plan: Plan, set_aside: set[str]) -> None:
-    """Remove what a run that looked more closely, and was stopped, has set aside of images that are written now."""
+    """Remove images that a stopped run with a closer check has set aside, and that are written now."""
     others = set(store.list(SET_ASIDE_FOLDER).files) - set_aside
     ours = others & set(plan.catalog.table.column("name").to_pylist()) if others else set()
     for name in ours:
@@ -184,7 +184,7 @@ class _Ledger:
         return self.plan.catalog.box_counts(np.setdiff1d(self.images.rows, left_out))
 
     def contents(self, of: OutputPlan) -> Contents:
-        """What the documents of an output tell."""
+        """What the documents of an output contain."""
         receipts = self._receipts[of.output.name]
         planned = self.plan.contents
         splits = {}

@@ -74,7 +74,7 @@ class Job:
 
     def complete(self) -> Report | None:
         """Give the report if there is nothing left to do, without a source; None if there may be."""
-        moves = any(each.output.moves for each in self.plan.outputs)  # whose names in the source may not be gone yet
+        moves = any(each.output.moves for each in self.plan.outputs)  # its names in the source may still be there
         accounts = None if moves or self.remaining else finished(self.store, self.plan)
         return self._report(_Done(), accounts) if accounts else None
 
@@ -103,10 +103,10 @@ class Job:
             if not has_begun_to_move(store):  # else there may be no file left to try with
                 try_links(store, the_plan, output)
         if self.state is None:
-            self._claim()  # which makes the folder that is held
+            self._claim()  # this makes the folder that is locked
         moves = any(each.output.moves for each in the_plan.outputs)
-        with store.hold(alone=moves or self.options.on_bad == SET_ASIDE):  # which leaves out what others may write
-            self._claim(held=True)  # before it was held, another run may have claimed it
+        with store.hold(alone=moves or self.options.on_bad == SET_ASIDE):  # this leaves out what others may write
+            self._claim(held=True)  # before the lock, another run may have claimed it
             self._keep_catalog()
             self.remaining.remember()
             if finished_outputs(store) & {of.output.name for of, _ in todo}:
@@ -127,12 +127,12 @@ class Job:
         """Note what the place is for, unless that is something else. Until it is ``held`` no note of another run is
         changed: this one may still be refused.
         """
-        with self.store.turn():  # or two runs would each find no other's note, and write theirs
+        with self.store.turn():  # or two runs would each find no state, and write theirs
             there = load_state(self.store)
             grown(self.store, self.options.recipe, there)
             refuse_other(self.store, self.plan, there)
             check, on_bad = self.options.check, self.options.on_bad
-            if there and (self.grows or not self.remaining):  # what is there was made as it says
+            if there and (self.grows or not self.remaining):  # what is there was made by it
                 check, on_bad = there.check, there.on_bad
             wanted = state_of(self.plan, check, on_bad, trust_labels=self.options.trust_labels)
             if there:  # what another run has added meanwhile stays

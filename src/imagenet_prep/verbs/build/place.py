@@ -28,7 +28,7 @@ _OTHER_SOURCE = "Choose another folder, or go on with the source it was made fro
 
 
 def refuse_foreign(store: Store, state: State | None) -> None:
-    """Raise OtherBuildError if anything else than a data set of this program lies there."""
+    """Raise OtherBuildError if anything except a data set of this program is there."""
     if is_of_the_first_edition(store):
         raise OtherBuildError(
             f"{store.place} was built by version 0.1, whose notes cannot be read any more.",
@@ -139,7 +139,7 @@ def _sources(state: State, plan: Plan) -> Iterator[Problem]:
 
 
 def effective(options: BuildOptions, state: State | None, *, grows: bool) -> BuildOptions:
-    """Give the options that count: what is added to a finished data set is looked at as closely as the rest was."""
+    """Give the options that apply: what is added to a finished data set is examined as closely as the rest was."""
     if state is None or not grows:
         return options
     return replace(options, on_bad=FAIL, check=state.check)

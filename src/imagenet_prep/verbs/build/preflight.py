@@ -52,7 +52,7 @@ def check_links(store: Store, plan: Plan, output: Output) -> None:
 
 
 def _refuse_condemned(plan: Plan, rows: Rows) -> None:
-    """No image is read that is linked, but its size is known."""
+    """Refuse images that are too small: linked images are not read, but their sizes are known."""
     problems = condemned(plan.catalog, paths_of(plan), np.sort(rows))
     if problems:
         raise SourceError(

@@ -1,8 +1,8 @@
 """The end of a move: files that have a second name in the data set lose the one in the source. Every image has a name
 at every moment, and a name goes only if both lead to the same file at that moment.
 
-Once this has begun, the source is no longer what it was: the note of its folders says so, and holds their times, which
-an undo gives back.
+Once this has started, the source has changed: the note of its folders says so, and has their times, which
+an undo restores.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def moved_files(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def relocate(store: Store, plan: Plan, watch: Watch) -> int:
-    """Take away the names in the source of everything that was moved; give their number. May be repeated."""
+    """Remove the names in the source of everything that was moved; give their number. May be repeated."""
     if not any(each.output.moves for each in plan.outputs):
         return 0
     if not has_begun_to_move(store):

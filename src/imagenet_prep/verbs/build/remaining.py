@@ -1,13 +1,13 @@
 """What is left to do: planned shards minus those that a receipt proves and whose files are there. A receipt of a shard
-whose images were looked at less closely than is wanted now proves nothing.
+whose images were examined less closely than this run asks proves nothing.
 
 A receipt is written after the files it is about. A file with a later time was changed since, or copied: it is read
 once, and if it is what the receipt says, the receipt gets its time.
 
 A file that is there under its final name is complete, so only presence and size are asked: of a shard's own files one
 by one, of the 1.28 million files of class folders folder by folder; a folder with more or fewer files than planned is
-looked at file by file. Their sizes would take seconds on a disk, and half an hour over a network: a repair and an audit
-look at them.
+compared file by file. Their sizes would take seconds on a disk, and half an hour over a network: a repair and an audit
+compare them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Remaining:
         self._store = store
         self._plan = plan
         self._watch = watch
-        self._times: dict[str, int] = {}  # receipts that are older than what they were found right about
+        self._times: dict[str, int] = {}  # receipts that are older than files that were found right
         self.missing: dict[str, set[ShardName]] = {}
         self.left_out: dict[str, SetAside] = {}
         self.proved = 0

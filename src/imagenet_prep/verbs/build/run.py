@@ -1,9 +1,9 @@
 """Build: the main job. Archives → catalog → plan → shards and receipts → manifest, each from the one before.
 
 Remaining work is a subtraction: planned shards minus receipts. The same command again therefore goes on where the last
-one stopped, another selection in the same place is refused, and another output is added.
+one stopped; another selection in the same place is refused, and another output is added.
 
-The engine comes first, then the index, then what needs Arrow: so the workers are at work while it is loaded.
+The engine comes first, then the index, then what needs Arrow: so the workers work while it is loaded.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _prepared(
     refuse_foreign(store, state)
     refuse_other_build(store)
     recipe = grown(store, options.recipe, state)
-    if state and has_begun_to_move(store):  # the source is no longer what it was
+    if state and has_begun_to_move(store):  # the source has changed
         from imagenet_prep.dataset.catalog_file import load_catalog
 
         catalog = load_catalog(store, CATALOG)
@@ -104,7 +104,7 @@ def _prepared(
             remedy = f"Put the files back, and build again: imagenet-prep undo {store.place}"
             raise OtherBuildError(f"{store.place}: {CATALOG} is damaged, or of another version.", remedy=remedy)
         catalog = replace(catalog, archives=state.sources)
-        judge_labels(catalog, recipe.selection.taxonomy, watch, trust=True)  # which it was, or nothing had been moved
+        judge_labels(catalog, recipe.selection.taxonomy, watch, trust=True)  # as it was before the move
     else:
         boxes = any(output.stores_boxes for output in recipe.outputs)
         how = IndexOptions(taxonomy=recipe.selection.taxonomy, boxes=boxes, trust_labels=options.trust_labels)

@@ -41,7 +41,7 @@ def make_shards(task: ShardTask) -> ShardOutcome:
     are shards finished if the source cannot be read. If another program disturbs one of its files, a shard is started
     again. Raises OutputError if a shard cannot be written.
     """
-    finished: list[Part] = []  # what another attempt need not write again
+    finished: list[Part] = []  # what another attempt does not write again
 
     def attempt() -> ShardOutcome:
         return _try(replace(task, parts=tuple(part for part in task.parts if part not in finished)), finished)
@@ -138,8 +138,8 @@ class _Shard:
         self.writer = part.output.writer(self._batch, part.shard, names)
 
     def add(self, sample: Sample) -> None:
-        """Write a sample. Into a spoiled shard nothing is written: it is only looked for more. An output that does not
-        convert gets the original, whatever the outputs beside it want.
+        """Write a sample. Nothing is written into a spoiled shard: its other images are only examined. An output that
+        does not convert gets the original, whatever other outputs want.
         """
         if not self.part.output.converts and sample.image is not sample.original:
             sample = replace(sample, image=sample.original)
@@ -173,7 +173,7 @@ def _built_in_names() -> tuple[str, ...]:
 
 
 def _refuse_changed(task: ShardTask) -> None:
-    """What was read of an archive that has changed meanwhile may be anything. Raises SourceError."""
+    """Raise SourceError if an archive has changed: what was read of it may be anything."""
     for archive in set(task.entries.archives) if task.modified else ():
         path, modified = task.archives[archive], task.modified[archive]
         with source_errors(path):
@@ -184,7 +184,7 @@ def _refuse_changed(task: ShardTask) -> None:
 
 
 class _Images:
-    """What is learnt of the images of a task, column by column; ``bad`` are those that cannot be used, by row."""
+    """The facts of the images of a task, column by column; ``bad`` are those that cannot be used, by row."""
 
     def __init__(self, task: ShardTask) -> None:
         self._task = task

@@ -1,4 +1,4 @@
-"""One data set of others' making that was found, before anything in it was read."""
+"""One data set that others made, as it was found, before anything in it was read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imagenet_prep.verbs.audit.others.look import Look, ShardLook
 
 @dataclass(slots=True)
 class FoundSet:
-    """``looks`` are its parts. ``promised`` are the records of every shard by split, as a document beside them tells.
+    """``looks`` are its parts. ``promised`` are the records of every shard by split, as a document beside them says.
     ``labels_from_one``: whether readers of this layout expect labels that count from 1.
     """
 

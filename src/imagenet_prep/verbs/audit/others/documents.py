@@ -56,7 +56,7 @@ def compare_labels(root: Path, found: FoundSet) -> None:
 
 
 def compare_lengths(root: Path, promised: Sequence[int], split: str, parts: Sequence[Seen]) -> Iterator[Problem]:
-    """Compare the records that were read with those that were promised; a shard that was not read whole has said so."""
+    """Compare the records that were read with those that were promised, except for shards that could not be read."""
     place = printable(str(root / INFO))
     for part in parts:
         if not part.whole:

@@ -1,4 +1,4 @@
-"""Finds trees of class folders that others made, and tells which numbers their readers give the classes.
+"""Finds trees of class folders that others made, and which numbers their readers give the classes.
 
 Readers of such trees sort the names of all folders and count. So the labels of a split depend on every folder that lies
 there: a class that is missing, or a folder that is not of a class, moves the number of each class after it.
@@ -31,7 +31,7 @@ _FLAT = "holds images without class folders: readers take it for one class"
 
 
 def find_folder_set(out: Path) -> tuple[FoundSet | None, bool]:
-    """Find the class folders in ``out``, and tell whether there are archives.
+    """Find the class folders in ``out``, and whether there are archives.
 
     Raises SourceError for a folder that cannot be searched.
     """
@@ -51,7 +51,7 @@ def find_folder_set(out: Path) -> tuple[FoundSet | None, bool]:
 
 
 def _with_numbered(sets: Sequence[ImageSet]) -> list[ImageSet]:
-    """Take flat folders that are called by number, and lie side by side, for the class folders of one set."""
+    """Take flat folders with numbers for names, side by side, for the class folders of one set."""
     groups: dict[tuple[str, Path], list[ImageSet]] = {}
     for each in sets:
         if is_number(each.path.name) and not any(part.name for part in each.parts):
@@ -111,7 +111,7 @@ def numbering(looks: Sequence[FolderLook], parts: Sequence[Seen]) -> list[int]:
 
 
 def _class(look: FolderLook, part: Seen) -> int:
-    """Give the class of a folder; where its name does not tell, the one most of its images are of."""
+    """Give the class of a folder; if its name does not say, the class of most of its images."""
     possible = look.part.classes
     seen = Counter(truth for truth in part.truths if possible is None or truth in possible)
     if seen:
@@ -132,7 +132,7 @@ def described(classes: Sequence[int]) -> str:
 
 
 def judge_numbering(place: str, splits: Mapping[str, Sequence[int]]) -> Iterator[Problem]:
-    """Name classes with two folders, and splits whose readers would number the classes otherwise than another's."""
+    """Name classes with two folders, and splits whose readers would number the classes differently from another's."""
     for split, classes in splits.items():
         for class_index, count in sorted(Counter(classes).items()):
             if count > 1:

@@ -1,7 +1,7 @@
 """Judges the images of a data set that others made against the built-in truth: labels, doubles, and what is missing.
 
 The class of an image is that of its name, or of its synset where there is no name. All is counted in NumPy columns;
-a name is looked up only where something is to be said, and what is to be said is bounded.
+a name is looked up only for a problem, and the number of problems is bounded.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def same_images(split: SplitColumns, place: str) -> Iterator[Problem]:
 
 
 def shared_images(splits: Sequence[SplitColumns], place: str) -> Iterator[Problem]:
-    """Remark on pairs of splits with the same bytes under two names: what is trained on is no test."""
+    """Remark on pairs of splits with the same bytes under two names: a test must not have train images."""
     found = (_shared(*pair) for pair in combinations(splits, 2))
     yield from islice((Problem(place, reason) for reason in found if reason), MOST_NAMED)
 

@@ -1,6 +1,6 @@
 """Look at one shard or one class folder of a data set that others made: every image, in a worker.
 
-What can be said of a single image is said here: a record that is none, bytes that are no image, a name against a
+Here are the problems of a single image: a record that is not an Example, bytes that are not an image, a name against a
 synset. What takes all images is judged later. Free of Arrow and NumPy, like everything that workers import.
 """
 
@@ -131,7 +131,7 @@ def _compared(by_name: int, synset: str) -> tuple[int, str]:
 
 
 def _origin_and_class(name: str) -> tuple[int, int]:
-    """Tell which archive an image of this name comes from, and its class index."""
+    """Give the archive that an image of this name comes from, and its class index."""
     match = _NAME.fullmatch(name)
     if not match:
         return 0, NO_CLASS
@@ -201,7 +201,7 @@ def _folder(task: FolderLook) -> Seen:
 
 
 def _astray(task: FolderLook, seen: Seen, problems: Iterable[Problem]) -> Seen | None:
-    """Give the images that are told not to belong here: they count nowhere, but their names may be there twice."""
+    """Give the images that are reported as out of place: they count nowhere, but their names may be there twice."""
     astray = Seen(task.data_set, task.split, task.position, seen.place, within=seen.within)
     for name in (os.path.basename(problem.member or "") for problem in problems):
         if _NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""What a look at a data set of others' making gives: columns, as small as 1.28 million images need.
+"""What was seen of a data set that others made: columns, as small as 1.28 million images need.
 
 A part is a shard or a class folder. Workers fill the columns; ``judgement`` reads them when all parts are there, as
 only then it is known which numbers the labels are, and what is there twice. No NumPy here: workers import this.
@@ -25,7 +25,7 @@ class Seen:
     ``names`` are base names, each ended by a newline, empty where there is none. ``keys`` are hashes of the names, 0
     without one; ``origins`` are positions in ORIGINS; ``truths`` are class indexes, ``labels`` what the record says;
     ``offsets`` are bytes; ``digests`` are hashes of the images, 0 where they were not read. ``index`` is the number of
-    the shard. ``unparsed`` counts records that are none, which have no row; ``whole`` is false if the part could not be
+    the shard. ``unparsed`` counts bad records, which have no row; ``whole`` is false if the part could not be
     read to its end, ``lost`` true if the process that read it died. ``astray`` has the images of other places.
     """
 

@@ -1,7 +1,7 @@
 """Finds data sets of TFRecords that others made, and what the documents beside them promise.
 
-Names tell only what may be one: shards as everybody numbers them, beside each other or in a folder for each split.
-What it is, the keys of a first record say; names decide only where no record can be read.
+Names show only candidates: shards with the usual numbers, beside each other or in a folder for each split.
+The keys of a first record decide; names decide only where no record can be read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from imagenet_prep.verbs.audit.others.report import ranges
 _DEEPEST = 4  # folders below the one that was given: tfds/imagenet2012/5.1.0 is three deep
 _MOST_FOLDERS = 20_000
 _MOST_KEYS = 10  # in a message
-_MOST_NAMED = 100  # files of one series that are no shards
+_MOST_NAMED = 100  # files of one series that are not shards
 _NUMBERED = re.compile(r"(?P<before>.*?)-?(?P<index>\d{5,9})-of-(?P<count>\d{5,9})(?P<ending>\.tfrecords?|)", re.ASCII)
 _PLAIN = re.compile(r"(?P<before>.*)\.tfrecords?")
 _SPLIT = re.compile(r"(?<![a-z])(train|training|validation|valid|val|dev|eval|test|testing)(?![a-z])")
@@ -86,7 +86,7 @@ def find_record_sets(out: Path) -> tuple[list[FoundSet], list[Problem]]:
 def _all_series(out: Path) -> list[_Series]:
     found: dict[tuple[Path, str, int, str], _Series] = {}
     for path in _files(out):
-        if path.name.startswith("."):  # patterns pass it over
+        if path.name.startswith("."):  # patterns do not match it
             continue
         numbered, plain = _NUMBERED.fullmatch(path.name), _PLAIN.fullmatch(path.name)
         match = numbered or plain
@@ -99,7 +99,7 @@ def _all_series(out: Path) -> list[_Series]:
 
 
 def _files(out: Path) -> Iterator[Path]:
-    """Yield all files but those in class folders, of which there may be a million, and in builds of ours."""
+    """Yield all files except those in class folders, of which there may be a million, and in our data sets."""
     waiting = [(out, 0)]
     for folder, depth in waiting:  # grows while it is walked
         with os.scandir(folder) as listed:
@@ -132,7 +132,7 @@ def _keys(series: _Series) -> set[str]:
 
 
 def _schema(series: _Series, keys: set[str]) -> RecordSchema | None:
-    """Tell what the records of a series are; without a readable record, what the name says that they should be."""
+    """Give the schema of the records of a series; without a readable record, the one that its name suggests."""
     if CLASSIC.image in keys:
         return CLASSIC
     if {TFDS.image, TFDS.label} <= keys:
@@ -180,7 +180,7 @@ def _no_shards(folder: Path, before: str) -> Iterator[Problem]:
         yield Problem(place, f"is not a shard, but a pattern such as {pattern} matches it", printable(name))
     if len(others) > _MOST_NAMED:
         more = len(others) - _MOST_NAMED
-        yield Problem(place, f"and {more:,} more files that are no shards, but that {pattern} takes for some")
+        yield Problem(place, f"and {more:,} more files that are not shards, but match {pattern}")
 
 
 def _doubled_splits(root: Path, several: list[_Series]) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Audit of data sets that others made: what they are, what their labels mean, and what is missing, short, doubled or
 mislabelled against the built-in truth.
 
-Nothing is believed: not the names of files, not the documents beside them. Every record and every image is read, or
+Neither the names of files nor the documents beside them count as proof. Every record and every image is read, or
 those of a sample; what takes all of them is judged when all were seen.
 """
 
@@ -39,10 +39,10 @@ def audit_foreign(
     watch: Watch = unwatched,
     engine: AnyEngine | None = None,
 ) -> ForeignReport:
-    """Look at a data set that is no build of this program. What is wrong with it is in the report; may be repeated.
+    """Audit a data set that this program did not make. What is wrong with it is in the report; may be repeated.
 
     Of a sample, the share is that of the shards and class folders of each split, and nothing is said of what is
-    missing. Raises AuditError if there is no data set that is known.
+    missing. Raises AuditError if there is no known kind of data set.
 
     ``engine`` does the work instead of ``options.jobs`` processes, as in a build.
     """
