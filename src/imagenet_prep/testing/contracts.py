@@ -1,6 +1,6 @@
 """The contracts of sources, outputs, stores and engines as test suites. They need pytest.
 
-A new one inherits its suite in a few lines, and so does one that somebody else has made:
+A new one inherits its suite in a few lines, also one outside this package:
 
     class TestMySource(SourceContract):
         source = MySource()

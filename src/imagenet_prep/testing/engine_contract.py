@@ -1,4 +1,4 @@
-"""The contract of an engine as a test suite: a new engine inherits it, in a few lines, and so does one made elsewhere.
+"""The contract of an engine as a test suite: a new engine inherits it, in a few lines, also one outside this package.
 
     class TestMyEngine(EngineContract):
         def engine(self) -> AbstractContextManager[Engine]:
@@ -33,7 +33,7 @@ _SIZE = 10  # bytes of each image that work pretends to read
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Number ``number``; work notes in ``folder`` that it has begun."""
+    """Number ``number``; work notes in ``folder`` that it has started."""
 
     number: int
     folder: Path
@@ -67,7 +67,7 @@ class EngineContract:
             assert len(taken) < _MANY
 
     def test_an_error_of_the_work_arrives_whole(self) -> None:
-        """With its type and everything it says."""
+        """With its type and its whole message."""
         with self.engine() as engine, pytest.raises(SourceError) as caught:
             list(engine.run(refuse, [7]))
         assert caught.value.problems == (Problem("archive", "reason", "member", 7),)
@@ -89,7 +89,7 @@ class EngineContract:
         assert len(_begun(tmp_path)) < _MANY
 
     def test_a_later_run_ends_the_one_before(self) -> None:
-        """Half its results never pass for all of them."""
+        """Half its results are never taken for all of them."""
         with self.engine() as engine:
             first = engine.run(square, range(_MANY))
             next(first)
@@ -193,7 +193,7 @@ def die_at_two(task: Task) -> int:
 
 
 def minus(task: Task) -> int:
-    """Give what stands for a lost task."""
+    """Give the result of a lost task."""
     return -task.number
 
 

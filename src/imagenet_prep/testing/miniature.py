@@ -66,7 +66,7 @@ class MiniatureOptions:
         layout = TABLE[self.layout]
         homeless = {quirk for quirk, archive in damaged.items() if archive not in layout.archives}
         if "hostile-names" in self.quirks and not layout.train.endswith(".tar"):
-            homeless.add("hostile-names")  # these members can hide in tars alone
+            homeless.add("hostile-names")  # these members exist only in tars
         if homeless:
             raise UsageError(
                 f"The layout {self.layout} has no archive for {', '.join(sorted(homeless))}.",

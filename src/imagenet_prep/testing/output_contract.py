@@ -48,7 +48,7 @@ def write_shard(output: Output, store: Store, samples: Sequence[Sample]) -> Writ
 
 
 def contents_of(samples: Sequence[Sample], written: Written) -> Contents:
-    """Say what a data set of this shard alone holds. A split without images has a class all the same."""
+    """Say what a data set with only this shard holds. A split without images has a class, too."""
     classes = tuple(sorted({each.class_index for each in samples})) or (0,)
     facts = ShardFacts(SHARD, len(samples), written.files)
     return Contents({SHARD.split: SplitFacts(len(samples), classes, (facts,))}, CLASS_NAMES)
@@ -90,7 +90,7 @@ class OutputContract:
         self.assert_holds(store, samples)
 
     def test_equal_samples_give_equal_bytes(self) -> None:
-        """Nothing but the samples and the options reaches a file."""
+        """Only the samples and the options decide the bytes."""
         first, second = MemoryStore(), MemoryStore()
         assert self.write(first, _samples()) == self.write(second, _samples())
         assert first.files == second.files
@@ -179,7 +179,7 @@ class OutputContract:
             assert self._differs(store, cut=True), f"{length} bytes"
 
     def test_a_missing_file_is_an_error_of_the_system(self) -> None:
-        """A reader turns no missing file into an empty one."""
+        """A reader does not take a missing file for an empty one."""
         store, samples = MemoryStore(), _samples()
         self.write(store, samples)
         store.remove(self.output.sample_files(stored(samples))[0])

@@ -1,4 +1,4 @@
-"""What the miniature gets wrong on request: a row for each, with a sentence and the function that makes it.
+"""Faults and oddities that a miniature has on request: a row for each, with a sentence and the function that makes it.
 
 A quirk of an image changes how its drawing is encoded; one of a class puts members before its images; one of an
 archive damages the finished file. The order is part of the choice: quirks of images are planted class

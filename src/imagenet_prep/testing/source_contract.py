@@ -65,7 +65,7 @@ class SourceContract:
         assert recognise(sorted({each.path for each in found.values()})) == found
 
     def test_it_finds_nothing_where_nothing_is(self) -> None:
-        """And claims no file that everybody has."""
+        """And claims no common file."""
         seen = Seen()
         assert (list(self.source.find(seen)), seen) == ([], Seen())
         assert not any(self.source.claims(name) for name in ("", "README.md", ".DS_Store", "n01440764_1.JPEG"))
@@ -117,7 +117,7 @@ class SourceContract:
         assert _tree(place) == before
 
     def test_the_order_of_listing_does_not_matter(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The order of a directory is nobody's promise."""
+        """The order of a directory is not defined."""
         seen = []
         for backwards in (False, True):
             with monkeypatch.context() as patched:
@@ -186,7 +186,7 @@ def _entries(images: Sequence[Found]) -> Entries:
 
 
 def _read(work: Walk, images: Sequence[Found]) -> Iterator[Known]:
-    """Read every image from where it is noted."""
+    """Read every image at its noted place."""
     entries = _entries(images)
     with ArchiveReader((work.path,)) as reader:
         for row, buffer, start, end in reader.images(entries, [True] * len(entries), lambda: None):

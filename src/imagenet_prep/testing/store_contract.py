@@ -22,7 +22,7 @@ class StoreContract:
         raise NotImplementedError
 
     def test_an_empty_store_has_nothing(self, tmp_path: Path) -> None:
-        """Nothing has to be there, and looking at it makes nothing."""
+        """Nothing has to be there, and reading creates nothing."""
         store = self.store(tmp_path)
         assert store.list("") == store.list("a/b") == Listing([], [])
         assert store.stat("a") is None
@@ -163,7 +163,7 @@ class StoreContract:
             assert after.version != before.version
 
     def test_writers_hold_it_together_or_alone(self, tmp_path: Path) -> None:
-        """Who wants to be alone is refused while there is anybody, and so is anybody while one is alone."""
+        """A writer that must be alone is refused while there are others, and others are refused beside it."""
         store = self.store(tmp_path)
         store.publish("a", b"")
         for _ in range(2):

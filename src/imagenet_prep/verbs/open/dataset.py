@@ -79,7 +79,7 @@ class DataSet:
         return iter(self.splits)
 
     def close(self) -> None:
-        """Let go of its files; may be repeated. What reads afterwards raises UsageError."""
+        """Close its files; may be repeated. Reading afterwards raises UsageError."""
         if self._places:
             self._places.close()
         self._places = None
@@ -101,7 +101,7 @@ class DataSet:
         return LabelledImage(image, self._labels[class_index], class_index, facts.wnid, facts.name, name, key)
 
     def transformed(self, row: int) -> Any:
-        """Read the image of a row, and give what the transform makes of it; for the views."""
+        """Read the image of a row, and apply the transform; for the views."""
         image = self.image(row)
         return image if self._transform is None else self._transform(image)
 
@@ -130,7 +130,7 @@ class View(Sequence[Any]):
     """Images of a data set, by number from 0: all of a split, or some.
 
     A number gives an image (or what the transform makes of it), numbers a list of them, and a slice another view, of
-    which nothing is read yet. Raises IndexError for a number that is none of its images'.
+    which nothing is read yet. Raises IndexError for a number out of range.
     """
 
     def __init__(self, data: DataSet, rows: range | npt.NDArray[np.integer[Any]]) -> None:
@@ -172,7 +172,7 @@ class View(Sequence[Any]):
         return np.searchsorted([facts.index for facts in self._data.classes], classes)
 
     def by_class(self, wanted: int | str) -> View:
-        """Give the images of one class: a class index, a WNID, or a name. Raises UsageError if none is meant."""
+        """Give the images of one class: a class index, a WNID, or a name. Raises UsageError for an unknown class."""
         rows = np.asarray(self._rows, np.int64)
         classes = self._data.places.index.columns["class_index"][rows]
         return View(self._data, rows[classes == self._data.class_index_of(wanted)])

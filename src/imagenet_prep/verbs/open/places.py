@@ -38,14 +38,14 @@ class Places:
         shards = document["outputs"][output.name]["shards"]
         self._sizes = {file["path"]: file["size"] for shard in shards for file in shard["files"]}
         counts = {shard["name"]: shard["images"] for shard in shards}
-        if not output.ordered:  # each image is a file; its place is of no shard
+        if not output.ordered:  # each image is a file, and belongs to no shard
             counts = {str(ShardName(split, 0, 1)): len(rows) for split, rows in index.splits.items()}
         self._shards = [ShardName.parse(name) for name in counts]
         self._ends = list(accumulate(counts.values()))
         self._reader = lru_cache(_OPEN_FILES)(partial(_opened, store))
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         self._reader.cache_clear()
 
     def image(self, row: int, name: str, class_index: int, *, verify: bool) -> bytes:

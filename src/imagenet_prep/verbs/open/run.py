@@ -1,7 +1,7 @@
-"""Open: a finished data set as PyTorch's ``DataLoader`` and others like it want one, without any of them.
+"""Open: a finished data set in the form that PyTorch's ``DataLoader`` and its like want, without PyTorch.
 
-A data set is opened again wherever it is sent to: what is pickled is its place and how to read it, so a worker has the
-index mapped, not copied.
+A pickled data set is its place and how to read it, and is opened again where it arrives, so a worker maps the index and
+copies nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def open(  # noqa: A001 — imagenet_prep.open
     """Open the finished data set in ``out``: ``open(out)["train"][0]`` is the first image of train.
 
     ``output`` is the one to read images from, by default the first that can be. ``verify`` compares each image with its
-    digest. ``transform`` is given each image that is asked for; what it returns comes instead.
+    digest. ``transform`` gets each image that is read, and its result replaces the image.
 
     Raises UsageError for what is not a data set, or has no such output; AuditError if it is not finished, or damaged;
     OtherBuildError if it is of another version; OutputError if it may not be read.
@@ -60,7 +60,7 @@ def _chosen(store: Store, document: dict[str, Any], name: str | None) -> Output:
 
 
 def _index(store: Store, document: dict[str, Any], output: str) -> Index:
-    """Map the index of an output. Nothing of it is believed before its digest fits."""
+    """Map the index of an output, and compare its digest first."""
     path = index_path(output)
     noted = next((file for file in document["documents"] if file["path"] == path), None)
     if noted is None:
