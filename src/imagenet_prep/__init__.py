@@ -1,6 +1,6 @@
 """imagenet-prep: from the ILSVRC2012 archives to verified, labelled, split, shuffled training data.
 
-The library has the verbs of the command line, with the same names:
+The library has the verbs of the command line:
 
     import imagenet_prep
 
