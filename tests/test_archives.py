@@ -655,7 +655,7 @@ class TestDamage:
         assert (second.clean, second.containers) == (2, 50_000)
         assert [(problem.reason, problem.offset) for problem in second.problems[1:]] == [
             (f"is damaged from here; it can be read again from byte {last.header:,} on", place.header),
-            ("nothing was found of 49,998 of the 50,000 images", None),
+            ("49,998 of the 50,000 images were not found", None),
         ]
 
     def test_of_two_places_that_hide_where_the_archive_ends_the_first_is_told(self, folder: Path) -> None:

@@ -213,7 +213,7 @@ def test_every_image_that_is_none_is_named_with_its_place_and_what_it_is_instead
     assert found == catalog_of
     assert all(line.startswith(f"  {TRAIN}: n") for line in problems)
     sentence(remedy)
-    assert other == ("Or go on here without them: --on-bad set-aside leaves bad images out, and keeps their bytes.")
+    assert other == ("Or continue without them: --on-bad set-aside leaves bad images out, and keeps their bytes.")
 
 
 def test_the_offset_of_a_bad_image_is_where_it_lies(tmp_path: Path, out: Path) -> None:

@@ -114,7 +114,7 @@ def load_state(store: Store) -> State | None:
         del document["format_version"]
         return _parsed(document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        remedy = f"Bring {STATE} back from a copy. Without it the data set can be read and audited, but not changed."
+        remedy = f"Restore {STATE} from a copy. Without it the data set can be read and audited, but not changed."
         raise OtherBuildError(f"{store.place} has a damaged state: {STATE}.", remedy=remedy) from error
 
 

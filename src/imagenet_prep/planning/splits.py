@@ -87,7 +87,7 @@ def _listed(catalog: Catalog, train: Rows, options: Selection) -> Rows:
         raise UsageError(
             f"{len(problems):,} of the {len(wanted):,} images of the test list are not in train:",
             problems,
-            "Take them out of the list, or add what they are in to the sources.",
+            "Remove them from the list, or add the sources that have them.",
         )
     is_listed: npt.NDArray[np.bool_] = pc.is_in(column.take(pa.array(train)), value_set=wanted).to_numpy()
     return train[is_listed]

@@ -62,7 +62,9 @@ def without_use(catalog: Catalog, annotations: Sequence[Annotations]) -> tuple[l
         roles = {role_of(f"{stem}.xml") for stem in each.boxes}
         if roles and roles <= absent:
             sets = " and ".join(origin for origin in _ROLES if _ROLES[origin] in roles)
-            notes.append(f"{each.name} has bounding boxes of {sets} images, but there are none: it is not used.")
+            notes.append(
+                f"{each.name} has bounding boxes of {sets} images, but there are no such images: it is not used."
+            )
         else:
             remedy = "download it again, or remove it to build without these boxes"
             problems.append(Problem(each.name, f"has no bounding box for any image here: {_held(each)}; {remedy}"))

@@ -119,5 +119,5 @@ def _damage(archive: Input, names: set[str], walk: Found, problems: list[Problem
         all_tars = [f"{each.wnid}.tar" for each in official().classes] if archive.role == TRAIN else []
         named = [tar for tar in all_tars if tar not in met]
         some = f": {', '.join(named[:_NAMED])}{' …' if len(named) > _NAMED else ''}" if named else ""
-        problems.append(Problem(archive.path.name, f"nothing was found of {lost:,} of the {published:,} {what}{some}"))
+        problems.append(Problem(archive.path.name, f"{lost:,} of the {published:,} {what} were not found{some}"))
     return Damage(tuple(problems), len(names - bad), max(published, len(met)) if of_walk else len(names))

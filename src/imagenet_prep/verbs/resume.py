@@ -91,7 +91,7 @@ def _refuse_moved(store: Store, problems: tuple[Problem, ...]) -> None:
     raise UsageError(
         "Moved files cannot be written again: they are the only copies.",
         problems,
-        f"Restore these from a backup, and go on: imagenet-prep resume {store.place}",
+        f"Restore these from a backup, and continue: imagenet-prep resume {store.place}",
     )
 
 

@@ -105,7 +105,7 @@ def _put_all_back(store: Store, the_plan: Plan) -> int:
             f"{counted(len(problems), 'file')} could not be put back; all others are where they were:",
             tuple(problems),
             "Fix each, and run the same command again. In place of a file that is lost for good, make an empty "
-            "one (touch FILE): then the rest is taken away.",
+            "one (touch FILE): the same command then removes the rest.",
         )
     return moved
 

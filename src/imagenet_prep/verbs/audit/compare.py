@@ -49,10 +49,10 @@ _BAD_REMEDY = (
     "set-aside leaves them out."
 )
 _MOVED_REMEDY = (
-    "Do not delete moved files: there are no others. Restore the damaged ones from a backup, and go on: imagenet-prep "
-    "resume {place}"
+    "Do not delete moved files: there are no others. Restore the damaged ones from a backup, and continue: "
+    "imagenet-prep resume {place}"
 )
-_STATE_REMEDY = f"Bring {STATE} back from a copy. Without it the data set can be read and audited, but not changed."
+_STATE_REMEDY = f"Restore {STATE} from a copy. Without it the data set can be read and audited, but not changed."
 _STRAY_REMEDY = "Remove what does not belong to the data set."
 
 

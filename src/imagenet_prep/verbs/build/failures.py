@@ -9,7 +9,7 @@ from imagenet_prep.model.task import ShardOutcome, ShardTask
 
 _SHARDS_MISSING = "their shards were not written, all others are finished:"
 _AGAIN = "run the same command again"
-_LEAVE_OUT = "Or go on here without them: --on-bad set-aside leaves bad images out, and keeps their bytes."
+_LEAVE_OUT = "Or continue without them: --on-bad set-aside leaves bad images out, and keeps their bytes."
 _TOGETHER = (
     "The finished outputs contain them: to leave them out, build all outputs together in another folder with "
     "--on-bad set-aside."

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _NAMED = 5  # of the files that are in the way
 _TOLD = 200  # characters of a difference: a choice of classes may have 1,000 of them
 _OTHER = "Choose another folder, or finish what is there: imagenet-prep resume {place}"
-_OTHER_SOURCE = "Choose another folder, or go on with the source it was made from: imagenet-prep resume {place} SOURCE"
+_OTHER_SOURCE = (
+    "Choose another folder, or continue with the source it was made from: imagenet-prep resume {place} SOURCE"
+)
 
 
 def refuse_foreign(store: Store, state: State | None) -> None:

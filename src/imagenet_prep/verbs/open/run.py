@@ -64,7 +64,7 @@ def _index(store: Store, document: dict[str, Any], output: str) -> Index:
     path = index_path(output)
     noted = next((file for file in document["documents"] if file["path"] == path), None)
     if noted is None:
-        remedy = f"Have what is missing written: imagenet-prep resume {store.place}"
+        remedy = f"Write what is missing: imagenet-prep resume {store.place}"
         raise OtherBuildError(f"{store.place} is of before there was an index, and cannot be opened.", remedy=remedy)
     try:
         with store.open(path) as file:
