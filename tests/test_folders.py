@@ -406,7 +406,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "a missing image": (lambda out: (out / TENCH).unlink(), [f"{TENCH}: is missing"]),
     "a folder in place of an image": (
         put_a_folder_in_its_place,
-        [f"{TENCH}: cannot be read: Is a directory"],
+        [f"{TENCH}: is a folder"],
     ),
     "a file cut short": (
         lambda out: os.truncate(out / TENCH, 10),

@@ -151,7 +151,7 @@ class TestWhatCannotBeRead:
         task = made("tfrecord", where=LocalStore(str(tmp_path)))
         (tmp_path / CLASSIC).unlink()
         (tmp_path / CLASSIC).mkdir()
-        assert told(task) == [f"{CLASSIC}: cannot be read: Is a directory"]
+        assert told(task) == [f"{CLASSIC}: is a folder"]
 
     @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that gives a read error is there on Linux")
     def test_a_read_error_is_told(self, made: Make, tmp_path: Path) -> None:

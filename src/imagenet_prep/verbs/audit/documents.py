@@ -47,12 +47,12 @@ def _sizes(of: Expected) -> Iterator[Problem]:
     for file in (file for shard in shards for file in shard["files"]):
         try:
             found = of.store.stat(file["path"])
-        except ForbiddenError as error:
+            if found is None:
+                of.store.open(file["path"]).close()  # which says why there is no file
+        except (OSError, ForbiddenError) as error:
             yield unreadable(file["path"], error)
             continue
-        if found is None:
-            yield Problem(file["path"], "is missing")
-        elif found.size != file["size"]:
+        if found and found.size != file["size"]:
             yield Problem(file["path"], f"has {found.size:,} bytes instead of {file['size']:,}")
 
 

@@ -118,6 +118,8 @@ def unreadable(path: str, error: OSError | ForbiddenError) -> Problem:
         return error.problems[0]
     if isinstance(error, FileNotFoundError):
         return Problem(path, "is missing")
+    if isinstance(error, IsADirectoryError):
+        return Problem(path, "is a folder")
     return Problem(path, f"cannot be read: {error.strerror or error}")
 
 
