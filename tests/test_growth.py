@@ -1,8 +1,9 @@
-"""A data set grows: adding an output to it gives what building all of them at once gives, byte for byte."""
+"""A data set grows, whatever its selection and its shards, and however often it is stopped. That every output can be
+added to another is in ``test_every_output``.
+"""
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 import subprocess
@@ -24,7 +25,6 @@ from support.command import run
 from support.sentences import Sentence
 
 OUTPUTS = ("tfrecord", "tfds", "folders")
-PAIRS = pytest.mark.parametrize(("first", "second"), list(itertools.permutations(OUTPUTS, 2)))
 WNIDS = ("n01440764", "n02917067")
 STATE = ".imagenet-prep/state.json"
 
@@ -107,28 +107,6 @@ def stopped(patch: pytest.MonkeyPatch, count: int, source: Path, out: Path, give
 
 
 class TestTheSameBytes:
-    @PAIRS
-    def test_growing_one_by_another_is_building_both(
-        self, archives: Path, at_once: Callable[..., Path], out: Path, first: str, second: str
-    ) -> None:
-        imagenet_prep.build(archives, out, options(first))
-        before = inodes(out)
-        report = imagenet_prep.build(archives, out, options(second))
-        assert contents(out) == contents(at_once(first, second))
-        assert json.loads((out / "build.json").read_bytes())["outputs"].keys() == {first, second}
-        shards = {name for name in before if "-of-" in name or name.endswith(".JPEG")}
-        assert {name: inodes(out)[name] for name in shards} == {name: before[name] for name in shards}
-        assert report.reused == 3
-        assert imagenet_prep.audit(out, AuditOptions(jobs=1)).records == 2 * 16
-
-    @pytest.mark.parametrize("order", list(itertools.permutations(OUTPUTS)))
-    def test_in_whatever_order_outputs_are_added(
-        self, archives: Path, at_once: Callable[..., Path], out: Path, order: tuple[str, ...]
-    ) -> None:
-        for name in order:
-            imagenet_prep.build(archives, out, options(name))
-        assert contents(out) == contents(at_once(*OUTPUTS))
-
     def test_two_may_be_added_at_once_and_those_that_are_there_may_be_named_again(
         self, archives: Path, at_once: Callable[..., Path], out: Path
     ) -> None:
@@ -338,18 +316,6 @@ class TestBadImages:
             with pytest.raises(SourceError):
                 attempt()
             assert json.loads((out / "build.json").read_bytes())["outputs"].keys() == {"folders"}
-
-    @pytest.mark.parametrize("on_bad", ["fail", "set-aside"])
-    @PAIRS
-    def test_what_was_set_aside_is_set_aside_of_all(
-        self, bad: Miniature, tmp_path: Path, out: Path, first: str, second: str, on_bad: str
-    ) -> None:
-        both = options(first, second, on_bad="set-aside")
-        imagenet_prep.build(bad.root, out, changed(both, format=(first,)))
-        report = imagenet_prep.build(bad.root, out, changed(both, format=(second,), on_bad=on_bad))
-        assert report.accounts.set_aside == len(report.set_aside) == 2
-        imagenet_prep.build(bad.root, tmp_path / "at-once", both)
-        assert contents(out) == contents(tmp_path / "at-once")
 
     def test_what_was_set_aside_of_a_closer_look_is_set_aside_of_all(
         self, files: Path, tmp_path: Path, out: Path
