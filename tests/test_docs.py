@@ -354,7 +354,15 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
             reached.add(path)
             links = re.findall(r"\]\(([^)#:]+)", path.read_text("utf-8"))
             ahead += [path.parent / link for link in links]
-    assert reached == {(ROOT / document).resolve() for document in [*DOCUMENTS, "benchmarks/README.md"]}
+    assert reached == {
+        (ROOT / document).resolve() for document in [*DOCUMENTS, "benchmarks/README.md", "examples/README.md"]
+    }
+
+
+def test_every_example_is_in_their_table() -> None:
+    table = (ROOT / "examples/README.md").read_text("utf-8")
+    named = re.findall(r"^\| `(\w+\.py)`", table, re.MULTILINE)
+    assert sorted(named) == sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 
 def test_every_decision_has_the_same_parts() -> None:
