@@ -100,7 +100,7 @@ def file_of(name: str, row: dict[str, Any]) -> str:
 
 
 def files_of(name: str, out: Path) -> set[str]:
-    return {file_of(name, row) for row in rows(out)}
+    return {file_of(name, row) for row in rows(out) if row["set_aside"] is None}
 
 
 def command(name: str, archives: Path, out: Path) -> list[object]:
@@ -321,3 +321,20 @@ class TestWhatItHolds:
         assert report.accounts.set_aside == len(report.set_aside) == 2
         imagenet_prep.build(bad, tmp_path / "at-once", options(name, PARTNER, on_bad="set-aside"))
         assert contents(out) == contents(tmp_path / "at-once")
+
+    @EVERY
+    def test_all_images_of_a_shard_may_be_set_aside(self, bad: Path, out: Path, name: str) -> None:
+        one_each = {f"{name}.shards": {"train": 10}} if has_shards(output_class(name)) else {}
+        given = options(name, on_bad="set-aside", **one_each)
+        report = imagenet_prep.build(bad, out, given)
+        assert report.accounts.set_aside == 2
+        written = inodes(out)
+        assert imagenet_prep.build(bad, out, given).reused == sum(split.shards for split in report.splits.values())
+        imagenet_prep.repair(out, jobs=1)
+        assert inodes(out).items() >= {path: of for path, of in written.items() if path in files_of(name, out)}.items()
+        assert imagenet_prep.audit(out, ONE_PROCESS).records == IMAGES - 2
+        if output_class(name).image_range:
+            with imagenet_prep.open(out) as data:
+                assert sum(len(list(data[split])) for split in data) == IMAGES - 2
+        assert imagenet_prep.undo(out).kept == ()
+        assert not out.exists()

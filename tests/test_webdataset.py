@@ -85,6 +85,14 @@ class TestWebDataset(OutputContract):
             "shard_lengths": [3, 2],
         }
 
+    def test_a_shard_without_samples_has_no_files(self) -> None:
+        # Hugging Face, for the whole data set, and DALI fail on such a shard or its index.
+        store = MemoryStore()
+        self.write(store, [TENCH])
+        assert self.write(store, []).files == ()
+        assert list(store.files) == ["webdataset/_info.json"]
+        assert json.loads(store.files["webdataset/_info.json"])["splits"]["train"]["filenames"] == []
+
     def test_a_shard_that_names_a_class_otherwise_than_the_data_set_is_found(self) -> None:
         store = MemoryStore()
         self.write(store, [TENCH])

@@ -2,7 +2,8 @@
 
 Nothing is converted: what reads a WebDataset decodes whatever an image is, and the JSON of a sample says what that is.
 By the names of shards Hugging Face knows the split; ``_info.json`` is what timm asks for. Indexes for DALI lie in a
-folder of their own, where no pattern for shards catches them.
+folder of their own, where no pattern for shards catches them. A shard of which every image was set aside has no files:
+Hugging Face and DALI fail on one without samples.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import xxhash
 
@@ -29,11 +30,12 @@ from imagenet_prep.outputs.base import (
     Reader,
     Shards,
     ShardWriter,
+    SplitFacts,
     StoredShard,
     Written,
     shards_option,
 )
-from imagenet_prep.stores.base import Batch, Store
+from imagenet_prep.stores.base import Batch, Sink, Store
 
 FOLDER = "webdataset"
 INDEX_FOLDER = "dali-index-webdataset"
@@ -111,8 +113,8 @@ class WebDataset(Output):
         return _Writer(batch, shard, class_names)
 
     def files(self, stored: StoredShard) -> Sequence[str]:
-        """Give the shard and its index."""
-        return (_shard_path(stored.shard), _index_path(stored.shard))
+        """Give the shard and its index, if there is anything in it."""
+        return _paths(stored.shard) if stored.names else ()
 
     def sample_files(self, stored: StoredShard) -> Sequence[str]:
         """Every sample lies in the shard."""
@@ -120,16 +122,7 @@ class WebDataset(Output):
 
     def documents(self, contents: Contents) -> Mapping[str, bytes]:
         """Tell timm the files of each split, and the samples in each of them."""
-        splits = {
-            split: {
-                "name": split,
-                "num_samples": sum(shard.rows for shard in facts.shards),
-                "filenames": [_shard_path(shard.shard).removeprefix(f"{FOLDER}/") for shard in facts.shards],
-                "shard_lengths": [shard.rows for shard in facts.shards],
-            }
-            for split, facts in contents.splits.items()
-        }
-        return {INFO: as_bytes({"splits": splits})}
+        return {INFO: as_bytes({"splits": {split: _info(split, facts) for split, facts in contents.splits.items()}})}
 
     def describe(self, contents: Contents) -> Mapping[str, str]:  # noqa: ARG002
         """Name the two folders."""
@@ -140,6 +133,8 @@ class WebDataset(Output):
 
     def read(self, store: Store, stored: StoredShard, seen: list[FileFact] | None = None) -> Iterator[Sample]:
         """Read the samples back, in order; each must be, byte for byte, what its JSON makes of its image."""
+        if not stored.names:
+            return
         path = _shard_path(stored.shard)
         with store.open(path) as file:
             found = store.stat(path)
@@ -150,24 +145,37 @@ class WebDataset(Output):
             seen.append(tar.fact())
 
 
+def _paths(shard: ShardName) -> tuple[str, str]:
+    return f"{FOLDER}/{shard}.tar", f"{INDEX_FOLDER}/{shard}.idx"
+
+
 def _shard_path(shard: ShardName) -> str:
-    return f"{FOLDER}/{shard}.tar"
+    return _paths(shard)[0]
 
 
-def _index_path(shard: ShardName) -> str:
-    return f"{INDEX_FOLDER}/{shard}.idx"
+def _info(split: str, facts: SplitFacts) -> dict[str, Any]:
+    shards = [each for each in facts.shards if each.rows]
+    return {
+        "name": split,
+        "num_samples": sum(each.rows for each in shards),
+        "filenames": [_shard_path(each.shard).removeprefix(f"{FOLDER}/") for each in shards],
+        "shard_lengths": [each.rows for each in shards],
+    }
 
 
 class _Writer:
     def __init__(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> None:
-        self._out = batch.create(_shard_path(shard))
-        self._index = batch.create(_index_path(shard))
+        self._batch = batch
+        self._paths = _paths(shard)
+        self._out: Sink | None = None
         self._class_names = class_names
         self._lines: list[str] = []
         self._offsets, self._lengths = array("q"), array("i")
 
     def add(self, sample: Sample) -> None:
         """Take one sample, without copying its image."""
+        if self._out is None:
+            self._out = self._batch.create(self._paths[0])
         head, tail, members = encode(sample, self._class_names[sample.class_index])
         start = self._out.size
         places = (f"{name.partition('.')[2]} {start + offset} {size} {name}" for name, offset, size in members)
@@ -181,16 +189,22 @@ class _Writer:
 
     def flush(self) -> None:
         """Write what was taken."""
-        self._out.flush()
+        if self._out:
+            self._out.flush()
 
     def finish(self) -> Written:
-        """Complete the shard, and write its index."""
-        self._out.write(END)
-        lines = (f"{_INDEX_VERSION} {len(self._lines)}", *self._lines)
-        self._index.write("".join(f"{line}\n" for line in lines).encode())
-        files = (self._out.fact(), self._index.fact())
+        """Complete the shard, and write its index; or see to it that neither is there."""
         rows = array("i", range(len(self._lines)))
         columns = {"row": rows, "image_offset": self._offsets, "image_length": self._lengths}
+        if self._out is None:
+            for path in self._paths:
+                self._batch.discard(path)
+            return Written((), 0, columns)
+        self._out.write(END)
+        lines = (f"{_INDEX_VERSION} {len(self._lines)}", *self._lines)
+        index = self._batch.create(self._paths[1])
+        index.write("".join(f"{line}\n" for line in lines).encode())
+        files = (self._out.fact(), index.fact())
         return Written(files, sum(file.size for file in files), columns)
 
 
