@@ -28,6 +28,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from imagenet_prep import OUTPUTS
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from support.build import files
 from support.command import COMMAND
@@ -60,10 +61,10 @@ class Recipe(NamedTuple):
 
 
 _COMMON = ("--test-per-class", "2", "--jobs", "2", "--json")
-_RECORDS = ("--format", "tfrecord", "--format", "tfds", "--format", "folders", "--shards", "train=8")
+_EVERY = (*(f"--format={name}" for name in OUTPUTS), "--shards", "train=8")
 RECIPES = {
-    "three formats": Recipe((*_RECORDS, *_COMMON), "archives"),
-    "set aside": Recipe((*_RECORDS, "--on-bad", "set-aside", *_COMMON), "archives", BAD, 3, alone=True),
+    "every format": Recipe((*_EVERY, *_COMMON), "archives"),
+    "set aside": Recipe((*_EVERY, "--on-bad", "set-aside", *_COMMON), "archives", BAD, 3, alone=True),
     "hardlink": Recipe(("--format", "folders", "--transfer", "hardlink", *_COMMON), "mixed"),
     "move": Recipe(("--format", "folders", "--transfer", "move", *_COMMON), "extracted", alone=True),
     "move beside shards": Recipe(
