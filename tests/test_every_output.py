@@ -18,10 +18,9 @@ import xxhash
 
 import imagenet_prep
 from imagenet_prep import OUTPUTS, AuditError, AuditOptions, BuildOptions, MemoryStore, OutputError, UsageError
-from imagenet_prep.dataset.receipts import save_receipt
 from imagenet_prep.outputs.base import DEFAULT_OUTPUT, WHOLE_FILE, output_class
 from imagenet_prep.testing import MiniatureOptions, write_miniature
-from support.build import contents, flip, inodes
+from support.build import contents, flip, inodes, stopped
 from support.command import run, start
 from support.sentences import Sentence
 
@@ -107,21 +106,6 @@ def command(name: str, archives: Path, out: Path) -> list[object]:
     """The same build from the command line."""
     shards = ["--shards=train=3"] if has_shards(output_class(name)) else []
     return ["build", archives, out, f"--format={name}", "--test-per-class=1", "--jobs=1", "--quiet", *shards]
-
-
-def stopped(patch: pytest.MonkeyPatch, count: int, *arguments: Any) -> None:
-    """Build until an interrupt comes: just before a receipt, after so many others."""
-    left = iter(range(count))
-
-    def save_or_stop(*receipt: Any) -> None:
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-        save_receipt(*receipt)
-
-    with patch.context() as patched:
-        patched.setattr("imagenet_prep.verbs.build.shard.save_receipt", save_or_stop)
-        with pytest.raises(KeyboardInterrupt):
-            imagenet_prep.build(*arguments)
 
 
 class TestADataSetGrows:

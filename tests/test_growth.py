@@ -18,9 +18,8 @@ import pytest
 import imagenet_prep
 from imagenet_prep import AuditOptions, BuildOptions, OtherBuildError, SourceError
 from imagenet_prep.codecs.sealed import seal, unseal
-from imagenet_prep.dataset.receipts import save_receipt
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
-from support.build import changed, contents, inodes
+from support.build import changed, contents, inodes, stopped
 from support.command import run
 from support.sentences import Sentence
 
@@ -89,21 +88,6 @@ def out(tmp_path: Path) -> Path:
 
 def options(*formats: str, **more: Any) -> BuildOptions:
     return BuildOptions.of(**{"format": formats, "test_per_class": 1, "jobs": 1} | more)
-
-
-def stopped(patch: pytest.MonkeyPatch, count: int, source: Path, out: Path, given: BuildOptions) -> None:
-    """Build until an interrupt comes: just before a receipt, after so many others."""
-    left = iter(range(count))
-
-    def save_or_stop(*arguments: Any) -> None:
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-        save_receipt(*arguments)
-
-    with patch.context() as patched:
-        patched.setattr("imagenet_prep.verbs.build.shard.save_receipt", save_or_stop)
-        with pytest.raises(KeyboardInterrupt):
-            imagenet_prep.build(source, out, given)
 
 
 class TestTheSameBytes:

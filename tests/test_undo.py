@@ -146,7 +146,7 @@ class TestUndo:
         assert state(source) == before
 
 
-ALL = ("tfrecord", "tfds", "folders")
+ALL = tuple(imagenet_prep.OUTPUTS)
 KINDS: dict[str, dict[str, Any]] = {
     "shards": {"format": ("tfrecord", "tfds"), "shards": {"train": 2}},
     "copies": {"format": "folders"},

@@ -8,11 +8,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
+import imagenet_prep
 from imagenet_prep import Progress, Sample
+from imagenet_prep.dataset.receipts import save_receipt
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.options import BuildOptions, Recipe, Selection
 from imagenet_prep.outputs.base import StoredShard, options_of, output_class
+from imagenet_prep.stores import Place
 from imagenet_prep.stores.local import LocalStore
+from imagenet_prep.verbs.build import shard as shard_step
 
 
 def recipe(**given: Any) -> Recipe:
@@ -99,6 +105,21 @@ def when_writing_begins(action: Callable[[], object]) -> Callable[[object], None
             action()
 
     return watch
+
+
+def stopped(patch: pytest.MonkeyPatch, receipts: int, source: Path, out: Place, options: BuildOptions) -> None:
+    """Build until an interrupt comes: just before a receipt, after so many others."""
+    left = iter(range(receipts))
+
+    def save_or_stop(*arguments: Any) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        save_receipt(*arguments)
+
+    with patch.context() as patched:
+        patched.setattr(shard_step, "save_receipt", save_or_stop)
+        with pytest.raises(KeyboardInterrupt):
+            imagenet_prep.build(source, out, options)
 
 
 def inodes(folder: Path) -> dict[str, tuple[int, int]]:
