@@ -119,9 +119,8 @@ class TestADataSetGrows:
         before = inodes(out)
         imagenet_prep.build(archives, out, options(second))
         assert contents(out) == contents(at_once(first, second))
-        assert {path: inodes(out)[path] for path in files_of(first, out)} == {
-            path: before[path] for path in files_of(first, out)
-        }
+        after = inodes(out)
+        assert [path for path in files_of(first, out) if after[path] != before[path]] == []
         assert imagenet_prep.audit(out, ONE_PROCESS).records == 2 * IMAGES
 
     def test_one_by_one_or_all_at_once(self, archives: Path, at_once: Callable[..., Path], out: Path) -> None:
@@ -312,10 +311,7 @@ class TestWhatItHolds:
         given = options(name, on_bad="set-aside", **one_each)
         report = imagenet_prep.build(bad, out, given)
         assert report.accounts.set_aside == 2
-        written = inodes(out)
         assert imagenet_prep.build(bad, out, given).reused == sum(split.shards for split in report.splits.values())
-        imagenet_prep.repair(out, jobs=1)
-        assert inodes(out).items() >= {path: of for path, of in written.items() if path in files_of(name, out)}.items()
         assert imagenet_prep.audit(out, ONE_PROCESS).records == IMAGES - 2
         if output_class(name).image_range:
             with imagenet_prep.open(out) as data:
