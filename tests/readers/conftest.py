@@ -16,19 +16,30 @@ os.environ.setdefault("NO_GCE_CHECK", "true")  # TensorFlow Datasets looks for a
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before datasets is loaded: all it needs is on this disk
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from imagenet_prep import BuildOptions, build
+from imagenet_prep import BuildOptions, build, official
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from readers.truth import Picture, Pictures, pictures
 
 HOLD_OUT = 2  # images per class
 SHARDS = {"train": 4, "validation": 3, "test": 2}
 QUIRKS = ("cmyk", "greyscale", "png", "exif-orientation", "exif-malformed", "progressive", "duplicate")
+
+
+class Row(NamedTuple):
+    """What a reader is to find of an image, whatever the format."""
+
+    name: str
+    sha256: str
+    label: int
+    class_name: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,14 @@ class Built:
         """All images by file name."""
         train, validation = self.truth
         return train | validation
+
+    def rows(self, split: str) -> list[Row]:
+        """What the shards of a split hold, in order: that of the keyed digest of its images."""
+        names = (self.out / f"splits/{split}.txt").read_text().split()
+        names.sort(key=lambda name: hashlib.md5(f"{split}{name}".encode()).digest())
+        classes = official().classes
+        pictures = [(name, self.pictures[name]) for name in names]
+        return [Row(name, each.sha256, each.class_index, classes[each.class_index].name) for name, each in pictures]
 
     @property
     def tfds(self) -> Path:

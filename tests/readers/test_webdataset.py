@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from imagenet_prep import BuildOptions, build, official
+from imagenet_prep import BuildOptions, build
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from readers.conftest import HOLD_OUT, Built
 
@@ -39,25 +39,13 @@ def indexes(of: Built, split: str) -> list[str]:
     return sorted(str(path) for path in (of.out / "dali-index-webdataset").glob(f"{split}-*"))
 
 
-def truth(of: Built, split: str) -> list[tuple[str, str, int, str]]:
-    """Name, digest of the image, label and class name of all images of a split, in their order."""
-    names = sorted((of.out / f"splits/{split}.txt").read_text().split(), key=lambda name: _key(split, name))
-    classes = official().classes
-    pictures = [(name, of.pictures[name]) for name in names]
-    return [(name, each.sha256, each.class_index, classes[each.class_index].name) for name, each in pictures]
-
-
-def _key(split: str, name: str) -> bytes:
-    return hashlib.md5(f"{split}{name}".encode()).digest()
-
-
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_tarfile_reads_every_sample_in_order(shards_of: Built, split: str) -> None:
-    assert list(_by_tarfile(files(shards_of, split))) == truth(shards_of, split)
+    assert list(_by_tarfile(files(shards_of, split))) == shards_of.rows(split)
 
 
 def _by_tarfile(paths: list[str]) -> Iterator[tuple[str, str, int, str]]:
@@ -78,7 +66,7 @@ def test_webdataset_reads_every_sample(shards_of: Built, split: str, workers: in
         wds.WebDataset(files(shards_of, split), shardshuffle=False), batch_size=None, num_workers=workers
     )
     rows = [_row(sample) for sample in loader]
-    expected = truth(shards_of, split)
+    expected = shards_of.rows(split)
     assert (rows if not workers else sorted(rows)) == (expected if not workers else sorted(expected))
 
 
@@ -100,7 +88,7 @@ def test_hugging_face_reads_every_sample_in_order(
         (row["json"]["filename"], sha256(row["jpg"]["bytes"]), row["cls"], row["json"]["class_name"])
         for row in rows.cast_column("jpg", Image(decode=False))
     ]
-    assert found == truth(shards_of, split)
+    assert found == shards_of.rows(split)
 
 
 def test_hugging_face_gives_every_worker_its_share_of_a_small_split(miniature: Miniature, tmp_path: Path) -> None:
@@ -134,7 +122,7 @@ def test_timm_reads_every_sample_in_order(shards_of: Built, split: str) -> None:
 
     reader = ReaderWds(str(shards_of.out / "webdataset"), split=split)
     rows = list(reader)
-    expected = truth(shards_of, split)
+    expected = shards_of.rows(split)
     assert len(reader) == len(expected)
     assert [label for _, label in rows] == [label for _, _, label, _ in expected]
     sizes = [(shards_of.pictures[name].width, shards_of.pictures[name].height) for name, *_ in expected]
@@ -143,7 +131,7 @@ def test_timm_reads_every_sample_in_order(shards_of: Built, split: str) -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_dali_reads_every_sample_in_order_by_our_index(shards_of: Built, split: str) -> None:
-    assert list(_by_dali(files(shards_of, split), indexes(shards_of, split))) == truth(shards_of, split)
+    assert list(_by_dali(files(shards_of, split), indexes(shards_of, split))) == shards_of.rows(split)
 
 
 def _by_dali(shards: list[str], indexes: list[str]) -> Iterator[tuple[str, str, int, str]]:
