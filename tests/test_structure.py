@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "outputs.tfrecord": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.records"),
     "outputs.tfds": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.records"),
     "outputs.webdataset": (*FACTS, "codecs", "stores.base", "outputs.base"),
+    "outputs.parquet": (*FACTS, "codecs", "stores.base", "outputs.base"),
     "outputs.class_folders": FACTS,
     "outputs.folders": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.class_folders"),
     "options": (*FACTS, "platform", "outputs.base"),
@@ -62,7 +63,7 @@ MAY_IMPORT = {
     "__init__": (
         *FACTS, "options", "planning", "verbs", "version", "engines.base",
         "outputs.base", "outputs.tfrecord", "outputs.tfds", "outputs.folders",
-        "outputs.webdataset",  # which a caller makes recipes of,
+        "outputs.webdataset", "outputs.parquet",  # which a caller makes recipes of,
         "stores.local", "stores.memory",  # and the places that it builds in
     ),
 }  # fmt: skip

@@ -31,6 +31,7 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
         "tfrecord": "imagenet_prep.outputs.tfrecord.TFRecord",
         "tfds": "imagenet_prep.outputs.tfds.Tfds",
         "webdataset": "imagenet_prep.outputs.webdataset.WebDataset",
+        "parquet": "imagenet_prep.outputs.parquet.Parquet",
         "folders": "imagenet_prep.outputs.folders.Folders",
     }
 )
