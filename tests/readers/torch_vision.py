@@ -36,6 +36,7 @@ if not _operators_load():
     for _operator in OPERATORS:
         _declared.define(_operator)
 
+from timm.data.readers.reader_hfds import ReaderHfds  # noqa: E402
 from timm.data.readers.reader_image_folder import ReaderImageFolder  # noqa: E402
 from timm.data.readers.reader_wds import ReaderWds  # noqa: E402
 from torchvision.datasets import ImageFolder, ImageNet  # noqa: E402
@@ -43,4 +44,4 @@ from torchvision.models import ResNet50_Weights  # noqa: E402
 
 CATEGORIES: list[str] = ResNet50_Weights.DEFAULT.meta["categories"]  # names in class index order
 
-__all__ = ["CATEGORIES", "ImageFolder", "ImageNet", "ReaderImageFolder", "ReaderWds"]
+__all__ = ["CATEGORIES", "ImageFolder", "ImageNet", "ReaderHfds", "ReaderImageFolder", "ReaderWds"]
