@@ -27,7 +27,7 @@ from imagenet_prep.outputs.base import output_from
 from imagenet_prep.stores.memory import MemoryStore
 from imagenet_prep.testing.annotations import annotation_xml
 from imagenet_prep.testing.archives import GROUND_TRUTH, tar_of
-from imagenet_prep.testing.output_contract import stored
+from imagenet_prep.testing.output_contract import CLASS_NAMES, stored
 from imagenet_prep.testing.pictures import PixelBox, draw, encode
 from imagenet_prep.verbs.fetch.part import NOTE_VERSION, Origin
 
@@ -99,7 +99,7 @@ def shards(name: str) -> Callable[[], list[bytes]]:
     def shard() -> list[bytes]:
         store, output = MemoryStore(), output_from(name, {})
         with store.batch() as batch:
-            writer = output.writer(batch, SHARD, ())
+            writer = output.writer(batch, SHARD, CLASS_NAMES)
             for _ in range(2):
                 writer.add(SAMPLE)
             writer.finish()
@@ -244,6 +244,7 @@ XML_WORDS = (
     b'<?xml version="1.0" encoding="utf-16"?>', b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&b;", b"<![CDATA[", b"nan",
     b"-1e999", b"5e-324",
 )  # fmt: skip
+PARQUET_WORDS = (b"PAR1", b"\x15\0\x15", b"\x15\0\x15\6\x15\6\0\0", b"\2\0\0\0", b"\xff\xff\xff\x7f", b"JPEG")
 EXAMPLE_WORDS = (
     b"image/encoded", b"image/class/label", b"image/filename", b"image/object/bbox/xmin", b"file_name", b"label",
     b"\x0a", b"\x12", b"\x1a", b"\xff" * 9 + b"\x01", b"\x80" * 8 + b"\x10",
