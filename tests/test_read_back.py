@@ -71,7 +71,7 @@ def flip(store: MemoryStore, path: str, position: int) -> None:
     store.publish(path, bytes(data))
 
 
-@pytest.mark.parametrize("name", ["tfrecord", "tfds", "folders"])
+@pytest.mark.parametrize("name", ["tfrecord", "tfds", "parquet", "folders"])
 def test_a_sound_shard_has_no_problems(name: str, made: Make) -> None:
     task = made(name)
     found = read_back(replace(task, decode=True))
@@ -218,7 +218,7 @@ class TestDecoding:
         assert str(problem).startswith(f"{place}: does not decode: ")
         assert found.problems == ()  # it is what was built
 
-    @pytest.mark.parametrize("name", ["tfrecord", "tfds", "folders"])
+    @pytest.mark.parametrize("name", ["tfrecord", "tfds", "parquet", "folders"])
     def test_otherwise_images_are_not_decoded(self, name: str, made: Make) -> None:
         assert read_back(made(name, images=[*IMAGES[:2], self.HALF])).undecodable == ()
 
