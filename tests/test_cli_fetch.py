@@ -234,8 +234,8 @@ class TestWhatMakesNoSense:
             (("--torrent", "train", "--cookies", "/dev/null"), "Error: --cookies goes with --url."),
             (("--url", "https://example.org/x.tar", "--seed"), "Error: --seed goes with --torrent."),
             (("--url", "https://me:secret@example.org/x"), "Error: A URL for example.org holds a name or password"),
-            (("--url-file", "/dev/null"), "Error: There is no URL in /dev/null."),
-            (("--url-file", "-"), "Error: There is no URL in standard input."),
+            (("--url-file", "/dev/null"), "Error: There is no URL."),
+            (("--url-file", "-"), "Error: There is no URL."),
             (
                 ("--url", "https://example.org/x.tar", "--max-rate", "fast"),
                 "Error: fast is not a rate, such as 500kB",

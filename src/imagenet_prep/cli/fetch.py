@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,18 @@ from imagenet_prep.cli.invocation import note_resuming
 from imagenet_prep.cli.options import LocalPath, Whole, engine_option, jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.errors import SourceError, UsageError, printable
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.verbs.fetch.report import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
 
 _BOTH = "both"  # what --torrent without a value means
 _FILE = click.Path(path_type=Path)  # that it exists is looked at later: a header in its place must not be shown
-_OF_URLS = ("cookies", "headers", "retries", "fresh", "rate", "timeout")
-_OF_TORRENTS = ("accept_terms", "upload_rate", "peers", "no_discovery", "seed", "rate", "timeout")
-_GO_WITH = {"--url": _OF_URLS, "--torrent": _OF_TORRENTS, "--check": ("jobs", "engine")}
+# What chooses a way, and the options that go with it: those for a fetch are called as the fields of its options.
+_CHOSEN_BY = {"urls": "--url", "url_files": "--url", "torrents": "--torrent", "check": "--check"}
+_GO_WITH = {
+    "--url": {field.name for field in fields(UrlOptions)},
+    "--torrent": {field.name for field in fields(TorrentOptions)},
+    "--check": {"check", "jobs", "engine"},
+}
 
 
 @click.command
@@ -46,6 +51,7 @@ _GO_WITH = {"--url": _OF_URLS, "--torrent": _OF_TORRENTS, "--check": ("jobs", "e
     multiple=True,
     is_flag=False,
     flag_value=_BOTH,
+    callback=lambda _context, _option, given: _named(given),
     metavar="[TORRENT]",
     help="Download by torrent: train, validation, a .torrent file, or a magnet link; without a value, train and "
     "validation. Only what is missing or damaged is fetched.",
@@ -80,13 +86,19 @@ _GO_WITH = {"--url": _OF_URLS, "--torrent": _OF_TORRENTS, "--check": ("jobs", "e
     help=f"Give up a try after so many seconds without data (servers: {TIMEOUT:g}; torrents: never).",
 )
 @click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="With --torrent: ask this peer, too.")
-@click.option("--no-discovery", is_flag=True, help="With --torrent: ask only the peers and trackers named.")
+@click.option(
+    "--no-discovery",
+    "discovery",
+    flag_value=False,
+    default=True,
+    help="With --torrent: ask only the peers and trackers named.",
+)
 @click.option("--seed", is_flag=True, help="With --torrent: go on uploading at the end, until Ctrl-C.")
 @jobs_option
 @engine_option
 @output_options
 @click.pass_context
-def fetch(context: click.Context, /, folder: Path, check: bool, as_json: bool, quiet: bool, **options: Any) -> None:
+def fetch(context: click.Context, /, folder: Path, as_json: bool, quiet: bool, **options: Any) -> None:
     """Download the archives of ILSVRC2012 into DIR. Without options: explain how, and list what is in DIR.
 
     The same command goes on where it was stopped. Until size and checksum are right, a file is called NAME.part. Exit
@@ -94,8 +106,9 @@ def fetch(context: click.Context, /, folder: Path, check: bool, as_json: bool, q
     """
     from imagenet_prep.verbs.archives import archives
 
-    way = _way(context, options, check=check)
+    way, given = _given(context)
     if way in ("", "--check"):
+        check = bool(way)
         with watching(as_json=as_json, quiet=quiet) as watch:
             states = archives(folder, full=check, jobs=options["jobs"], watch=watch, engine=options["engine"])
         if check and all(state.size is None and state.unfinished is None and not state.problems for state in states):
@@ -108,58 +121,51 @@ def fetch(context: click.Context, /, folder: Path, check: bool, as_json: bool, q
         return
     from imagenet_prep.verbs.fetch.run import fetch as fetch_step
 
-    asked = _url_options(options) if way == "--url" else _torrent_options(options)
+    asked = UrlOptions(**given) if way == "--url" else _with_terms(TorrentOptions(**given))
     note_resuming(context)
     with watching(as_json=as_json, quiet=quiet) as watch:
         report = fetch_step(folder, asked, watch=watch)
-    words = ways.fetched(report, archives(folder), folder, timed=not options["seed"])
+    words = ways.fetched(report, archives(folder), folder, timed="seed" not in given)
     click.echo(json.dumps(asdict(report)) if as_json else words)
 
 
-def _way(context: click.Context, options: dict[str, Any], *, check: bool) -> str:
-    """Say which of the ways it is to be, "" for none. Raises UsageError for two, and for options of another."""
-    urls = options["urls"] or options["url_files"]
-    if options["more_urls"] and not options["urls"]:
-        raise UsageError("There is more than a folder.", remedy="URLs stand after --url.")  # a URL may be a secret
-    ways_named = [
-        way for way, given in (("--url", urls), ("--torrent", options["torrents"]), ("--check", check)) if given
-    ]
-    if len(ways_named) > 1:
-        raise UsageError(f"{' and '.join(ways_named)} are two things.", remedy="Do one after the other.")
-    way = ways_named[0] if ways_named else ""
+def _given(context: click.Context) -> tuple[str, dict[str, Any]]:
+    """Say which of the ways it is to be, "" for none, and which of its options were given. Raises UsageError for two
+    ways, and for options of another.
+    """
+    given = {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    if more_urls := given.pop("more_urls", ()):
+        if "urls" not in given:  # nor shown: a URL may be a secret
+            raise UsageError("There is more than a folder.", remedy="URLs stand after --url.")
+        given["urls"] += more_urls
+    chosen = list(dict.fromkeys(way for name, way in _CHOSEN_BY.items() if name in given))
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} are two things.", remedy="Do one after the other.")
+    way = chosen[0] if chosen else ""
     for option in context.command.params:
         goes_with = [each for each, names in _GO_WITH.items() if option.name in names]
-        source = context.get_parameter_source(option.name or "")
-        if goes_with and way not in goes_with and source not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
+        if option.name in given and goes_with and way not in goes_with:
             raise UsageError(f"{option.opts[0]} goes with {' or '.join(goes_with)}.")
-    return way
+    return way, {name: value for name, value in given.items() if name in _GO_WITH.get(way, ())}
 
 
-def _url_options(options: dict[str, Any]) -> UrlOptions:
-    chosen = {name: options[name] for name in _OF_URLS if options[name] is not None}
-    files = tuple(dict.fromkeys(options["url_files"]))  # standard input can be read once
-    return UrlOptions(urls=(*options["urls"], *options["more_urls"]), url_files=files, **chosen)
+def _named(torrents: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for torrent in torrents for each in ((TRAIN, VALIDATION) if torrent == _BOTH else (torrent,)))
 
 
-def _torrent_options(options: dict[str, Any]) -> TorrentOptions:
+def _with_terms(asked: TorrentOptions) -> TorrentOptions:
+    """Ask on a terminal about the terms; who is not there to answer has not agreed. Whatever else is wrong is said
+    before. Raises UsageError.
+    """
     from imagenet_prep.verbs.fetch.mend import check_torrents
 
-    named = [
-        each
-        for torrent in options["torrents"]
-        for each in (("train", "validation") if torrent == _BOTH else (torrent,))
-    ]
-    chosen = {name: options[name] for name in ("accept_terms", "upload_rate", "peers", "seed", "rate")}
-    asked = TorrentOptions(
-        torrents=tuple(named), discovery=not options["no_discovery"], timeout=options["timeout"] or 0.0, **chosen
-    )
-    check_torrents(replace(asked, accept_terms=True))  # whatever else is wrong is said before anybody is asked
-    return asked if asked.accept_terms else replace(asked, accept_terms=_agrees())
-
-
-def _agrees() -> bool:
-    """Ask on a terminal; who is not there to answer has not agreed."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
+    check_torrents(replace(asked, accept_terms=True))
+    if asked.accept_terms or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return asked
     click.echo(ways.TERMS, err=True)
-    return click.confirm("Have you accepted these terms, and do you have the right to the data?", err=True)
+    question = "Have you accepted these terms, and do you have the right to the data?"
+    return replace(asked, accept_terms=click.confirm(question, err=True))

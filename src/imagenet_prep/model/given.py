@@ -50,6 +50,7 @@ FileToRead = Annotated[Path, _TO_READ]  # a URL is a file that is not there: wha
 Jobs = Annotated[int, Between(0, 4_096, "a whole number of processes, from 0 to 4,096")]  # every machine has fewer
 Count = Annotated[int, Between(0, 10**15, "a whole number from 0 up")]
 Seed = Annotated[int, Between(-(2**63), 2**64 - 1, "a whole number of at most 64 bits")]
+Seconds = Annotated[float, Between(0, 86_400, "a number of seconds, from 0 to a day")]
 Share = Annotated[float, Between(0, 1, "a share from 0 to 1, such as 0.1")]
 
 Kind = TypeVar("Kind")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imagenet_prep.errors import UsageError
-from imagenet_prep.model.given import Count, FileToRead, check_fields
+from imagenet_prep.model.given import Count, FileToRead, Seconds, check_fields
 
-RETRIES = 10
-TIMEOUT = 60.0
-_LONGEST_TIMEOUT = 86_400.0  # seconds
+RETRIES, TIMEOUT = 10, 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,8 +17,8 @@ class UrlOptions:
 
     ``url_files`` have more of them, one on a line; ``-`` is standard input. ``cookies`` is a file in Netscape's format,
     ``headers`` one with ``Name: value`` on each line. ``retries`` are those in a row that bring no byte; ``timeout`` is
-    in seconds without a byte; ``rate`` in bytes a second, 0 for as fast as it goes. ``fresh``: start these files over,
-    in place of what came of them so far.
+    in seconds without a byte, 0 for ever; ``rate`` in bytes a second, 0 for as fast as it goes. ``fresh``: start these
+    files over, in place of what came of them so far.
     """
 
     urls: tuple[str, ...] = ()
@@ -28,15 +26,13 @@ class UrlOptions:
     cookies: FileToRead | None = None
     headers: FileToRead | None = None
     retries: Count = RETRIES
-    timeout: float = TIMEOUT
+    timeout: Seconds = TIMEOUT
     rate: Count = 0
     fresh: bool = False
 
     def __post_init__(self) -> None:
         """Raise UsageError for what is of another type, or makes no sense."""
         check_fields(self, shown=False)
-        if min(self.retries, self.rate) < 0 or not 0 < self.timeout <= _LONGEST_TIMEOUT:
-            raise UsageError("Retries and rate are not below 0, and the timeout is above 0 and at most a day.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,15 +53,13 @@ class TorrentOptions:
     peers: tuple[str, ...] = ()
     discovery: bool = True
     seed: bool = False
-    timeout: float = 0
+    timeout: Seconds = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what is of another type, without a torrent, and for what makes no sense."""
+        """Raise UsageError for what is of another type, or makes no sense, and without a torrent."""
         check_fields(self, shown=False)
         if not self.torrents:
             raise UsageError("There is no torrent.")
-        if min(self.rate, self.upload_rate) < 0 or not 0 <= self.timeout <= _LONGEST_TIMEOUT:
-            raise UsageError("Rates and the timeout are not below 0, and the timeout is at most a day.")
 
 
 @dataclass(frozen=True, slots=True)
