@@ -67,16 +67,15 @@ def read_answer(
     if headers.get("Content-Encoding", "identity").lower() != "identity" and not address.name.endswith("gz"):
         raise refused(address, "is sent compressed, though the server was asked not to", ANOTHER_LINK)
     page = headers.get("Content-Type", "").lower().startswith(("text/html", "application/xhtml+xml"))
-    return Answer(
-        start, end, size, headers.get("ETag", "").removeprefix("W/"), headers.get("Last-Modified", ""), page, read
-    )
+    etag, modified = headers.get("ETag", "").removeprefix("W/"), headers.get("Last-Modified", "")
+    return Answer(start, end, size, etag, modified, page, read)
 
 
 def _extent(
     address: Address, status: int, headers: Mapping[str, str], asked: int
 ) -> tuple[int, int | None, int | None]:
     """Give the first byte that comes, the one after the last, and the size of the file."""
-    length, extent = _number(headers.get("Content-Length")), headers.get("Content-Range", "")
+    length, extent = _number(headers.get("Content-Length", "")), headers.get("Content-Range", "")
     if status == 200:
         return 0, length, length
     if status == 416 and extent == f"bytes */{asked}":  # nothing was left to send
@@ -86,16 +85,16 @@ def _extent(
     if status != 206:
         raise refused(address, *_REFUSALS.get(status, (f"is not sent, but the status {status}", ANOTHER_LINK)))
     match = _EXTENT.fullmatch(extent)
-    first, end, whole = (int(match[1]), int(match[2]) + 1, _number(match[3])) if match else (-1, 0, None)
-    if first != asked:
+    if not match or int(match[1]) != asked:
         raise refused(address, f"is not sent from byte {asked:,} on, which was asked for", ANOTHER_LINK)
-    if end <= first or length not in (None, end - first) or (whole is not None and end > whole):
+    end, size = int(match[2]) + 1, _number(match[3])
+    if end <= asked or length not in (None, end - asked) or (size is not None and end > size):
         raise refused(address, "is sent with lengths that contradict each other", ANOTHER_LINK)
-    return first, end, whole
+    return asked, end, size
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 18 else None
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def _seconds(text: str) -> float:

@@ -11,7 +11,6 @@ import logging
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import BadStatusLine, RemoteDisconnected
 from http.cookiejar import CookieJar
 from threading import get_ident
 from urllib.parse import unquote, urljoin, urlsplit
@@ -27,7 +26,6 @@ from imagenet_prep.version import __version__
 
 _OURS = {"Accept-Encoding": "identity", "Connection": "close"}
 _MOST_STEPS = 10  # of redirections
-_PORTS = {"http": 80, "https": 443}
 _CERTIFICATE = "If you trust the server, name the certificate of its authority in the environment: SSL_CERT_FILE."
 _asking: set[int] = set()  # threads of which urllib3 is to log nothing
 for _name in ("connection", "connectionpool", "response", "util.retry"):
@@ -35,7 +33,7 @@ for _name in ("connection", "connectionpool", "response", "util.retry"):
 
 
 class Web:
-    """Asks servers for files. ``timeout`` is in seconds without a byte."""
+    """Asks servers for files. ``timeout`` is in seconds without a byte, 0 for ever."""
 
     def __init__(self, cookies: CookieJar, headers: Mapping[str, str], timeout: float) -> None:
         self._cookies = cookies
@@ -60,33 +58,27 @@ class Web:
     def _ask(self, address: Address, start: int) -> urllib3.BaseHTTPResponse:
         """Give the answer at the end of all redirections."""
         url, mine = address.url, self._headers
+        ours = _OURS | ({"Range": f"bytes={start}-"} if start else {})
         for _ in range(_MOST_STEPS):
-            response = self._step(url, {**mine, **_OURS, **({"Range": f"bytes={start}-"} if start else {})})
+            request = Request(url)  # noqa: S310 — what the cookies ask; it is never opened
+            self._cookies.add_cookie_header(request)
+            response = _pool(url).request(
+                "GET", url, headers={**request.unredirected_hdrs, **mine, **ours}, redirect=False, retries=False,
+                preload_content=False, decode_content=False, timeout=self._timeout or None,
+            )  # fmt: skip
+            self._cookies.extract_cookies(response, request)  # type: ignore[arg-type]  # it has the methods for this
             location = response.get_redirect_location()
             if location is False:
                 return response
             response.close()
             before, url = urlsplit(url), urljoin(url, location or "")
             after = urlsplit(url)
-            if not location or after.scheme not in _PORTS or not after.hostname:
-                raise refused(address, "is sent on to no server", ANOTHER_LINK)
             if (before.scheme, after.scheme) == ("https", "http"):
-                reason = f"is sent on from https to {printable(after.hostname)} without it, which is not safe"
+                reason = f"is sent on from https to {printable(after.hostname or '')} without it, which is not safe"
                 raise refused(address, reason, ANOTHER_LINK)
-            ports = [each.port or _PORTS[each.scheme] for each in (before, after)]
-            if before.hostname != after.hostname or (ports[0] != ports[1] and ports != [80, 443]):
+            if (before.hostname, before.port) != (after.hostname, after.port):
                 mine = {}
         raise refused(address, f"is sent on in circles: {LOGIN}", LOG_IN)
-
-    def _step(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        request = Request(url)  # noqa: S310 — what the cookies ask; it is never opened
-        self._cookies.add_cookie_header(request)
-        response = _pool(url).request(
-            "GET", url, headers={**request.unredirected_hdrs, **headers}, redirect=False, retries=False,
-            preload_content=False, decode_content=False, timeout=self._timeout,
-        )  # fmt: skip
-        self._cookies.extract_cookies(response, request)  # type: ignore[arg-type]  # it has the methods for this
-        return response
 
     @contextmanager
     def _troubles(self, address: Address) -> Iterator[None]:
@@ -99,7 +91,7 @@ class Web:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise refused(address, f"cannot be fetched safely: {cause.verify_message}", _CERTIFICATE) from None
             if isinstance(error, ValueError):
-                reason = "cannot be asked for: an address on the way, of a redirection or of a proxy, makes no sense"
+                reason = "is sent on to no server, or the environment names a proxy that is none"
                 raise refused(address, reason, ANOTHER_LINK) from None
             raise TryAgain(self._why(error)) from None
         finally:
@@ -113,8 +105,6 @@ class Web:
             return f"there is no connection: {getattr(cause, 'strerror', None) or 'nobody answers'}"
         if isinstance(error, ReadTimeoutError | ConnectTimeoutError):
             return f"the server stalled: no byte for {self._timeout:g} s"
-        if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
-            return "the answer is not HTTP"
         return "the connection broke off"
 
 
