@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from imagenet_prep.errors import UsageError
+from imagenet_prep.verbs.fetch.credentials import lines
 
 _NAMED = re.compile(r"([^\s/]+)\s+(\S+)")
 _LONGEST_NAME = 150  # bytes: a file system ends at 255, and a temporary note has the machine's name in it, too
@@ -54,17 +56,23 @@ def address_of(url: str) -> Address:
     return Address(url, name, host if port is None else f"{host}:{port}")
 
 
-def addresses_in(data: bytes, shown: str) -> list[Address]:
-    """Read a URL on each line; blank lines and what is after a # are passed over. Raises UsageError, with the number of
-    the line in ``shown``.
+def addresses(urls: tuple[str, ...], files: tuple[Path, ...]) -> list[Address]:
+    """Read URLs, and files of them: one on each line; blank lines and what is after a # are passed over. Raises
+    UsageError, with the number of the line, and for one name from two places.
     """
-    found = []
-    for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
-        if url := re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip():
-            try:
-                found.append(address_of(url))
-            except UsageError as error:
-                raise UsageError(f"Line {number:,} of {shown}: {error.summary}", remedy=error.remedy) from None
+    given = [("", url) for url in urls]
+    for file in dict.fromkeys(files):  # standard input can be read once
+        given += [(f"{place}: ", re.sub(r"(^|\s)#.*", "", line).strip()) for place, line in lines(file, "URLs")]
+    found: dict[str, Address] = {}
+    for place, url in given:
+        if place and not url:
+            continue
+        try:
+            address = address_of(url)
+        except UsageError as error:
+            raise UsageError(f"{place}{error.summary}", remedy=error.remedy) from None
+        if found.setdefault(address.name, address) != address:
+            raise UsageError(f"{address.name} is to come from two places at once.", remedy="Name one of them.")
     if not found:
-        raise UsageError(f"There is no URL in {shown}.", remedy="It has one on each line.")
-    return found
+        raise UsageError("There is no URL.", remedy="A file of URLs has one on each line.")
+    return list(found.values())

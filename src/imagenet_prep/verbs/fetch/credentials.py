@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import warnings
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy, LoadError, MozillaCookieJar
 from pathlib import Path
 
@@ -44,14 +45,13 @@ class _Jar(MozillaCookieJar):
 def read_cookies(path: Path | None) -> MozillaCookieJar:
     """Read cookies in Netscape's format, those of a session too; none without a path. Raises UsageError."""
     jar = _Jar(policy=DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain))
-    for number, line in _lines(path, "cookies"):
+    for place, line in lines(path, "cookies"):
         if not line.startswith("#") or line.startswith(_HTTP_ONLY):
             try:
                 with warnings.catch_warnings(action="ignore"):  # which have the line in them
                     jar.take(line)
             except (ValueError, LoadError):
-                summary = f"Line {number:,} of {printable(str(path))} is not a cookie."
-                raise UsageError(summary, remedy=_NETSCAPE) from None
+                raise UsageError(f"{place} is not a cookie.", remedy=_NETSCAPE) from None
     return jar
 
 
@@ -60,34 +60,33 @@ def read_headers(path: Path | None) -> dict[str, str]:
     of the request, and names that begin with a colon), and headers that are the program's own. Raises UsageError.
     """
     headers = {}
-    for number, line in _lines(path, "headers"):
-        if _COPIED.fullmatch(line):
-            continue
+    for place, line in lines(path, "headers"):
         header = _HEADER.fullmatch(line)
-        if not header:
-            summary = f"Line {number:,} of {printable(str(path))} is not a header."
-            raise UsageError(summary, remedy="It is `Name: value`.")
-        if header[1].lower() not in _OWN:
+        if not header and not _COPIED.fullmatch(line):
+            raise UsageError(f"{place} is not a header.", remedy="It is `Name: value`.")
+        if header and header[1].lower() not in _OWN:
             headers[header[1].title()] = header[2].strip()
     return headers
 
 
-def contents(read: Callable[[], bytes], what: str, wanted: str) -> bytes:
-    """Read a file that holds a secret. Raises UsageError, which does not show the path: it may be the secret itself."""
+def lines(path: Path | None, what: str) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a file of ``what`` that are not blank, with a letter for each byte, after the place of each.
+
+    ``-`` is standard input. Raises UsageError, which does not show a path that cannot be read: a secret may be in its
+    place.
+    """
+    if path is None:
+        return
+    name = "standard input" if str(path) == "-" else printable(str(path))
     try:
-        return read().removeprefix(BOM_UTF8)
+        data = sys.stdin.buffer.read() if str(path) == "-" else at_home(path).read_bytes()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "this is not a path"
-        remedy = f"{wanted}; on a command line everybody on the machine could read it."
+        remedy = f"{what} are given as the path of a file: on a command line everybody on the machine could read them."
         raise UsageError(f"Cannot read the file of {what}: {why}.", remedy=remedy) from None
-
-
-def _lines(path: Path | None, what: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank, with their numbers and a letter for each byte. Raises UsageError."""
-    data = contents(at_home(path).read_bytes, what, f"--{what} wants the path of a file") if path else b""
-    for number, line in enumerate(data.split(b"\n"), 1):
-        text = line.removesuffix(b"\r").decode("latin-1")
+    for number, line in enumerate(data.removeprefix(BOM_UTF8).split(b"\n"), 1):
+        text, place = line.removesuffix(b"\r").decode("latin-1"), f"Line {number:,} of {name}"
         if not _NO_CONTROLS.fullmatch(text):
-            raise UsageError(f"Line {number:,} of {printable(str(path))} has letters that no server takes.")
+            raise UsageError(f"{place} has letters that no server takes.")
         if text.strip():
-            yield number, text
+            yield place, text

@@ -5,16 +5,14 @@ Nothing is asked of anybody except the servers of the URLs, and for torrents the
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from imagenet_prep.errors import Problem, SourceError, UsageError, printable
+from imagenet_prep.errors import Problem, SourceError, UsageError
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.given import given
-from imagenet_prep.platform import at_home, check_platform
+from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.search import SourcePath
 from imagenet_prep.stores.errors import output_errors
 from imagenet_prep.stores.lock import held
@@ -76,27 +74,15 @@ def _from_swarms(options: TorrentOptions) -> list[_Job]:
 
 def _from_servers(options: UrlOptions) -> list[_Job]:
     """Read files of URLs and credentials once, now: they may be pipes. Raises UsageError."""
-    from imagenet_prep.verbs.fetch.address import address_of, addresses_in
-    from imagenet_prep.verbs.fetch.credentials import contents, read_cookies, read_headers
+    from imagenet_prep.verbs.fetch.address import addresses
+    from imagenet_prep.verbs.fetch.credentials import read_cookies, read_headers
     from imagenet_prep.verbs.fetch.download import Download
     from imagenet_prep.verbs.fetch.web import Web
 
-    addresses = [address_of(url) for url in options.urls]
-    for file in map(at_home, options.url_files):
-        read, shown = file.read_bytes, printable(str(file))
-        if shown == "-":
-            read, shown = sys.stdin.buffer.read, "standard input"
-        data = contents(read, "URLs", "--url-file wants the path of a file, or - for standard input")
-        addresses += addresses_in(data, shown)
-    addresses = list(dict.fromkeys(addresses))
-    if not addresses:
-        raise UsageError("There is no URL.")
-    name, times = Counter(address.name for address in addresses).most_common(1)[0]
-    if times > 1:
-        raise UsageError(f"{name} is to come from {times} places at once.", remedy="Name one of them.")
+    wanted = addresses(options.urls, options.url_files)
     cookies, headers = read_cookies(options.cookies), read_headers(options.headers)
     if options.cookies and "Cookie" in headers:
         remedy = "Leave --cookies out, or take the line out of the file."
         raise UsageError("There are --cookies, and the file of --headers has a line Cookie, too.", remedy=remedy)
     web = Web(cookies, headers, options.timeout)
-    return [Download(address, options, web).run for address in addresses]
+    return [Download(address, options, web).run for address in wanted]
