@@ -78,7 +78,7 @@ class TestWhatIsAskedFor:
         assert_said(words, VAL)
         assert web.requests == []
 
-    @pytest.mark.parametrize("options", [{"retries": -1}, {"timeout": 0}, {"timeout": -1.0}, {"rate": -1}])
+    @pytest.mark.parametrize("options", [{"retries": -1}, {"timeout": -1.0}, {"timeout": 86_401}, {"rate": -1}])
     def test_a_number_that_makes_no_sense(self, fetching: Fetching, web: Web, options: dict[str, float]) -> None:
         fetching.refused(url(web), kind=UsageError, **options)
         assert web.requests == []

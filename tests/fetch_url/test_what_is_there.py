@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -41,14 +41,14 @@ class TestWhatIsThereAlready:
         fetching.assert_whole(CHANGED_DATA)
 
     @PUBLISHED
-    @pytest.mark.parametrize("size", [1, 299_999, 300_001])
+    @pytest.mark.parametrize("size", [1_000, 299_999, 300_001])
     def test_a_file_of_another_size_is_not_touched(self, fetching: Fetching, web: Web, size: int) -> None:
         fetching.folder.mkdir()
-        (fetching.folder / VAL).write_bytes(b"x" * size)
+        (fetching.folder / VAL).write_bytes((DATA + DATA)[:size])
         for fresh in (False, True):
             assert_said(fetching.refused(url(web), fresh=fresh), VAL, "300,000", f"{size:,}")
         assert web.requests == []
-        fetching.assert_whole(b"x" * size)
+        fetching.assert_whole((DATA + DATA)[:size])
 
     @PUBLISHED
     def test_a_part_without_a_note_is_adopted_where_a_checksum_is_published(self, fetching: Fetching, web: Web) -> None:
@@ -139,19 +139,16 @@ class TestTheDisk:
         fetching.assert_whole()
 
     @PUBLISHED
-    def test_a_disk_that_fails_ends_it_with_what_is_there(
-        self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_disk_that_fails_ends_it_with_what_is_there(self, fetching: Fetching, web: Web) -> None:
         """And is no reason to ask the server again."""
         fetching.begin(web, 100_000)
-
-        def full(*_: object) -> int:
-            raise OSError(28, "No space left on device")
-
-        with monkeypatch.context() as patched:
-            for name in ("write", "pwrite"):
-                patched.setattr(os, name, full)
-            assert_said(fetching.refused(url(web), kind=OutputError), "No space left on device")
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, limits[1]))
+        try:
+            assert_said(fetching.refused(url(web), kind=OutputError), "File too large")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert fetching.part() == DATA[:150_000]
         assert len(web.requests) == 1
         fetching.get(url(web))
         fetching.assert_whole()

@@ -89,3 +89,8 @@ OFFICIAL_ARCHIVES = (
     OfficialArchive(UNLABELLED, ("ILSVRC2012_img_test_v10102019.tar", "ILSVRC2012_img_test.tar")),
 )
 OFFICIAL_BY_ROLE = {archive.role: archive for archive in OFFICIAL_ARCHIVES}
+
+
+def archive_called(name: str) -> OfficialArchive | None:
+    """Find the archive that is published under a name; None for a name of none."""
+    return next((archive for archive in OFFICIAL_BY_ROLE.values() if name in archive.names), None)

@@ -7,18 +7,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, OfficialArchive
+from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, OTHER, RIGHT, UNPUBLISHED, WRONG, archive_called
 from imagenet_prep.sources.reader import source_errors
 
 _CHUNK_BYTES = 4 << 20
 
 
-def published_checksum(archive: OfficialArchive, name: str) -> tuple[str, str]:
+def published_checksum(name: str) -> tuple[str, str]:
     """Give the algorithm and the published checksum of a file called ``name``; two empty texts where there is none.
 
     Of the names of an archive, some are those it has when a browser has unpacked it, which changes its bytes.
     """
-    if name not in archive.names or Path(name).suffix != Path(archive.names[0]).suffix:
+    archive = archive_called(name)
+    if archive is None or Path(name).suffix != Path(archive.names[0]).suffix:
         return "", ""
     if archive.md5:
         return "md5", archive.md5
@@ -26,11 +27,12 @@ def published_checksum(archive: OfficialArchive, name: str) -> tuple[str, str]:
 
 
 def is_comparable(role: str, path: Path, size: int) -> bool:
-    """Whether a file can be the published one, which takes its size and, for a compressed one, its compression."""
+    """Whether a file can be the published one, which takes its size and, for a compressed one, its compression. A part
+    is compared as what it will be.
+    """
     archive = OFFICIAL_BY_ROLE.get(role)
-    if archive is None or not published_checksum(archive, path.name)[1]:
-        return False
-    return archive.size in (None, size)
+    name = path.name.removesuffix(".part")
+    return archive is not None and archive.size in (None, size) and published_checksum(name)[1] != ""
 
 
 def verdict_unread(role: str) -> str:
@@ -44,7 +46,7 @@ def compare_checksum(role: str, path: Path, read: Callable[[int], None]) -> str:
     after the published size does not count. Raises SourceError if it cannot be read.
     """
     archive = OFFICIAL_BY_ROLE[role]
-    algorithm, published = published_checksum(archive, archive.names[0])
+    algorithm, published = published_checksum(archive.names[0])
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with source_errors(path), path.open("rb", buffering=0) as file:
         left = archive.size or sys.maxsize

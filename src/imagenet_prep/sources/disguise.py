@@ -47,13 +47,6 @@ def is_archive_at(path: Path) -> bool:
         return False
 
 
-def is_tar_at(path: Path) -> bool:
-    """Whether the file at ``path`` begins as a tar does. Raises OSError."""
-    with path.open("rb") as file:
-        start = file.read(START_BYTES)
-    return is_archive(start) and start[:2] != _GZIP
-
-
 def is_gzip(path: Path) -> bool:
     """Whether the file is compressed by gzip, whatever its name says. Raises OSError."""
     with path.open("rb") as file:

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterable
 from imagenet_prep.model.events import Progress, Stage, Watch
 from imagenet_prep.sources.base import Input
 from imagenet_prep.sources.checksum import compare_checksum, is_comparable, verdict_unread
-from imagenet_prep.verbs.fetch.part import final_path
 
 
 def comparer(archives: Iterable[Input], watch: Watch) -> Callable[[Input], str]:
     """Give what reads one of ``archives`` from end to end and says how its checksum compares; one that no published
-    checksum fits is not read. A part is compared as what it will be. It raises SourceError if one cannot
-    be read.
+    checksum fits is not read. It raises SourceError if one cannot be read.
     """
-    total, done = sum(each.size for each in archives if is_comparable(each.role, final_path(each.path), each.size)), 0
+    total, done = sum(each.size for each in archives if is_comparable(each.role, each.path, each.size)), 0
 
     def read(size: int) -> None:
         """Count what was read."""
@@ -25,7 +23,7 @@ def comparer(archives: Iterable[Input], watch: Watch) -> Callable[[Input], str]:
 
     def compare(archive: Input) -> str:
         """Give one of the verdicts of `sources.checksum`."""
-        if not is_comparable(archive.role, final_path(archive.path), archive.size):
+        if not is_comparable(archive.role, archive.path, archive.size):
             return verdict_unread(archive.role)
         return compare_checksum(archive.role, archive.path, read)
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable
+from concurrent import futures
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 import urllib3
 
 from imagenet_prep.errors import Problem, SourceError, printable
-from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED
+from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED, archive_called
 from imagenet_prep.model.events import Note, Progress, Stage, Watch
-from imagenet_prep.sources.disguise import START_BYTES, disguise, is_archive, is_page
-from imagenet_prep.stores.errors import disturbed, output_errors
+from imagenet_prep.sources.checksum import published_checksum
+from imagenet_prep.sources.disguise import START_BYTES, is_archive, is_page
+from imagenet_prep.stores.errors import output_errors
 from imagenet_prep.verbs.fetch import part as parts
 from imagenet_prep.verbs.fetch.address import Address
 from imagenet_prep.verbs.fetch.answer import ANOTHER_LINK, FRESH, LOG_IN, LOGIN, Answer, TryAgain, refused
-from imagenet_prep.verbs.fetch.checksum import Checksum
-from imagenet_prep.verbs.fetch.part import URL, Origin, part_path
-from imagenet_prep.verbs.fetch.present import checksum_of, published_as, take_up, there_already
+from imagenet_prep.verbs.fetch.part import URL, Growing, Origin, cannot_be, part_path, take_up, there_already
 from imagenet_prep.verbs.fetch.report import Fetched, UrlOptions
 from imagenet_prep.verbs.fetch.web import Web
 
@@ -40,10 +42,11 @@ class Download:
         self._address = address
         self._options = options
         self._web = web
-        self._archive = published_as(address.name)
-        self._algorithm, self._published = checksum_of(address.name)
+        self._archive = archive_called(address.name)
+        self._official_size = self._archive.size if self._archive else None
+        self._algorithm, self._published = published_checksum(address.name)
         self._server = parts.digest_of(address.host.encode())  # tells it from others, and not which it is
-        self._checksum: Checksum | None = None
+        self._growing: Growing | None = None
         self._reported = 0.0
         self._paid = monotonic()  # when what came so far may have come, at the rate
 
@@ -58,47 +61,33 @@ class Download:
         if os.path.lexists(self._final):
             return (there_already(self._final),)
         here, self._origin = take_up(self._final, fresh=self._options.fresh)
-        self._received, self._size = here, self._origin.size if self._origin else None
-        if here and not self._origin and self._archive:
-            self._size = self._archive.size
-        with ExitStack() as end:
-            end.callback(parts.tidy, self._final)
+        self._received, self._size = here, self._origin.size
+        with ExitStack() as self._end:
+            self._end.callback(parts.tidy, self._final)
             with output_errors(self._part):
-                self._descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-            end.callback(os.close, self._descriptor)
-            end.callback(self._stop)
+                self._file = self._end.enter_context(self._part.open("ab", buffering=0))
             self._receive_all()
-            seen = parts.finish_writing(self._descriptor, self._part, self._received)
+            seen = parts.finish_writing(self._file.fileno(), self._part, self._received)
             verdict = self._judge()
             parts.name_part(self._final, seen)
         return (Fetched(name, self._received, self._received - here, verdict),)
 
-    def _stop(self) -> None:
-        if self._checksum:
-            self._checksum.close()
-
     def _receive_all(self) -> None:
-        all_tries = tries = urllib3.Retry(self._options.retries, backoff_factor=1, backoff_max=_LONGEST_WAIT)
+        none = tries = urllib3.Retry(None, backoff_factor=1, backoff_max=_LONGEST_WAIT)
         while self._received != self._size:
             before = self._received
             try:
                 with self._web.open(self._address, before) as answer:
                     self._receive(answer)
             except TryAgain as trouble:
-                tries = self._wait(all_tries if self._received > before else tries, trouble)
-
-    def _wait(self, tries: urllib3.Retry, trouble: TryAgain) -> urllib3.Retry:
-        """Wait before the next try. Raises SourceError if there is to be none."""
-        try:
-            tries = tries.increment(error=trouble)
-        except urllib3.exceptions.MaxRetryError:
-            times = f", {len(tries.history) + 1:,} times in a row" if tries.history else ""
-            remedy = "The same command goes on from what came so far."
-            raise refused(self._address, f"does not come: {trouble}{times}", remedy) from None
-        seconds = max(trouble.seconds, tries.get_backoff_time(), _SHORTEST_WAIT)
-        self._watch(Note(f"{self._address}: {trouble}; the next try is in {seconds:g} s."))
-        wait(seconds)
-        return tries
+                tries = (none if self._received > before else tries).increment(error=trouble)
+                if (count := len(tries.history)) > self._options.retries:
+                    times = f", {count:,} times in a row" if count > 1 else ""
+                    remedy = "The same command goes on from what came so far."
+                    raise refused(self._address, f"does not come: {trouble}{times}", remedy) from None
+                seconds = max(trouble.seconds, tries.get_backoff_time(), _SHORTEST_WAIT)
+                self._watch(Note(f"{self._address}: {trouble}; the next try is in {seconds:g} s."))
+                wait(seconds)
 
     def _receive(self, answer: Answer) -> None:
         """Write what one answer brings. Raises TryAgain if less came than the server said."""
@@ -107,6 +96,7 @@ class Download:
             self._compare(answer)
         else:
             self._identify(answer, start)
+        self._follow()
         self._write(start)
         end = self._size if answer.end is None else answer.end
         while end is None or self._received < end:
@@ -126,32 +116,27 @@ class Download:
         start = b""
         while len(start) < START_BYTES and (more := answer.read(START_BYTES - len(start))):
             start += more
-        if answer.size != 0 and not start:
+        size = self._official_size if answer.size is None else answer.size
+        if len(start) < (1 if size is None else min(START_BYTES, size)):
             raise TryAgain("the connection broke off")
         if is_page(start) or (answer.page and not is_archive(start)):
             raise refused(self._address, f"is not sent, but a web page: {LOGIN}", LOG_IN)
-        if self._archive and (wrong := disguise(start, plain_tar=self._archive.plain_tar)):
+        if wrong := cannot_be(self._archive, start):
             raise refused(self._address, f"{wrong.partition(';')[0].partition(':')[0]} on the server", ANOTHER_LINK)
-        all_there = len(start) in (START_BYTES, answer.size) or (answer.size is None and not self._published)
-        if self._archive and all_there and not is_archive(start):
-            raise refused(
-                self._address, "is not an archive on the server: neither a tar, nor a gzip file", ANOTHER_LINK
-            )
         return start
 
     def _identify(self, answer: Answer, start: bytes) -> None:
         """Note which file this is, if it can be the right one and there is room for it."""
-        official = self._archive.size if self._archive else None
-        if official and answer.size not in (None, official):
-            sizes = f"it has {answer.size:,} bytes on the server, and the published file has {official:,}"
+        if self._official_size and answer.size not in (None, self._official_size):
+            sizes = f"it has {answer.size:,} bytes on the server, and the published file has {self._official_size:,}"
             raise refused(self._address, f"is another file: {sizes}", ANOTHER_LINK)
-        self._size = official if answer.size is None else answer.size
+        self._size = self._official_size if answer.size is None else answer.size
         if self._size is None and not self._published:
             text = "the server does not say how long it is, so it would not be noticed if the end is missing"
             self._watch(Note(f"{self._address}: {text}."))
         parts.check_room(self._part, self._size or 0)
         with output_errors(self._part):
-            os.ftruncate(self._descriptor, 0)
+            self._file.truncate(0)
         self._origin = Origin(URL, self._size, answer.etag, answer.modified, self._server, parts.digest_of(start))
         parts.save_origin(self._final, self._origin)
 
@@ -159,15 +144,15 @@ class Download:
         """Make sure that the server still has the file of which a part is here. Tag and time are each server's own: of
         another they say nothing, where a checksum will.
         """
+        before = self._origin
         facts: list[tuple[str, object, object]] = [("size", self._size, answer.size)]
-        origin = self._origin
-        if origin and (origin.server == self._server or not self._published):
-            facts += [("ETag", origin.etag, answer.etag), ("time", origin.modified, answer.modified)]
+        if before.server == self._server or not self._published:
+            facts += [("ETag", before.etag, answer.etag), ("time", before.modified, answer.modified)]
         if answer.size is not None and answer.size < self._received:
             raise self._changed(f"it has {answer.size:,} bytes, and {self._received:,} are here already")
-        for what, before, now in facts:
-            if before and now and before != now:
-                raise self._changed(f"its {what} was {printable(str(before))} and is {printable(str(now))}")
+        for what, was, now in facts:
+            if was and now and was != now:
+                raise self._changed(f"its {what} was {printable(str(was))} and is {printable(str(now))}")
         if answer.start < self._received:
             reason = f"is sent from its beginning alone: the server cannot go on from byte {self._received:,}"
             raise refused(self._address, reason, f"Take another server, which can; or: {FRESH}")
@@ -178,33 +163,37 @@ class Download:
 
     def _write(self, data: bytes) -> None:
         with output_errors(self._part):
-            if os.fstat(self._descriptor).st_size != self._received:
-                raise disturbed(self._part)
             while data:
-                written = os.pwrite(self._descriptor, data, self._received)
+                written = self._file.write(data)
                 self._received += written
                 data = data[written:]
-        self._follow()
 
-    def _follow(self) -> Checksum | None:
-        """Give the checksum, which is computed beside the download; None where none is published."""
-        if self._algorithm and not self._checksum:
-            self._checksum = Checksum(self._part, self._algorithm)
-        return self._checksum
+    def _follow(self) -> None:
+        """Begin to compute the checksum beside the download, if one is published."""
+        if self._algorithm and not self._growing:
+            with output_errors(self._part, "read"):
+                self._growing = self._end.enter_context(Growing(self._part))
+            pool = self._end.enter_context(futures.ThreadPoolExecutor(1))
+            self._end.callback(self._growing.leave)  # comes first: the end of the pool waits for the thread
+            digest = partial(hashlib.new, self._algorithm, usedforsecurity=False)
+            self._digest = pool.submit(hashlib.file_digest, self._growing, digest)
 
     def _judge(self) -> str:
         """Compare the checksum of all that came with the published one. Raises SourceError if it is another."""
-        if not (checksum := self._follow()):
+        self._follow()
+        if not self._growing:
             return UNPUBLISHED
+        self._growing.whole.set()
+        while not futures.wait([self._digest], _SECONDS_BETWEEN_EVENTS).done:
+            self._report(Stage.CHECKSUMS, self._growing.tell(), self._received)
         with output_errors(self._part, "read"):
-            while not (found := checksum.wait(_SECONDS_BETWEEN_EVENTS)):
-                self._report(Stage.CHECKSUMS, checksum.done, self._received)
+            found = self._digest.result().hexdigest()
         if found == self._published:
             return RIGHT
         sums = f"its {self._algorithm.upper()} is {found}, and the published one is {self._published}"
         problem = Problem(self._address.name, f"came whole, but damaged: {sums}")
         pieces = "--torrent fetches its damaged pieces alone, or " if self._archive and self._archive.info_hash else ""
-        again = "--fresh starts over." if self._origin else "move it away."
+        again = "--fresh starts over." if self._origin.start else "move it away."
         remedy = f"It keeps the name with .part: {pieces}{again}"
         raise SourceError("A file is not the published one:", (problem,), remedy)
 

@@ -12,14 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from imagenet_prep.errors import Problem, SourceError, UsageError
-from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED, WRONG, OfficialArchive
-from imagenet_prep.model.events import Note, Progress, Stage, Watch, unwatched
-from imagenet_prep.sources.checksum import compare_checksum, is_comparable
-from imagenet_prep.sources.reader import source_errors
+from imagenet_prep.imagenet.archives import RIGHT, WRONG, OfficialArchive
+from imagenet_prep.model.events import Note, Watch, unwatched
+from imagenet_prep.sources.base import Input
 from imagenet_prep.stores.errors import output_errors
+from imagenet_prep.verbs.checksums import comparer
 from imagenet_prep.verbs.fetch import part as parts
-from imagenet_prep.verbs.fetch.part import TORRENT, Origin, load_origin, part_path
-from imagenet_prep.verbs.fetch.present import in_the_way
+from imagenet_prep.verbs.fetch.part import TORRENT, Origin, in_the_way, load_origin, part_path
 from imagenet_prep.verbs.fetch.report import Fetched, TorrentOptions
 from imagenet_prep.verbs.fetch.swarm import Swarm, leftover, split_peer
 from imagenet_prep.verbs.fetch.torrent import Torrent, Wanted, choose, open_torrent
@@ -51,53 +50,37 @@ class Mending:
         torrent and for files that are in the way, OutputError for the disk.
         """
         self._watch = watch
-        verdicts: dict[Path, str] = {}  # of files with final names
-        if known := self._torrent.known:
-            final = folder / known.names[0]
-            if (verdict := self._verdict(known, final)) == RIGHT:  # then no swarm need be asked what the torrent holds
-                return (Fetched(final.name, final.stat().st_size, 0, RIGHT),)
-            verdicts[final] = verdict
-            parts.check_room(final if verdict else part_path(final), known.size or 0)
+        known = self._torrent.known
+        verdicts = {folder / known.names[0]: self._verdict(known, folder / known.names[0])} if known else {}
+        if RIGHT in verdicts.values():  # then no swarm need be asked what the torrent holds
+            return tuple(Fetched(final.name, final.stat().st_size, 0, RIGHT) for final in verdicts)
+        fetched, came = [], []
         with Swarm(self._torrent, self._options, watch) as swarm, output_errors(folder):
             swarm.learn()
-            wanted = choose(self._torrent, folder, watch)
-            asked = [each for each in wanted if each.final not in verdicts]
-            verdicts |= {each.final: self._verdict(each.archive, each.final) for each in asked}
-            doubtful = [each for each in wanted if verdicts[each.final] != RIGHT]
-            have = swarm.check(folder, {each.index: _place(each).name for each in doubtful}) if doubtful else []
-            todo = [each for each in doubtful if self._is_to_be_fetched(each, have, verdicts[each.final])]
-            if 0 < len(todo) < len(doubtful):  # what is right must not be written to, not even with its own bytes
-                have = swarm.check(folder, {each.index: _place(each).name for each in todo})
-            try:
-                for each in todo:
-                    self._make_ready(each)
-                names = {each.index: part_path(each.final).name for each in todo}
-                now = swarm.fetch(names, " and ".join(each.final.name for each in todo)) if todo else []
-            finally:
-                for each in todo:
+            for each in choose(self._torrent, folder, watch):
+                verdict = verdicts.get(each.final) or self._verdict(each.archive, each.final)
+                have = [] if verdict == RIGHT else swarm.check(folder, {each.index: _place(each).name})
+                if verdict == RIGHT or not self._is_to_be_fetched(each, have, verdict):
+                    fetched.append(Fetched(each.final.name, each.size, 0, verdict))
+                    continue
+                try:
+                    _make_ready(each)
+                    came.append((each, have, swarm.fetch(each.index, part_path(each.final).name)))
+                finally:
                     parts.tidy(each.final)
-        fetched = [Fetched(each.final.name, each.size, 0, verdicts[each.final]) for each in wanted if each not in todo]
-        fetched += [self._prove(each, have, now) for each in todo]
+        fetched += [self._prove(*each) for each in came]
         (folder / leftover(self._torrent.parameters)).unlink(missing_ok=True)
         return tuple(fetched)
 
-    def _verdict(self, archive: OfficialArchive, final: Path, path: Path | None = None) -> str:
-        """Compare ``final``, or ``path`` that is to be called so, with the published checksum; "" without one."""
-        path, done = path or final, 0
-        for each in (path, part_path(final)):
+    def _verdict(self, archive: OfficialArchive, path: Path) -> str:
+        """Compare a file with the published checksum; "" without a file."""
+        for each in (path, part_path(path)):
             if os.path.lexists(each) and not each.is_file():
                 raise in_the_way(each, "is not a file")
         if not path.exists():
             return ""
-        with source_errors(path):
-            size = path.stat().st_size
-
-        def read(more: int) -> None:
-            nonlocal done
-            done += more
-            self._watch(Progress(Stage.CHECKSUMS, 0, 0, done, size, subject=final.name))
-
-        return compare_checksum(archive.role, path, read) if is_comparable(archive.role, final, size) else UNPUBLISHED
+        read = Input(archive.role, path, path.stat().st_size)
+        return comparer([read], self._watch)(read)
 
     def _is_to_be_fetched(self, wanted: Wanted, have: list[bool], verdict: str) -> bool:
         """Whether something of a file is missing or wrong. Raises SourceError for what is another file, or cannot be
@@ -106,15 +89,15 @@ class Mending:
         path, lost = _place(wanted), [piece for piece in wanted.own if not have[piece]]
         if not os.path.lexists(path):
             return True
-        origin, size = load_origin(wanted.final), path.stat().st_size
+        size = path.stat().st_size
         if verdict == WRONG and all(have[piece] for piece in wanted.pieces):
             raise self._other(path)
         if verdict and not lost and size == wanted.size and verdict != WRONG:
             return False  # as far as it can be told: a piece at its end may be of another file, too
-        if size and lost and len(lost) == len(wanted.own) and (verdict or not origin):
+        origin = load_origin(wanted.final)
+        ours = not verdict and origin and origin.size in (None, wanted.size)
+        if size and len(lost) == len(wanted.own) > 0 and not ours:
             raise in_the_way(path, "has not one piece of the torrent's: it is another file")
-        if origin and origin.size not in (None, wanted.size):
-            raise in_the_way(path, f"is of a file of {origin.size:,} bytes, and the torrent's has {wanted.size:,}")
         damage = f"is damaged in {len(lost):,} of {len(wanted.pieces):,} pieces, and has {size:,} bytes"
         if path.is_symlink():
             raise in_the_way(path, f"{damage}: it is a link", "Repair the file that it leads to, in its own folder.")
@@ -124,20 +107,6 @@ class Mending:
             self._watch(Note(f"{path.name} {damage}. Until it is right it is called {path.name}.part."))
         return True
 
-    def _make_ready(self, wanted: Wanted) -> None:
-        """Make what is there, or nothing, a part that pieces can be written into. Raises OutputError."""
-        path = _place(wanted)
-        parts.check_room(path, wanted.size)
-        if not os.path.lexists(path):
-            path.touch()
-        if not os.access(path, os.W_OK):
-            raise in_the_way(path, "cannot be written", "Make it writable, or move it away.")
-        # Before any piece: a part without a note would be nobody's after a kill, and that of a download by URL would
-        # make trusted what is after the first piece.
-        parts.save_origin(wanted.final, Origin(TORRENT, wanted.size))
-        if path.stat().st_size > wanted.size:
-            os.truncate(path, wanted.size)
-
     def _prove(self, wanted: Wanted, before: list[bool], now: list[bool]) -> Fetched:
         """Read a complete part once more, and give it its name. Raises SourceError if it is not the published file."""
         part, info = part_path(wanted.final), self._torrent.parameters.ti
@@ -146,7 +115,7 @@ class Mending:
         if lost := [piece for piece in wanted.pieces if not now[piece]]:
             problem = Problem(part.name, f"{len(lost):,} of {len(wanted.pieces):,} pieces were right when they came")
             raise SourceError("What was written reads back differently:", (problem,), "Look after the disk.")
-        if (verdict := self._verdict(wanted.archive, wanted.final, part)) == WRONG:
+        if (verdict := self._verdict(wanted.archive, part)) == WRONG:
             raise self._other(part)
         parts.name_part(wanted.final, seen)
         came = sum(info.piece_size(piece) for piece in wanted.pieces if not before[piece])
@@ -160,6 +129,21 @@ class Mending:
 
 def _place(wanted: Wanted) -> Path:
     return wanted.final if os.path.lexists(wanted.final) else part_path(wanted.final)
+
+
+def _make_ready(wanted: Wanted) -> None:
+    """Make what is there, or nothing, a part that pieces can be written into. Raises OutputError."""
+    path = _place(wanted)
+    parts.check_room(path, wanted.size)
+    if not os.path.lexists(path):
+        path.touch()
+    if not os.access(path, os.W_OK):
+        raise in_the_way(path, "cannot be written", "Make it writable, or move it away.")
+    # Before any piece: a part without a note would be nobody's after a kill, and that of a download by URL would make
+    # trusted what is after the first piece.
+    parts.save_origin(wanted.final, Origin(TORRENT, wanted.size))
+    if path.stat().st_size > wanted.size:
+        os.truncate(path, wanted.size)
 
 
 def seed(torrents: list[Torrent], options: TorrentOptions, folder: Path, watch: Watch) -> tuple[Fetched, ...]:

@@ -10,20 +10,30 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
 
 import xxhash
 
 from imagenet_prep.codecs.sealed import seal, unseal
-from imagenet_prep.errors import OutputError
-from imagenet_prep.sources.disguise import START_BYTES
+from imagenet_prep.errors import OutputError, Problem, SourceError, printable
+from imagenet_prep.imagenet.archives import UNPUBLISHED, OfficialArchive, archive_called
+from imagenet_prep.sources.checksum import published_checksum
+from imagenet_prep.sources.disguise import START_BYTES, disguise, is_archive
 from imagenet_prep.stores.errors import disturbed, output_errors
 from imagenet_prep.stores.publish import publish_bytes
 from imagenet_prep.stores.space import check_space
 from imagenet_prep.stores.sync import sync_file, sync_folder
+from imagenet_prep.verbs.fetch.report import Fetched
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 URL, TORRENT = "url", "torrent"
 NOTE_VERSION = 2
+_SECONDS_BETWEEN_LOOKS = 0.01  # for more bytes, where all were read
 _SECTOR = 512  # bytes: what ``st_blocks`` counts, whatever the file system's blocks are
 
 
@@ -43,14 +53,33 @@ class Origin:
     start: str = ""
 
 
+class Growing(FileIO):
+    """A part that is read while it is written, for its checksum: before it is ``whole``, its end is not the end, and a
+    reader waits there. So what was there is read beside what comes, and what comes is read from the page cache.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.whole, self._left = Event(), Event()
+
+    def leave(self) -> None:
+        """Have the next read be the last."""
+        self._left.set()
+        self.whole.set()
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read as soon as there is something; 0 at the end."""
+        while not self._left.is_set():
+            whole = self.whole.is_set()  # asked before the read: what was written before is read
+            if (size := super().readinto(buffer) or 0) or whole:
+                return size
+            self.whole.wait(_SECONDS_BETWEEN_LOOKS)
+        return 0
+
+
 def part_path(final: Path) -> Path:
     """Give the name of a file until it is complete and right."""
     return final.with_name(f"{final.name}.part")
-
-
-def final_path(path: Path) -> Path:
-    """Give the name that a file has when it is complete and right."""
-    return path.with_name(path.name.removesuffix(".part"))
 
 
 def digest_of(data: bytes) -> str:
@@ -78,6 +107,49 @@ def load_origin(final: Path) -> Origin | None:
     return origin if same and version == NOTE_VERSION else None
 
 
+def in_the_way(path: Path, why: str, remedy: str = "Move it away.") -> SourceError:
+    """Make the error for something that is there, is not ours, and stays."""
+    return SourceError("A file is in the way:", (Problem(printable(path.name), why),), remedy)
+
+
+def cannot_be(archive: OfficialArchive | None, start: bytes) -> str | None:
+    """Say why a file that begins with ``start`` is not ``archive``; without one it may be anything."""
+    wrong = archive and disguise(start, plain_tar=archive.plain_tar)
+    return wrong or (None if is_archive(start) or not archive else "is not an archive: neither a tar, nor a gzip file")
+
+
+def there_already(final: Path) -> Fetched:
+    """Give a file that has its final name, unread. Raises SourceError if it cannot be what its name says."""
+    archive = archive_called(final.name)
+    size = _look(final, archive)
+    if archive and archive.size not in (None, size):
+        remedy = (
+            "Move it away; if it is the beginning of the file, call it NAME.part; --torrent fetches what is missing."
+        )
+        raise in_the_way(final, f"has {size:,} bytes, and the published file has {archive.size:,}", remedy)
+    return Fetched(final.name, size, 0, "" if published_checksum(final.name)[1] else UNPUBLISHED)
+
+
+def take_up(final: Path, *, fresh: bool) -> tuple[int, Origin]:
+    """Say from which byte to go on with ``final``, which is not there, and what is known of its part. A part that the
+    user or another program has put there has no ``start``. Raises SourceError if the part cannot be gone on with.
+    """
+    part, origin, archive = part_path(final), load_origin(final), archive_called(final.name)
+    if not os.path.lexists(part):
+        return 0, Origin(URL)
+    if origin and origin.by == TORRENT:
+        remedy = "Go on with --torrent, or move it away."
+        raise in_the_way(part, "is of a torrent, whose pieces come in any order", remedy)
+    size = _look(part, None if origin or fresh else archive)
+    if fresh and not origin:
+        raise in_the_way(part, "is not of this program")
+    if not origin and not published_checksum(final.name)[1]:
+        raise in_the_way(part, "is not of this program, and no checksum is published that would show what it is")
+    if not origin and archive and archive.size and size > archive.size:
+        raise in_the_way(part, f"has {size:,} bytes, and the published file has {archive.size:,}")
+    return (0, Origin(URL)) if fresh else (size, origin or Origin(URL, archive.size if archive else None))
+
+
 def bytes_there(path: Path) -> int:
     """Give how much of a file is on the disk, 0 without one: between pieces of a torrent are holes without blocks."""
     status = path.stat() if path.is_file() else None
@@ -92,13 +164,13 @@ def check_room(path: Path, size: int) -> None:
 
 def finish_writing(descriptor: int, path: Path, size: int) -> os.stat_result:
     """Have a part on the disk, and give its state for ``name_part``. Raises DisturbedError if it is not of the size
-    that was written, or not at its place.
+    that was written.
     """
     with output_errors(path):
         sync_file(descriptor)
         seen = os.fstat(descriptor)
-        if seen.st_size != size or not _is_as_seen(path, seen):
-            raise disturbed(path)
+    if seen.st_size != size:
+        raise disturbed(path)
     return seen
 
 
@@ -106,12 +178,14 @@ def name_part(final: Path, seen: os.stat_result) -> None:
     """Give a part its final name, durably. Raises DisturbedError if it is not as it was ``seen`` before it was
     compared, and OutputError if another file has the name.
     """
+    part = part_path(final)
     if os.path.lexists(final):
         raise OutputError(f"{final} has come from elsewhere in the meantime.", remedy="Move one of the two away.")
+    now = os.lstat(part) if os.path.lexists(part) else None
+    if not now or not stat.S_ISREG(now.st_mode) or _identity(now) != _identity(seen):
+        raise disturbed(part)
     with output_errors(final):
-        if not _is_as_seen(part_path(final), seen):
-            raise disturbed(part_path(final))
-        part_path(final).rename(final)
+        part.rename(final)
     sync_folder(final.parent)
     tidy(final)
 
@@ -132,10 +206,15 @@ def _note_path(final: Path) -> Path:
     return final.with_name(f"{final.name}.part.json")
 
 
-def _is_as_seen(path: Path, seen: os.stat_result) -> bool:
-    try:
-        now = os.lstat(path)
-    except FileNotFoundError:
-        return False
-    same = os.path.samestat(seen, now) and stat.S_ISREG(now.st_mode)
-    return same and (seen.st_size, seen.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _look(path: Path, archive: OfficialArchive | None) -> int:
+    """Give the size of a file. Raises SourceError if it is none, or begins as ``archive`` does not."""
+    if not path.is_file() or (path.is_symlink() and path.suffix == ".part"):
+        raise in_the_way(path, "is not a file")
+    with output_errors(path, "read"), path.open("rb") as file:
+        if wrong := cannot_be(archive, file.read(START_BYTES)):
+            raise in_the_way(path, wrong)
+    return path.stat().st_size

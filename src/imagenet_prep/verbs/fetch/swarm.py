@@ -24,8 +24,8 @@ from imagenet_prep.verbs.fetch.report import TorrentOptions
 from imagenet_prep.verbs.fetch.torrent import Torrent, library
 
 LISTEN = "0.0.0.0:6881,[::]:6881"  # the usual port; the next ones, or any, where it is taken
-LONELY_SECONDS = 30.0  # without a peer, before it is said; then twice as long each time, up to ten minutes
-_LONELY_AT_MOST = 600.0
+LONELY_SECONDS = 30.0  # without a peer, before it is said
+_AGAIN_SECONDS = 600.0  # before it is said again
 _POLL_MILLISECONDS = 250
 _RECONNECT_SECONDS = 5  # between two tries to reach a peer
 _WHAT_TO_TRY = (
@@ -47,7 +47,7 @@ class Swarm:
         self._reason = ""  # the last thing a tracker complained about
         self._received = 0
         self._handle: Any = None
-        self._peers = [address for peer in options.peers for address in _resolve(*split_peer(peer))]
+        self._peers = [address for peer in options.peers for address in _resolve(peer)]
         self._session = library().session(_settings(options))
         # libtorrent exempts the local network from limits; a limit that was asked for is one.
         everybody = library().ip_filter()
@@ -91,19 +91,17 @@ class Swarm:
         self._join(folder.absolute())
         return self._checked()
 
-    def fetch(self, names: Mapping[int, str], subject: str) -> list[bool]:
-        """Fetch what was missing when it was checked, into files that now have ``names``; then hash them once more, as
+    def fetch(self, index: int, name: str) -> list[bool]:
+        """Fetch what was missing of the file that was checked, which is renamed to ``name``; then hash it once more, as
         ``check`` does.
         """
-        for index, name in names.items():
-            self._handle.rename_file(index, name)
+        self._handle.rename_file(index, name)
         self._handle.unset_flags(library().torrent_flags.upload_mode)
         self._rest()
         while not (status := self._handle.status()).is_finished:
-            done, total = status.total_wanted_done, status.total_wanted
-            self._watch(Progress(Stage.TORRENT, 0, 0, min(done, total), total, subject))
+            self._report(Stage.TORRENT, status.total_wanted_done, status.total_wanted, name.removesuffix(".part"))
             self._wait_for_bytes()
-        self._watch(Progress(Stage.TORRENT, 0, 0, status.total_wanted, status.total_wanted, subject))
+        self._report(Stage.TORRENT, status.total_wanted, status.total_wanted, name.removesuffix(".part"))
         self._handle.set_flags(library().torrent_flags.upload_mode)
         self._handle.force_recheck()
         return self._checked()
@@ -117,11 +115,13 @@ class Swarm:
     def _checked(self) -> list[bool]:
         states = library().torrent_status.states
         while (status := self._handle.status()).state in (states.checking_files, states.checking_resume_data):
-            total = status.total_wanted
-            self._watch(Progress(Stage.RECHECK, 0, 0, int(status.progress * total), total, self._label))
+            self._report(Stage.RECHECK, int(status.progress * status.total_wanted), status.total_wanted, self._label)
             self.wait()
-        self._watch(Progress(Stage.RECHECK, 0, 0, status.total_wanted, status.total_wanted, self._label))
+        self._report(Stage.RECHECK, status.total_wanted, status.total_wanted, self._label)
         return list(status.pieces) or [False] * self._parameters.ti.num_pieces()
+
+    def _report(self, stage: Stage, done: int, total: int, subject: str) -> None:
+        self._watch(Progress(stage, 0, 0, min(done, total), total, subject))
 
     def _wait_for_bytes(self) -> None:
         """Wait a moment. Raises SourceError when nothing came for too long."""
@@ -130,19 +130,18 @@ class Swarm:
         if status.total_download != self._received:
             self._received, self._last_byte = status.total_download, now
         if status.num_peers:
-            self._last_peer, self._pause = now, LONELY_SECONDS
-        elif now - self._last_peer > self._pause:
+            self._lonely_since = now
+        elif now - self._lonely_since > LONELY_SECONDS:
             because = f" ({self._reason})" if self._reason else ""
             self._watch(Note(f"No peer at the moment{because}; waiting for one. A firewall may be in the way."))
-            self._last_peer, self._pause = now, min(2 * self._pause, _LONELY_AT_MOST)
+            self._lonely_since = now + _AGAIN_SECONDS
         if self._options.timeout and now - self._last_byte > self._options.timeout:
             why = "no byte came" if status.num_peers else "no peer was found"
             raise SourceError(f"For {self._options.timeout:g} s {why}.", remedy=_WHAT_TO_TRY)
 
     def _rest(self) -> None:
         """Start to count the time without a byte again: nothing was expected until now."""
-        self._last_byte = self._last_peer = time.monotonic()
-        self._pause = LONELY_SECONDS
+        self._last_byte = self._lonely_since = time.monotonic()
 
     def _join(self, folder: Path) -> None:
         if self._handle:
@@ -167,8 +166,6 @@ class Swarm:
         if isinstance(alert, lt.tracker_error_alert):
             host = urlsplit(alert.tracker_url()).hostname or "a tracker"  # no more of the address: it may hold a key
             self._reason = printable(f"{host}: {alert.error.message()}")
-        if isinstance(alert, lt.metadata_failed_alert):
-            self._watch(Note("What a peer said about a torrent was wrong; others are asked."))
 
 
 def leftover(parameters: Any) -> str:
@@ -177,9 +174,8 @@ def leftover(parameters: Any) -> str:
 
 
 def _settings(options: TorrentOptions) -> dict[str, Any]:
-    lt = library()
-    kinds = lt.alert_category
-    wanted: dict[str, Any] = {
+    kinds = library().alert_category
+    return {
         "alert_mask": kinds.error | kinds.storage | kinds.status | kinds.tracker,
         "anonymous_mode": True,
         "download_rate_limit": options.rate,
@@ -191,10 +187,8 @@ def _settings(options: TorrentOptions) -> dict[str, Any]:
         "min_reconnect_time": _RECONNECT_SECONDS,
         "stop_tracker_timeout": 1,
         "webtorrent_stun_server": "",  # of a third party
+        **dict.fromkeys(("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp"), options.discovery),
     }
-    wanted |= dict.fromkeys(("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp"), options.discovery)
-    known = lt.default_settings()
-    return {name: value for name, value in wanted.items() if name in known}  # releases of libtorrent differ
 
 
 def split_peer(peer: str) -> tuple[str, int]:
@@ -205,7 +199,8 @@ def split_peer(peer: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _resolve(host: str, port: int) -> list[tuple[str, int]]:
+def _resolve(peer: str) -> list[tuple[str, int]]:
+    host, port = split_peer(peer)
     try:
         return sorted({(str(found[4][0]), port) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
     except (OSError, UnicodeError) as error:

@@ -12,10 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imagenet_prep.errors import Problem, SourceError, UsageError, printable
-from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, TRAIN, VALIDATION, OfficialArchive
+from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, TRAIN, VALIDATION, OfficialArchive, archive_called
 from imagenet_prep.model.events import Note, Watch
 from imagenet_prep.platform import at_home
-from imagenet_prep.verbs.fetch.present import published_as
 
 # Of the place that offers both; named in the magnet links that many public repositories have.
 TRACKER = "https://academictorrents.com/announce.php"
@@ -105,7 +104,7 @@ def choose(torrent: Torrent, folder: Path, watch: Watch) -> list[Wanted]:
     files, chosen, others = torrent.parameters.ti.layout(), [], []
     for index in range(files.num_files()):
         path, none = files.file_path(index), files.flag_pad_file | files.flag_symlink
-        archive = published_as(PurePosixPath(path).name)
+        archive = archive_called(PurePosixPath(path).name)
         if archive and not files.file_flags(index) & none:
             length, first, size = files.piece_length(), files.file_offset(index), files.file_size(index)
             end = first + size
