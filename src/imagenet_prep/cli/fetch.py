@@ -16,10 +16,8 @@ from imagenet_prep.cli.invocation import note_resuming
 from imagenet_prep.cli.options import LocalPath, Whole, engine_option, jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.errors import SourceError, UsageError, printable
-from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.verbs.fetch.report import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
 
-_BOTH = "both"  # what --torrent without a value means
 _FILE = click.Path(path_type=Path)  # that it exists is looked at later: a header in its place must not be shown
 # What chooses a way, and the options that go with it: those for a fetch are called as the fields of its options.
 _CHOSEN_BY = {"urls": "--url", "url_files": "--url", "torrents": "--torrent", "check": "--check"}
@@ -50,8 +48,7 @@ _GO_WITH = {
     "torrents",
     multiple=True,
     is_flag=False,
-    flag_value=_BOTH,
-    callback=lambda _context, _option, given: _named(given),
+    flag_value="",
     metavar="[TORRENT]",
     help="Download by torrent: train, validation, a .torrent file, or a magnet link; without a value, train and "
     "validation. Only what is missing or damaged is fetched.",
@@ -151,10 +148,6 @@ def _given(context: click.Context) -> tuple[str, dict[str, Any]]:
         if option.name in given and goes_with and way not in goes_with:
             raise UsageError(f"{option.opts[0]} goes with {' or '.join(goes_with)}.")
     return way, {name: value for name, value in given.items() if name in _GO_WITH.get(way, ())}
-
-
-def _named(torrents: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(each for torrent in torrents for each in ((TRAIN, VALIDATION) if torrent == _BOTH else (torrent,)))
 
 
 def _with_terms(asked: TorrentOptions) -> TorrentOptions:

@@ -43,7 +43,6 @@ class Download:
         self._options = options
         self._web = web
         self._archive = archive_called(address.name)
-        self._official_size = self._archive.size if self._archive else None
         self._algorithm, self._published = published_checksum(address.name)
         self._server = parts.digest_of(address.host.encode())  # tells it from others, and not which it is
         self._growing: Growing | None = None
@@ -92,10 +91,9 @@ class Download:
     def _receive(self, answer: Answer) -> None:
         """Write what one answer brings. Raises TryAgain if less came than the server said."""
         start = self._start(answer) if answer.start == 0 else b""
-        if self._received:
-            self._compare(answer)
-        else:
-            self._identify(answer, start)
+        self._compare(answer)
+        if not self._received:
+            self._begin(answer, start)
         self._follow()
         self._write(start)
         end = self._size if answer.end is None else answer.end
@@ -116,21 +114,37 @@ class Download:
         start = b""
         while len(start) < START_BYTES and (more := answer.read(START_BYTES - len(start))):
             start += more
-        size = self._official_size if answer.size is None else answer.size
+        if is_page(start) or (start and answer.page and not is_archive(start)):
+            raise refused(self._address, f"is not sent, but a web page: {LOGIN}", LOG_IN)
+        size = self._size if answer.size is None else answer.size
         if len(start) < (1 if size is None else min(START_BYTES, size)):
             raise TryAgain("the connection broke off")
-        if is_page(start) or (answer.page and not is_archive(start)):
-            raise refused(self._address, f"is not sent, but a web page: {LOGIN}", LOG_IN)
         if wrong := cannot_be(self._archive, start):
             raise refused(self._address, f"{wrong.partition(';')[0].partition(':')[0]} on the server", ANOTHER_LINK)
         return start
 
-    def _identify(self, answer: Answer, start: bytes) -> None:
-        """Note which file this is, if it can be the right one and there is room for it."""
-        if self._official_size and answer.size not in (None, self._official_size):
-            sizes = f"it has {answer.size:,} bytes on the server, and the published file has {self._official_size:,}"
+    def _compare(self, answer: Answer) -> None:
+        """Make sure that the server has the file that is published, or of which a part is here. Tag and time are each
+        server's own: of another they say nothing, where a checksum will.
+        """
+        before, here = self._origin, self._received
+        if not here and self._size and answer.size and answer.size != self._size:
+            sizes = f"it has {answer.size:,} bytes on the server, and the published file has {self._size:,}"
             raise refused(self._address, f"is another file: {sizes}", ANOTHER_LINK)
-        self._size = self._official_size if answer.size is None else answer.size
+        facts: list[tuple[str, object, object]] = [("size", self._size, answer.size)]
+        if before.server == self._server or not self._published:
+            facts += [("ETag", before.etag, answer.etag), ("time", before.modified, answer.modified)]
+        for what, was, now in facts if here else ():
+            if was and now and was != now:
+                how = f"its {what} was {printable(str(was))} and is {printable(str(now))}"
+                raise refused(self._address, f"has changed on the server: {how}", FRESH)
+        if answer.start < here:
+            reason = f"is sent from its beginning alone: the server cannot go on from byte {here:,}"
+            raise refused(self._address, reason, f"Take another server, which can; or: {FRESH}")
+        self._size = answer.size if self._size is None else self._size
+
+    def _begin(self, answer: Answer, start: bytes) -> None:
+        """Note which file this is, and start it over, if there is room for it."""
         if self._size is None and not self._published:
             text = "the server does not say how long it is, so it would not be noticed if the end is missing"
             self._watch(Note(f"{self._address}: {text}."))
@@ -139,27 +153,6 @@ class Download:
             self._file.truncate(0)
         self._origin = Origin(URL, self._size, answer.etag, answer.modified, self._server, parts.digest_of(start))
         parts.save_origin(self._final, self._origin)
-
-    def _compare(self, answer: Answer) -> None:
-        """Make sure that the server still has the file of which a part is here. Tag and time are each server's own: of
-        another they say nothing, where a checksum will.
-        """
-        before = self._origin
-        facts: list[tuple[str, object, object]] = [("size", self._size, answer.size)]
-        if before.server == self._server or not self._published:
-            facts += [("ETag", before.etag, answer.etag), ("time", before.modified, answer.modified)]
-        if answer.size is not None and answer.size < self._received:
-            raise self._changed(f"it has {answer.size:,} bytes, and {self._received:,} are here already")
-        for what, was, now in facts:
-            if was and now and was != now:
-                raise self._changed(f"its {what} was {printable(str(was))} and is {printable(str(now))}")
-        if answer.start < self._received:
-            reason = f"is sent from its beginning alone: the server cannot go on from byte {self._received:,}"
-            raise refused(self._address, reason, f"Take another server, which can; or: {FRESH}")
-        self._size = answer.size if self._size is None else self._size
-
-    def _changed(self, how: str) -> SourceError:
-        return refused(self._address, f"has changed on the server: {how}", FRESH)
 
     def _write(self, data: bytes) -> None:
         with output_errors(self._part):

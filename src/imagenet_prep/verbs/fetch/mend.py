@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from imagenet_prep.errors import Problem, SourceError, UsageError
-from imagenet_prep.imagenet.archives import RIGHT, WRONG, OfficialArchive
+from imagenet_prep.imagenet.archives import RIGHT, TRAIN, VALIDATION, WRONG, OfficialArchive
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.sources.base import Input
 from imagenet_prep.stores.errors import output_errors
@@ -20,7 +20,7 @@ from imagenet_prep.verbs.checksums import comparer
 from imagenet_prep.verbs.fetch import part as parts
 from imagenet_prep.verbs.fetch.part import TORRENT, Origin, in_the_way, load_origin, part_path
 from imagenet_prep.verbs.fetch.report import Fetched, TorrentOptions
-from imagenet_prep.verbs.fetch.swarm import Swarm, leftover, split_peer
+from imagenet_prep.verbs.fetch.swarm import Swarm, split_peer
 from imagenet_prep.verbs.fetch.torrent import Torrent, Wanted, choose, open_torrent
 
 _TERMS = (
@@ -35,7 +35,8 @@ def check_torrents(options: TorrentOptions) -> list[Torrent]:
         raise UsageError("The terms of ImageNet are not accepted.", remedy=_TERMS)
     for peer in options.peers:
         split_peer(peer)
-    return list({each.info_hash: each for each in map(open_torrent, options.torrents)}.values())
+    meant = [each for text in options.torrents for each in ([text] if text else [TRAIN, VALIDATION])]
+    return list({each.info_hash: each for each in map(open_torrent, meant)}.values())
 
 
 class Mending:
@@ -69,7 +70,7 @@ class Mending:
                 finally:
                     parts.tidy(each.final)
         fetched += [self._prove(*each) for each in came]
-        (folder / leftover(self._torrent.parameters)).unlink(missing_ok=True)
+        (folder / self._torrent.leftover).unlink(missing_ok=True)
         return tuple(fetched)
 
     def _verdict(self, archive: OfficialArchive, path: Path) -> str:

@@ -131,23 +131,27 @@ def there_already(final: Path) -> Fetched:
 
 
 def take_up(final: Path, *, fresh: bool) -> tuple[int, Origin]:
-    """Say from which byte to go on with ``final``, which is not there, and what is known of its part. A part that the
-    user or another program has put there has no ``start``. Raises SourceError if the part cannot be gone on with.
+    """Say from which byte to go on with ``final``, which is not there, and what is known of it: nothing but the
+    published size of a new file, and of a part that the user or another program has put there, which has no ``start``.
+    Raises SourceError if the part cannot be gone on with.
     """
-    part, origin, archive = part_path(final), load_origin(final), archive_called(final.name)
+    part, ours, archive = part_path(final), load_origin(final), archive_called(final.name)
+    published = Origin(URL, archive.size if archive else None)
     if not os.path.lexists(part):
-        return 0, Origin(URL)
-    if origin and origin.by == TORRENT:
+        return 0, published
+    if ours and ours.by == TORRENT:
         remedy = "Go on with --torrent, or move it away."
         raise in_the_way(part, "is of a torrent, whose pieces come in any order", remedy)
-    size = _look(part, None if origin or fresh else archive)
-    if fresh and not origin:
+    size = _look(part, None if ours or fresh else archive)
+    if ours:
+        return (0, published) if fresh else (size, ours)
+    if fresh:
         raise in_the_way(part, "is not of this program")
-    if not origin and not published_checksum(final.name)[1]:
+    if not published_checksum(final.name)[1]:
         raise in_the_way(part, "is not of this program, and no checksum is published that would show what it is")
-    if not origin and archive and archive.size and size > archive.size:
-        raise in_the_way(part, f"has {size:,} bytes, and the published file has {archive.size:,}")
-    return (0, Origin(URL)) if fresh else (size, origin or Origin(URL, archive.size if archive else None))
+    if published.size and size > published.size:
+        raise in_the_way(part, f"has {size:,} bytes, and the published file has {published.size:,}")
+    return size, published
 
 
 def bytes_there(path: Path) -> int:

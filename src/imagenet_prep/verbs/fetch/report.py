@@ -38,7 +38,7 @@ class UrlOptions:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TorrentOptions:
     """Get archives from a swarm. A torrent is ``train`` or ``validation``, the path of a ``.torrent`` file, a magnet
-    link, or an info-hash.
+    link, or an info-hash; "" is ``train`` and ``validation``.
 
     ``accept_terms`` says that the user has the right to the data. ``rate`` and ``upload_rate`` are in bytes a second, 0
     for as fast as it goes. ``peers`` are ``HOST:PORT``. Without ``discovery`` nobody is asked but ``peers`` and the

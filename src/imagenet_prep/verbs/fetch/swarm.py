@@ -41,7 +41,7 @@ class Swarm:
     """
 
     def __init__(self, torrent: Torrent, options: TorrentOptions, watch: Watch) -> None:
-        self._label, self._parameters = torrent.label, torrent.parameters
+        self._torrent, self._parameters = torrent, torrent.parameters
         self._options = options
         self._watch = watch
         self._reason = ""  # the last thing a tracker complained about
@@ -70,7 +70,7 @@ class Swarm:
         """Ask peers what the torrent holds, if it is known by a hash alone."""
         if self._parameters.ti is not None:
             return
-        self._watch(Note(f"Asking the swarm what {self._label} holds."))
+        self._watch(Note(f"Asking the swarm what {self._torrent.label} holds."))
         with tempfile.TemporaryDirectory(prefix="imagenet-prep-") as nowhere:  # no file of theirs is looked at yet
             self._join(Path(nowhere))
             while not self._handle.status().has_metadata:
@@ -85,7 +85,7 @@ class Swarm:
         """
         # Every file gets a name, and the unwanted get one that nothing has: what libtorrent finds it would write into.
         count = self._parameters.ti.layout().num_files()
-        unwanted = {index: f"{leftover(self._parameters)}.unwanted/{index}" for index in range(count)}
+        unwanted = {index: f"{self._torrent.leftover}.unwanted/{index}" for index in range(count)}
         self._parameters.renamed_files = {**unwanted, **names}
         self._parameters.file_priorities = [4 if index in names else 0 for index in unwanted]
         self._join(folder.absolute())
@@ -115,9 +115,11 @@ class Swarm:
     def _checked(self) -> list[bool]:
         states = library().torrent_status.states
         while (status := self._handle.status()).state in (states.checking_files, states.checking_resume_data):
-            self._report(Stage.RECHECK, int(status.progress * status.total_wanted), status.total_wanted, self._label)
+            self._report(
+                Stage.RECHECK, int(status.progress * status.total_wanted), status.total_wanted, self._torrent.label
+            )
             self.wait()
-        self._report(Stage.RECHECK, status.total_wanted, status.total_wanted, self._label)
+        self._report(Stage.RECHECK, status.total_wanted, status.total_wanted, self._torrent.label)
         return list(status.pieces) or [False] * self._parameters.ti.num_pieces()
 
     def _report(self, stage: Stage, done: int, total: int, subject: str) -> None:
@@ -166,11 +168,6 @@ class Swarm:
         if isinstance(alert, lt.tracker_error_alert):
             host = urlsplit(alert.tracker_url()).hostname or "a tracker"  # no more of the address: it may hold a key
             self._reason = printable(f"{host}: {alert.error.message()}")
-
-
-def leftover(parameters: Any) -> str:
-    """Give the name of the file where libtorrent keeps pieces of unwanted files; needed until the torrent is done."""
-    return f".{parameters.info_hashes.v1}.parts"
 
 
 def _settings(options: TorrentOptions) -> dict[str, Any]:

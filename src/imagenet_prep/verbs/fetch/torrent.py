@@ -46,6 +46,11 @@ class Torrent:
         """The version 1 hash, in hexadecimal digits."""
         return str(self.parameters.info_hashes.v1)
 
+    @property
+    def leftover(self) -> str:
+        """The file where libtorrent keeps pieces of unwanted files; needed until the torrent is done."""
+        return f".{self.info_hash}.parts"
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -67,20 +72,17 @@ def open_torrent(text: str) -> Torrent:
     Raises UsageError for what is none of these, and for a torrent of version 2 alone.
     """
     known = OFFICIAL_BY_ROLE[text] if text in (TRAIN, VALIDATION) else None
-    digits = (known and known.info_hash) or text.lower()
-    if re.fullmatch(r"[0-9a-f]{40}", digits):
-        digits = f"magnet:?xt=urn:btih:{digits}&tr={TRACKER}"
+    digits = re.fullmatch(r"[0-9a-f]{40}", (known and known.info_hash) or text.lower())
+    link = f"magnet:?xt=urn:btih:{digits[0]}&tr={TRACKER}" if digits else text
+    is_magnet = link[:7].lower() == "magnet:"
     try:
-        if digits.startswith("magnet:"):
-            parameters = library().parse_magnet_uri(text if text[:7].lower() == "magnet:" else digits)
-        else:
-            parameters = library().load_torrent_buffer(_contents(text))
+        parameters = library().parse_magnet_uri(link) if is_magnet else library().load_torrent_buffer(_contents(text))
     except (RuntimeError, ValueError) as error:
         raise UsageError(f"This is not a torrent: {printable(str(error))}.", remedy=_REMEDY) from error
     if not parameters.info_hashes.has_v1():
         raise UsageError("This torrent has hashes of version 2 alone, which are not supported.", remedy=_REMEDY)
-    named = f"the torrent {parameters.info_hashes.v1}" if text[:7].lower() == "magnet:" else f"the torrent {text}"
-    return Torrent(printable(named), parameters, known)
+    name = parameters.info_hashes.v1 if is_magnet and not known else text
+    return Torrent(printable(f"the torrent {name}"), parameters, known)
 
 
 def _contents(text: str) -> bytes:
@@ -101,27 +103,27 @@ def choose(torrent: Torrent, folder: Path, watch: Watch) -> list[Wanted]:
     """Give the files to have in ``folder``: those with the name of an official archive, whatever folder they are in
     there. Raises SourceError for a torrent without any, and for one that cannot be of the official archives.
     """
-    files, chosen, others = torrent.parameters.ti.layout(), [], []
+    files, others = torrent.parameters.ti.layout(), []
+    length, chosen = files.piece_length(), dict[str, Wanted]()
     for index in range(files.num_files()):
-        path, none = files.file_path(index), files.flag_pad_file | files.flag_symlink
-        archive = archive_called(PurePosixPath(path).name)
-        if archive and not files.file_flags(index) & none:
-            length, first, size = files.piece_length(), files.file_offset(index), files.file_size(index)
-            end = first + size
-            own = range(-(-first // length), -(-end // length) if end == files.total_size() else end // length)
-            pieces = range(first // length, -(-end // length))
-            chosen.append(Wanted(index, size, archive, folder / PurePosixPath(path).name, pieces, own))
-        elif not files.file_flags(index) & none:
+        path, first, size = files.file_path(index), files.file_offset(index), files.file_size(index)
+        name, end = PurePosixPath(path).name, first + size
+        archive = archive_called(name)
+        if files.file_flags(index) & (files.flag_pad_file | files.flag_symlink):
+            continue
+        if not archive:
             others.append(printable(path))
+            continue
+        is_other = archive.size not in (None, size) and name == archive.names[0]
+        if is_other or name in chosen:
+            how = f"with {size:,} bytes, and not {archive.size:,}" if is_other else "more than once"
+            problem = Problem(name, f"is in {torrent.label} {how}")
+            raise SourceError("A torrent is not of the official archives:", (problem,), "Take another torrent.")
+        pieces = range(first // length, -(-end // length))
+        own = range(-(-first // length), pieces.stop if end == files.total_size() else end // length)
+        chosen[name] = Wanted(index, size, archive, folder / name, pieces, own)
     if not chosen:
         raise SourceError(f"{torrent.label} has none of the official archives; it has {', '.join(others[:5])}.")
     if others:
         watch(Note(f"Of {torrent.label} these are not fetched: {', '.join(others[:5])}{' …' * (len(others) > 5)}."))
-    for each in chosen:
-        is_double = [other.final for other in chosen].count(each.final) > 1
-        is_other = each.archive.size not in (None, each.size) and each.final.name == each.archive.names[0]
-        if is_double or is_other:
-            how = "more than once" if is_double else f"with {each.size:,} bytes, and not {each.archive.size:,}"
-            problem = Problem(each.final.name, f"is in {torrent.label} {how}")
-            raise SourceError("A torrent is not of the official archives:", (problem,), "Take another torrent.")
-    return chosen
+    return list(chosen.values())
