@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,7 @@ class Fetching:
             self.get(*urls, **options)
         assert type(caught.value) is kind
         self.messages.append(f"{caught.value} {caught.value!r} {caught.value.problems!r}")
-        return str(caught.value)
+        return re.sub(r"(127\.0\.0\.1|localhost):\d+", r"\1:PORT", str(caught.value))
 
     @property
     def names(self) -> list[str]:

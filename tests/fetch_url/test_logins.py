@@ -50,16 +50,6 @@ class TestRedirects:
             assert other.starts == web.starts == [None, 100_000]  # an address may be good for one time only
         fetching.assert_whole()
 
-    @pytest.mark.parametrize(
-        "location",
-        [f"/{SECRET}/{VAL}?{SECRET}=1", f"file:///{SECRET}", f"http:///{SECRET}", f"http://{'a' * 64}.example/{SECRET}",
-         f"http://127.0.0.1:99999/{SECRET}", f"http://[/{SECRET}", ""],
-    )  # fmt: skip
-    def test_that_lead_nowhere(self, fetching: Fetching, web: Web, location: str) -> None:
-        web.otherwise = redirect(location)
-        assert_said(fetching.refused(url(web)), VAL, "127.0.0.1")
-        assert (fetching.names, fetching.waits, len(web.requests) < 20) == ([], [], True)
-
 
 class TestTls:
     @pytest.fixture

@@ -170,47 +170,7 @@ class TestGoingOnLater:
         fetching.assert_whole()
 
 
-@PUBLISHED
-def test_a_server_that_ignores_ranges_takes_nothing_away(fetching: Fetching, web: Web) -> None:
-    fetching.begin(web, 100_000)
-    web.otherwise = Answer(ranges=False)
-    assert_said(fetching.refused(url(web)), VAL, "100,000", "--fresh")
-    fetching.assert_partial(DATA[:100_000])
-    assert fetching.get(url(web), fresh=True).files == (Fetched(VAL, 300_000, 300_000, RIGHT),)
-    assert web.starts == [100_000, None]
-
-
 class TestAFileThatChanges:
-    OTHER_TIME = "Thu, 02 Aug 2012 12:00:00 GMT"
-
-    @pytest.mark.parametrize(
-        "answer",
-        [
-            Answer(data=CHANGED_DATA),
-            Answer(data=CHANGED_DATA, ranges=False),
-            Answer(data=CHANGED_DATA[:200_000]),
-            Answer(data=CHANGED_DATA + b"more"),
-            Answer(headers={"ETag": '"other"'}),
-            Answer(headers={"ETag": None, "Last-Modified": OTHER_TIME}),
-            Answer(headers={"ETag": '"other"', "Last-Modified": OTHER_TIME}),
-            Answer(data=DATA[:50_000]),  # which is shorter than what is here: 416
-            Answer(data=DATA[:50_000], ranges=False),
-            Answer(data=DATA + b"more", ranges=False, headers={"ETag": None, "Last-Modified": None}),
-            Answer(data=DATA + b"more", headers={"ETag": None, "Last-Modified": None}),
-        ],
-    )
-    @pytest.mark.parametrize("later", [False, True], ids=["at once", "in the next run"])
-    def test_is_refused_and_what_is_here_stays(self, fetching: Fetching, web: Web, answer: Answer, later: bool) -> None:
-        if later:
-            fetching.begin(web, 100_000)
-        else:
-            web.next(Answer(stop=100_000))
-        web.next(answer)
-        assert_said(fetching.refused(url(web)), VAL, *CHANGED)
-        fetching.assert_partial(DATA[:100_000])
-        fetching.get(url(web))
-        fetching.assert_whole()
-
     def test_begins_anew_with_fresh(self, fetching: Fetching, web: Web) -> None:
         fetching.begin(web, 100_000)
         web.files[f"{SECRET}/{VAL}"] = CHANGED_DATA
