@@ -74,6 +74,12 @@ class Fetching:
         document: dict[str, Any] = json.loads((self.folder / f"{name}.part.json").read_bytes())
         return document
 
+    def put(self, data: bytes, name: str = f"{VAL}.part") -> Path:
+        """Write what somebody else puts there."""
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / name).write_bytes(data)
+        return self.folder / name
+
     def begin(self, web: Web, size: int, name: str = VAL) -> None:
         """Have the first ``size`` bytes there, as of a run that gave up."""
         count = len(web.requests)
@@ -103,13 +109,6 @@ def url(web: Web, name: str = VAL, host: str = "127.0.0.1") -> str:
 
 
 Publish = Callable[..., None]
-
-
-def flip_first_bit(path: Path) -> None:
-    with path.open("r+b") as file:
-        first = file.read(1)
-        file.seek(0)
-        file.write(bytes([first[0] ^ 1]))
 
 
 def assert_said(words: str, *wanted: str) -> None:
