@@ -123,7 +123,7 @@ class TestFromAServer:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_an_interruption_is_one_line_of_json(self, tmp_path: Path, number: signal.Signals) -> None:
         with serving({BOXES: DATA}, Answer(stop=1_000, end=STALL)) as web:
-            command = [*COMMAND, "fetch", tmp_path, "--url", web.url(BOXES), "--json"]
+            command = [*COMMAND, "fetch", str(tmp_path), "--url", web.url(BOXES), "--json"]
             process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
             assert web.await_request(1, 60)
             process.send_signal(number)
@@ -154,8 +154,8 @@ class TestFromASwarm:
     def test_the_time_of_giving_is_not_reported(self, tmp_path: Path) -> None:
         (tmp_path / BOXES).write_bytes(DATA)
         (tmp_path / "torrent").write_bytes(torrent_of({BOXES: DATA}))
-        command = [sys.executable, "-c", ON_THIS_MACHINE, "fetch", tmp_path, "--torrent", tmp_path / "torrent"]
-        command += ["--accept-terms", "--no-discovery", "--seed"]
+        command = [sys.executable, "-c", ON_THIS_MACHINE, "fetch", str(tmp_path), "--torrent"]
+        command += [str(tmp_path / "torrent"), "--accept-terms", "--no-discovery", "--seed"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stderr
         assert any("Everything is here." in line for line in process.stderr)
@@ -166,7 +166,7 @@ class TestFromASwarm:
     @pytest.mark.parametrize(("answer", "code", "then"), [("n", 2, "are not accepted"), ("y", 4, "Asking the swarm")])
     def test_the_terms_are_asked_about_on_a_terminal(self, tmp_path: Path, answer: str, code: int, then: str) -> None:
         ours, theirs = pty.openpty()
-        command = [sys.executable, "-c", ON_THIS_MACHINE, "fetch", tmp_path, "--torrent", "1" * 40]
+        command = [sys.executable, "-c", ON_THIS_MACHINE, "fetch", str(tmp_path), "--torrent", "1" * 40]
         command += ["--no-discovery", "--timeout", "1"]
         process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import libtorrent
 import pytest
@@ -41,6 +42,7 @@ class Fetching:
 
     root: Path
     torrent: Path
+    sentence: Sentence
     events: list[Progress | Note] = field(default_factory=list)
 
     @property
@@ -63,7 +65,7 @@ class Fetching:
     def notes(self) -> list[str]:
         return [event.text for event in self.events if isinstance(event, Note)]
 
-    def options(self, *peers: Seeder, **more: object) -> TorrentOptions:
+    def options(self, *peers: Seeder, **more: Any) -> TorrentOptions:
         plain = TorrentOptions(
             torrents=(str(self.torrent),),
             accept_terms=True,
@@ -71,14 +73,14 @@ class Fetching:
             discovery=False,
             timeout=100,  # a disk that others use may make everybody wait
         )
-        return replace(plain, **more)  # type: ignore[arg-type]
+        return replace(plain, **more)
 
     def get(
         self, *peers: Seeder, watch: Callable[[Progress | Note], None] | None = None, **more: object
     ) -> list[Fetched]:
         return list(fetch(self.folder, self.options(*peers, **more), watch=watch or self.events.append).files)
 
-    def refused(self, *peers: Seeder, kind: type[PrepError] = SourceError, **more: object) -> PrepError:
+    def refused(self, *peers: Seeder, kind: type[PrepError] = SourceError, **more: Any) -> PrepError:
         with pytest.raises(kind) as caught:
             self.get(*peers, **more)
         return caught.value
@@ -91,12 +93,12 @@ class Fetching:
 
 
 @pytest.fixture
-def fetching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetching:
+def fetching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sentence: Sentence) -> Fetching:
     monkeypatch.setattr(swarm, "LISTEN", "127.0.0.1:0")
     monkeypatch.setattr(torrents, "TRACKER", "http://127.0.0.1:1/announce")
     room = type("", (), {"total": 10**15, "free": 10**15})  # whatever is free here
     monkeypatch.setattr("shutil.disk_usage", lambda _: room)
-    one = Fetching(tmp_path, tmp_path / "boxes.torrent")
+    one = Fetching(tmp_path, tmp_path / "boxes.torrent", sentence)
     one.folder.mkdir()
     one.torrent.write_bytes(torrent_of({BOXES: DATA}))
     return one
@@ -132,10 +134,8 @@ class TestAWholeArchive:
             assert fetching.get(peer) == [Fetched(VALIDATION, len(DATA), len(DATA), "right")]
         assert (fetching.folder / VALIDATION).read_bytes() == DATA
         assert fetching.names == [VALIDATION]
-        ends = {
-            each.stage: (each.bytes_done, each.bytes_total) for each in fetching.events if isinstance(each, Progress)
-        }
-        assert ends["torrent"] == ends["checksums"] == (len(DATA), len(DATA))
+        ends = {each.stage: each.bytes_done for each in fetching.events if isinstance(each, Progress)}
+        assert ends == dict.fromkeys((Stage.RECHECK, Stage.TORRENT, Stage.CHECKSUMS), len(DATA))
 
     def test_a_magnet_link_that_names_a_peer_is_enough(self, fetching: Fetching, seeder: Seeder) -> None:
         assert fetching.get(torrents=(seeder.magnet,)) == [Fetched(BOXES, len(DATA), len(DATA), "none is published")]
@@ -161,14 +161,14 @@ class TestWhatIsThere:
         ids=["damaged", "too long", "of another program"],
     )
     def test_keeps_its_right_pieces(
-        self, fetching: Fetching, seeder: Seeder, name: str, there: bytes, missing: int, sentence: Sentence
+        self, fetching: Fetching, seeder: Seeder, name: str, there: bytes, missing: int
     ) -> None:
         (fetching.folder / name).write_bytes(there)
         assert fetching.get(seeder) == [Fetched(BOXES, len(DATA), missing, "none is published")]
         assert seeder.given == missing
         assert fetching.final.read_bytes() == DATA
         assert fetching.names == [BOXES]
-        sentence(fetching.notes)
+        fetching.sentence(fetching.notes)
 
     def test_a_download_by_url_goes_on_by_torrent(self, fetching: Fetching, seeder: Seeder) -> None:
         fetching.part.write_bytes(DATA[: PIECE // 2])  # no piece, but ours
@@ -189,17 +189,15 @@ class TestWhatIsThere:
             before.st_ctime_ns,
         )
 
-    def test_asks_no_swarm_where_a_known_archive_is_right(
-        self, fetching: Fetching, publish: Publish, sentence: Sentence
-    ) -> None:
+    def test_asks_no_swarm_where_a_known_archive_is_right(self, fetching: Fetching, publish: Publish) -> None:
         """There is no peer at all here, and nothing that says what the torrent holds."""
         publish(VALIDATION, DATA)
         (fetching.folder / VALIDATION).write_bytes(DATA)
         right = [Fetched(VALIDATION, len(DATA), 0, "right")]
         assert fetching.get(torrents=("validation",), timeout=0.3) == right
         assert fetching.notes == []
-        sentence(fetching.refused(torrents=("",), timeout=0.3))  # for train there must be one
-        sentence(fetching.notes, "notes")
+        fetching.sentence(fetching.refused(torrents=("",), timeout=0.3))  # for train there must be one
+        fetching.sentence(fetching.notes, "notes")
 
     def test_is_right_by_the_published_checksum_whatever_the_torrent_says(
         self, fetching: Fetching, seeder: Seeder, publish: Publish
@@ -215,40 +213,38 @@ class TestWhatIsThere:
 class TestWhatIsInTheWay:
     @pytest.mark.parametrize("name", [BOXES, PART])
     @pytest.mark.parametrize("noted", [False, True])
-    def test_is_another_file(
-        self, fetching: Fetching, seeder: Seeder, name: str, noted: bool, sentence: Sentence
-    ) -> None:
+    def test_is_another_file(self, fetching: Fetching, seeder: Seeder, name: str, noted: bool) -> None:
         (fetching.folder / name).write_bytes(DATA[1:PIECE])
         if noted:  # a part of a file of another size
             save_origin(fetching.final, Origin(URL, 4_000_000, start=digest_of(DATA[1:1025])))
-        sentence(fetching.refused(seeder))
+        fetching.sentence(fetching.refused(seeder))
         assert (fetching.folder / name).read_bytes() == DATA[1:PIECE]
 
-    def test_is_a_link_to_a_damaged_file(self, fetching: Fetching, seeder: Seeder, sentence: Sentence) -> None:
+    def test_is_a_link_to_a_damaged_file(self, fetching: Fetching, seeder: Seeder) -> None:
         elsewhere = fetching.root / "elsewhere.tar.gz"
         elsewhere.write_bytes(DATA[:-1])
         fetching.final.symlink_to(elsewhere)
-        sentence(fetching.refused(seeder))
+        fetching.sentence(fetching.refused(seeder))
         assert elsewhere.read_bytes() == DATA[:-1]
         assert fetching.names == [BOXES]
 
-    def test_is_a_part_beside_a_damaged_file(self, fetching: Fetching, seeder: Seeder, sentence: Sentence) -> None:
+    def test_is_a_part_beside_a_damaged_file(self, fetching: Fetching, seeder: Seeder) -> None:
         for path in (fetching.final, fetching.part):
             path.write_bytes(DATA[:-1])
-        sentence(fetching.refused(seeder))
+        fetching.sentence(fetching.refused(seeder))
         assert fetching.final.read_bytes() == fetching.part.read_bytes() == DATA[:-1]
 
     @pytest.mark.parametrize("name", [BOXES, PART])
-    def test_is_not_a_file(self, fetching: Fetching, seeder: Seeder, name: str, sentence: Sentence) -> None:
+    def test_is_not_a_file(self, fetching: Fetching, seeder: Seeder, name: str) -> None:
         os.mkfifo(fetching.folder / name)
-        sentence(fetching.refused(seeder))
+        fetching.sentence(fetching.refused(seeder))
 
     def test_may_not_be_written_and_keeps_its_name(
-        self, fetching: Fetching, seeder: Seeder, monkeypatch: pytest.MonkeyPatch, sentence: Sentence
+        self, fetching: Fetching, seeder: Seeder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fetching.final.write_bytes(DATA[:-1])
         monkeypatch.setattr(os, "access", lambda *_: False)
-        sentence(fetching.refused(seeder))
+        fetching.sentence(fetching.refused(seeder))
         assert fetching.final.read_bytes() == DATA[:-1]
 
 
@@ -284,7 +280,7 @@ def test_killed_again_and_again_it_goes_on_from_where_it_was(fetching: Fetching)
         reached = [0]
         while reached[-1] < 40_000_000:
             enough = reached[-1] + chance.randrange(1, 9_000_000)
-            command = [sys.executable, "-c", CHILD, fetching.folder, fetching.torrent, peer.peer, str(enough)]
+            command = [sys.executable, "-c", CHILD, str(fetching.folder), str(fetching.torrent), peer.peer, str(enough)]
             child = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             assert child.returncode == -signal.SIGKILL
             reached.append(int(child.stdout))
@@ -298,11 +294,11 @@ def test_killed_again_and_again_it_goes_on_from_where_it_was(fetching: Fetching)
 
 
 class TestWhatATorrentMaySay:
-    def test_strangers_are_named_and_not_fetched(self, fetching: Fetching, sentence: Sentence) -> None:
+    def test_strangers_are_named_and_not_fetched(self, fetching: Fetching) -> None:
         fetching.get_from_a_collection({"a/read me.txt": DATA[:5_000], f"tars/{BOXES}": DATA, "z\u2028": DATA[:90_000]})
         assert fetching.final.read_bytes() == DATA
         assert fetching.names == [BOXES]
-        sentence(fetching.notes)
+        fetching.sentence(fetching.notes)
 
     def test_of_two_archives_the_right_one_is_not_written_to(self, fetching: Fetching) -> None:
         fetching.final.write_bytes(DATA)
@@ -326,18 +322,14 @@ class TestWhatATorrentMaySay:
         [{f"{number}.txt": b"x" for number in range(7)}, {VALIDATION: DATA}, {f"{n}/{BOXES}": DATA for n in (1, 2)}],
         ids=["no archive", "another size", "one twice"],
     )
-    def test_it_cannot_be_of_the_archives(
-        self, fetching: Fetching, files: dict[str, bytes], sentence: Sentence
-    ) -> None:
+    def test_it_cannot_be_of_the_archives(self, fetching: Fetching, files: dict[str, bytes]) -> None:
         fetching.torrent.write_bytes(torrent_of(files, folder="texts"))
-        sentence(str(fetching.refused()).replace(str(fetching.torrent), "IT"))
+        fetching.sentence(str(fetching.refused()).replace(str(fetching.torrent), "IT"))
         assert fetching.names == []
 
-    def test_it_is_of_another_file_by_the_checksum(
-        self, fetching: Fetching, seeder: Seeder, publish: Publish, sentence: Sentence
-    ) -> None:
+    def test_it_is_of_another_file_by_the_checksum(self, fetching: Fetching, seeder: Seeder, publish: Publish) -> None:
         publish(BOXES, bytes(len(DATA)))
-        sentence(fetching.refused(seeder))
+        fetching.sentence(fetching.refused(seeder))
         assert fetching.part.read_bytes() == DATA
         assert fetching.names == [PART, f"{PART}.json"]
 
@@ -347,28 +339,28 @@ class TestIsRefusedBeforeAnybodyIsAsked:
     def nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(libtorrent, "session", lambda *_: pytest.fail("it joined a swarm"))
 
-    def test_without_the_terms(self, fetching: Fetching, sentence: Sentence) -> None:
-        sentence(fetching.refused(accept_terms=False, kind=UsageError))
+    def test_without_the_terms(self, fetching: Fetching) -> None:
+        fetching.sentence(fetching.refused(accept_terms=False, kind=UsageError))
 
-    def test_without_libtorrent(self, fetching: Fetching, monkeypatch: pytest.MonkeyPatch, sentence: Sentence) -> None:
+    def test_without_libtorrent(self, fetching: Fetching, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "libtorrent", None)
-        sentence(fetching.refused(kind=UsageError))
+        fetching.sentence(fetching.refused(kind=UsageError))
 
     @pytest.mark.parametrize(
         "torrent",
         ["none.torrent", "a" * 39, "magnet:?dn=anything", "magnet:?xt=urn:btih:zz",
          f"magnet:?xt=urn:btmh:1220{'a' * 64}", "https://host/it.torrent?secret", "/dev/null", "a\0b"],
     )  # fmt: skip
-    def test_what_is_no_torrent(self, fetching: Fetching, torrent: str, sentence: Sentence) -> None:
-        sentence(fetching.refused(torrents=(torrent,), kind=UsageError))
+    def test_what_is_no_torrent(self, fetching: Fetching, torrent: str) -> None:
+        fetching.sentence(fetching.refused(torrents=(torrent,), kind=UsageError))
 
-    def test_a_page_in_place_of_a_torrent(self, fetching: Fetching, sentence: Sentence) -> None:
+    def test_a_page_in_place_of_a_torrent(self, fetching: Fetching) -> None:
         fetching.torrent.write_text(" <html>")
-        sentence(fetching.refused(kind=UsageError))
+        fetching.sentence(fetching.refused(kind=UsageError))
 
     @pytest.mark.parametrize("peer", ["localhost", "localhost:", ":6881", "localhost:0", "localhost:65536", "a:b"])
-    def test_a_peer_without_host_or_port(self, fetching: Fetching, peer: str, sentence: Sentence) -> None:
-        sentence(str(fetching.refused(peers=(peer,), kind=UsageError)).replace(peer, "PEER", 1), alike=True)
+    def test_a_peer_without_host_or_port(self, fetching: Fetching, peer: str) -> None:
+        fetching.sentence(str(fetching.refused(peers=(peer,), kind=UsageError)).replace(peer, "PEER", 1), alike=True)
 
 
 class TestWhileItRuns:
@@ -381,22 +373,20 @@ class TestWhileItRuns:
         assert open_["anonymous_mode"] is True
 
     def test_without_a_peer_it_says_so_and_gives_up_in_time(
-        self, fetching: Fetching, monkeypatch: pytest.MonkeyPatch, sentence: Sentence
+        self, fetching: Fetching, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """And leaves nothing: a note alone would make ours what somebody puts beside it later."""
         monkeypatch.setattr(swarm, "LONELY_SECONDS", 0.5)
-        sentence(fetching.refused(torrents=("validation",), timeout=1.2))
-        sentence(fetching.notes, "notes")
-        sentence(fetching.refused(timeout=0.3), "of a file")
+        fetching.sentence(fetching.refused(torrents=("validation",), timeout=1.2))
+        fetching.sentence(fetching.notes, "notes")
+        fetching.sentence(fetching.refused(timeout=0.3), "of a file")
         assert fetching.names == []
 
-    def test_a_disk_that_takes_no_more_is_an_output_error(
-        self, fetching: Fetching, seeder: Seeder, sentence: Sentence
-    ) -> None:
+    def test_a_disk_that_takes_no_more_is_an_output_error(self, fetching: Fetching, seeder: Seeder) -> None:
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
         try:
-            sentence(fetching.refused(seeder, kind=OutputError))
+            fetching.sentence(fetching.refused(seeder, kind=OutputError))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 

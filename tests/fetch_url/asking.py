@@ -17,6 +17,7 @@ from imagenet_prep.errors import PrepError, SourceError
 from imagenet_prep.model.events import Note, Progress
 from imagenet_prep.verbs.fetch.report import FetchReport, UrlOptions
 from imagenet_prep.verbs.fetch.run import fetch
+from support.sentences import Sentence
 from web import Answer, Web, page
 
 VAL = "ILSVRC2012_img_val.tar"
@@ -33,9 +34,6 @@ def tar_like(seed: int | str, size: int = 300_000) -> bytes:
 DATA, CHANGED_DATA = tar_like(0), tar_like(1)
 MD5 = hashlib.md5(DATA).hexdigest()
 GZIP = b"\x1f\x8b\x08" + DATA
-# What a message must say, whatever its words are besides.
-LOGIN = ("127.0.0.1", "login", "cookies")
-CHANGED = ("127.0.0.1", "has changed on the server", "--fresh")
 PUBLISHED = pytest.mark.usefixtures("published")
 
 
@@ -44,12 +42,15 @@ class Fetching:
     """One folder that files are fetched into, all that was said meanwhile, and the waits that were asked for."""
 
     folder: Path
+    web: Web
     waits: list[float]
+    sentence: Sentence
     events: list[Progress | Note] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
     def get(self, *urls: str, **options: Any) -> FetchReport:
-        wanted = UrlOptions(urls=urls, **{"timeout": 10.0, **options})
+        """Fetch, from the usual URL if no other is given."""
+        wanted = UrlOptions(urls=urls or (url(self.web),), **{"timeout": 10.0, **options})
         return fetch(self.folder, wanted, watch=self.events.append)
 
     def refused(self, *urls: str, kind: type[PrepError] = SourceError, **options: Any) -> str:
@@ -109,7 +110,3 @@ def url(web: Web, name: str = VAL, host: str = "127.0.0.1") -> str:
 
 
 Publish = Callable[..., None]
-
-
-def assert_said(words: str, *wanted: str) -> None:
-    assert [each for each in wanted if each not in words] == [], words

@@ -13,6 +13,7 @@ import pytest
 from fetch_url.asking import DATA, OTHER, SECRET, VAL, Fetching, Publish
 from imagenet_prep.imagenet import archives as facts
 from imagenet_prep.verbs.fetch import download
+from support.sentences import Sentence
 from web import Web, serving
 
 
@@ -27,21 +28,26 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
+def web() -> Iterator[Web]:
+    with serving({f"{SECRET}/{name}": DATA for name in (VAL, OTHER)}) as server:
+        yield server
+
+
+@pytest.fixture
 def fetching(
-    tmp_path: Path, waits: list[float], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    web: Web,
+    waits: list[float],
+    sentence: Sentence,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> Iterator[Fetching]:
     caplog.set_level(logging.DEBUG)
-    one = Fetching(tmp_path / "archives", waits)
+    one = Fetching(tmp_path / "archives", web, waits, sentence)
     yield one
     one.assert_discreet(SECRET)
     assert [record for record in caplog.get_records("call") if SECRET in record.getMessage()] == []
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with serving({f"{SECRET}/{name}": DATA for name in (VAL, OTHER)}) as server:
-        yield server
 
 
 @pytest.fixture

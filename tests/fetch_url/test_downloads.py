@@ -12,7 +12,6 @@ from imagenet_prep.imagenet.archives import RIGHT, UNPUBLISHED
 from imagenet_prep.model.events import Note, Progress
 from imagenet_prep.verbs.fetch.report import Fetched, UrlOptions
 from imagenet_prep.verbs.fetch.run import fetch
-from support.sentences import Sentence
 from web import Answer, Web, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -41,10 +40,8 @@ class TestWhatIsAskedFor:
         ["", "a/", "a/?x.tar", "..", "a/..", "%2e%2e", ".", ".hidden", "%2Ehidden", "a%00b", "a%0ab",
          "a%1bb", "a%7Fb", "a%2Fb", "..%2fb", "a" * 252, "x.tar.part", "x.tar.part.json"],
     )  # fmt: skip
-    def test_a_url_that_ends_in_no_name_for_a_file(
-        self, fetching: Fetching, web: Web, ending: str, sentence: Sentence
-    ) -> None:
-        sentence(fetching.refused(web.url(ending), kind=UsageError), alike=True)
+    def test_a_url_that_ends_in_no_name_for_a_file(self, fetching: Fetching, web: Web, ending: str) -> None:
+        fetching.sentence(fetching.refused(web.url(ending), kind=UsageError), alike=True)
         assert (web.requests, fetching.names) == ([], [])
 
     @pytest.mark.parametrize(
@@ -55,22 +52,22 @@ class TestWhatIsAskedFor:
          f"http://{'a' * 64}.example/x.tar", "http://127.0.0.1/x.tar http://127.0.0.1/y.tar",
          "x.tar y.tar http://127.0.0.1/", "x.tar y.tar"],
     )  # fmt: skip
-    def test_what_is_no_url_of_a_server(self, fetching: Fetching, address: str, sentence: Sentence) -> None:
-        sentence(fetching.refused(address, kind=UsageError), alike=True)
+    def test_what_is_no_url_of_a_server(self, fetching: Fetching, address: str) -> None:
+        fetching.sentence(fetching.refused(address, kind=UsageError), alike=True)
         assert fetching.names == []
 
     @pytest.mark.parametrize("user", [f"somebody:{SECRET}", SECRET])
-    def test_a_password_in_a_url(self, fetching: Fetching, web: Web, user: str, sentence: Sentence) -> None:
-        sentence(fetching.refused(url(web, host=f"{user}@127.0.0.1"), kind=UsageError), alike=True)
+    def test_a_password_in_a_url(self, fetching: Fetching, web: Web, user: str) -> None:
+        fetching.sentence(fetching.refused(url(web, host=f"{user}@127.0.0.1"), kind=UsageError), alike=True)
         assert web.requests == []
 
-    def test_one_name_twice(self, fetching: Fetching, web: Web, sentence: Sentence) -> None:
-        sentence(fetching.refused(url(web), web.url(f"mirror/{VAL}"), kind=UsageError))
+    def test_one_name_twice(self, fetching: Fetching, web: Web) -> None:
+        fetching.sentence(fetching.refused(url(web), web.url(f"mirror/{VAL}"), kind=UsageError))
         assert web.requests == []
 
     @pytest.mark.parametrize("options", [{"retries": -1}, {"timeout": -1.0}, {"timeout": 86_401}, {"rate": -1}])
     def test_a_number_that_makes_no_sense(self, fetching: Fetching, web: Web, options: dict[str, float]) -> None:
-        fetching.refused(url(web), kind=UsageError, **options)
+        fetching.refused(kind=UsageError, **options)
         assert web.requests == []
 
 
@@ -81,32 +78,30 @@ class TestFilesOfUrls:
     ) -> None:
         links = tmp_path / "links"
         links.write_text(f"# mine\r\n\r\n  {url(web)}  # val\n{url(web)}\n{url(web, OTHER)}", encoding)
-        assert [file.name for file in fetching.get(url(web), url_files=(links,)).files] == [VAL, OTHER]
+        assert [file.name for file in fetching.get(url_files=(links,)).files] == [VAL, OTHER]
         assert len(web.requests) == 2
 
     @pytest.mark.parametrize(
         "line", [f"ftp://{SECRET}/x", f"http://me:{SECRET}@example.org/x", "x.tar", "http://a b/x"]
     )
-    def test_name_a_bad_line_by_its_number(
-        self, fetching: Fetching, web: Web, tmp_path: Path, line: str, sentence: Sentence
-    ) -> None:
+    def test_name_a_bad_line_by_its_number(self, fetching: Fetching, web: Web, tmp_path: Path, line: str) -> None:
         links = tmp_path / "links"
         links.write_text(f"{url(web)}\n\n{line}\n")
-        sentence(fetching.refused(kind=UsageError, url_files=(links,)))
+        fetching.sentence(fetching.refused(kind=UsageError, url_files=(links,)))
         assert web.requests == []
 
 
 class TestAWholeDownload:
     @PUBLISHED
     def test_its_checksum_is_right(self, fetching: Fetching, web: Web) -> None:
-        report = fetching.get(url(web))
+        report = fetching.get()
         assert report.files == (Fetched(VAL, 300_000, 300_000, RIGHT),)
         assert report.received == 300_000
         fetching.assert_whole()
         assert (web.starts, fetching.waits, fetching.notes) == ([None], [], [])
 
     def test_without_a_published_checksum_it_is_not_said_to_be_right(self, fetching: Fetching, web: Web) -> None:
-        assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 300_000, UNPUBLISHED),)
+        assert fetching.get().files == (Fetched(VAL, 300_000, 300_000, UNPUBLISHED),)
         fetching.assert_whole()
         assert web.requests[0].headers["Accept-Encoding"] == "identity"  # or checksums would be those of other bytes
 
@@ -118,8 +113,8 @@ class TestAWholeDownload:
         assert files == (Fetched(VAL, 300_000, 0, ""), Fetched(OTHER, 300_000, 0, UNPUBLISHED))
         assert web.requests == []
 
-    def test_the_rate_is_kept_by_waiting(self, fetching: Fetching, web: Web) -> None:
-        fetching.get(url(web), rate=10_000)
+    def test_the_rate_is_kept_by_waiting(self, fetching: Fetching) -> None:
+        fetching.get(rate=10_000)
         fetching.assert_whole()
         assert sum(fetching.waits) > 10
 
@@ -133,10 +128,10 @@ class TestAWholeDownload:
 
 
 @PUBLISHED
-def test_one_of_several_fails_and_the_others_are_finished(fetching: Fetching, web: Web, sentence: Sentence) -> None:
+def test_one_of_several_fails_and_the_others_are_finished(fetching: Fetching, web: Web) -> None:
     web.files[f"{SECRET}/third.tar"] = DATA
     wanted = [url(web), url(web, "none.tar"), url(web, "nor.tar"), url(web, "third.tar")]
-    sentence(fetching.refused(*wanted, retries=0))
+    fetching.sentence(fetching.refused(*wanted, retries=0))
     assert fetching.names == [VAL, "third.tar"]
     fetching.refused(*wanted[:2], retries=0)  # again
-    sentence([note for note in fetching.notes if "is there" in note], "notes")
+    fetching.sentence([note for note in fetching.notes if "is there" in note], "notes")

@@ -13,7 +13,6 @@ from fetch_url.asking import CHANGED_DATA, DATA, PUBLISHED, SECRET, VAL, Fetchin
 from imagenet_prep.imagenet.archives import RIGHT
 from imagenet_prep.sources.disguise import START_BYTES
 from imagenet_prep.verbs.fetch.report import Fetched
-from support.sentences import Sentence
 from web import CHUNKED, CLOSE, RESET, STALL, UNTIL_CLOSED, Answer, Request, Web, page, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -27,7 +26,7 @@ class TestABreak:
     @pytest.mark.parametrize("stop", [-1, 0, 1, 65_536, 200_001, 299_999])
     def test_of_one_answer(self, fetching: Fetching, web: Web, stop: int, end: str) -> None:
         web.next(Answer(stop=stop, end=end))
-        report = fetching.get(url(web), timeout=0.3)
+        report = fetching.get(timeout=0.3)
         assert report.files == (Fetched(VAL, 300_000, 300_000, RIGHT),)
         fetching.assert_whole()
         assert web.starts[0] is None
@@ -51,54 +50,52 @@ class TestABreak:
                 framing=chance.choice((CHUNKED, "length", UNTIL_CLOSED)),
             )
 
+        fetching.web.otherwise = moody
         for _ in range(20):
-            with serving({f"{SECRET}/{VAL}": DATA}, otherwise=moody) as web:
-                assert fetching.get(url(web), retries=200).files == (Fetched(VAL, 300_000, 300_000, RIGHT),)
+            assert fetching.get(retries=200).files == (Fetched(VAL, 300_000, 300_000, RIGHT),)
             fetching.assert_whole()
             (fetching.folder / VAL).unlink()
 
 
 class TestRetries:
-    def test_each_wait_is_twice_the_one_before_up_to_a_minute(self, fetching: Fetching, sentence: Sentence) -> None:
-        with serving({}, otherwise=page(503)) as web:
-            sentence(fetching.refused(url(web)))
-            assert len(web.requests) == 11
+    def test_each_wait_is_twice_the_one_before_up_to_a_minute(self, fetching: Fetching) -> None:
+        fetching.web.otherwise = page(503)
+        fetching.sentence(fetching.refused())
+        assert len(fetching.web.requests) == 11
         assert fetching.waits == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
 
     @pytest.mark.parametrize("retries", [0, 1, 3])
-    def test_there_are_as_many_as_were_allowed(self, fetching: Fetching, retries: int, sentence: Sentence) -> None:
-        with serving({}, otherwise=Answer(data=DATA, stop=-1)) as web:
-            sentence(fetching.refused(url(web), retries=retries))
-            assert len(web.requests) == retries + 1
+    def test_there_are_as_many_as_were_allowed(self, fetching: Fetching, retries: int) -> None:
+        fetching.web.otherwise = Answer(stop=-1)
+        fetching.sentence(fetching.refused(retries=retries))
+        assert len(fetching.web.requests) == retries + 1
 
     def test_a_byte_is_progress(self, fetching: Fetching, web: Web) -> None:
         web.next(page(503), *[Answer(stop=5_000), page(503)] * 3)
-        fetching.get(url(web), retries=2)
+        fetching.get(retries=2)
         fetching.assert_whole()
         assert fetching.waits == [1, 1, 2, 1, 2, 1, 2]
 
-    def test_a_server_or_proxy_that_is_not_there(
-        self, fetching: Fetching, monkeypatch: pytest.MonkeyPatch, sentence: Sentence
-    ) -> None:
+    def test_a_server_or_proxy_that_is_not_there(self, fetching: Fetching, monkeypatch: pytest.MonkeyPatch) -> None:
         with closing(socket.socket()) as taken:  # bound, but it does not listen
             taken.bind(("127.0.0.1", 0))
             address = f"http://127.0.0.1:{taken.getsockname()[1]}/{SECRET}/{VAL}?{SECRET}"
-            sentence(fetching.refused(address, retries=2), "server")
+            fetching.sentence(fetching.refused(address, retries=2), "server")
             monkeypatch.setenv("http_proxy", address)
-            sentence(fetching.refused(f"http://example.org/{SECRET}/{VAL}", retries=1), "proxy")
+            fetching.sentence(fetching.refused(f"http://example.org/{SECRET}/{VAL}", retries=1), "proxy")
         assert fetching.waits == [1, 2, 1]
 
     @pytest.mark.parametrize("proxy", ["http://127.0.0.1:{}", "127.0.0.1:{}", "http://[", "http://me:you@127.0.0.1:{}"])
     def test_a_proxy_that_lets_nothing_through(
-        self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch, proxy: str, sentence: Sentence
+        self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch, proxy: str
     ) -> None:
         monkeypatch.setenv("https_proxy", proxy.format(web.port))  # which does not know CONNECT
-        sentence(fetching.refused(f"https://example.org/{SECRET}/{VAL}", retries=0))
+        fetching.sentence(fetching.refused(f"https://example.org/{SECRET}/{VAL}", retries=0))
 
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
     def test_a_server_in_trouble_is_asked_again(self, fetching: Fetching, web: Web, status: int) -> None:
         web.next(page(status), Answer(stop=5_000), page(status))
-        fetching.get(url(web))
+        fetching.get()
         fetching.assert_whole()
         assert web.starts == [None, None, 5_000, 5_000]
 
@@ -108,7 +105,7 @@ class TestRetries:
     )
     def test_a_server_may_say_when(self, fetching: Fetching, web: Web, wanted: str, waited: int) -> None:
         web.next(page(429, Retry_After=wanted))
-        fetching.get(url(web))
+        fetching.get()
         assert fetching.waits == [waited]
 
 
@@ -117,7 +114,7 @@ class TestGoingOnLater:
     @pytest.mark.parametrize("size", [5_000, 200_001, 299_999])
     def test_the_next_run_asks_for_the_rest(self, fetching: Fetching, web: Web, size: int) -> None:
         fetching.begin(web, size)
-        assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 300_000 - size, RIGHT),)
+        assert fetching.get().files == (Fetched(VAL, 300_000, 300_000 - size, RIGHT),)
         assert web.starts == [size]
         fetching.assert_whole()
 
@@ -135,14 +132,14 @@ class TestGoingOnLater:
         fetching.begin(web, 299_999)
         with (fetching.folder / f"{VAL}.part").open("ab") as file:
             file.write(DATA[-1:])
-        assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 0, RIGHT),)
+        assert fetching.get().files == (Fetched(VAL, 300_000, 0, RIGHT),)
         assert web.requests == []
         fetching.assert_whole()
 
     def test_fresh_starts_over(self, fetching: Fetching, web: Web) -> None:
         fetching.begin(web, 100_000)
         web.files[f"{SECRET}/{VAL}"] = CHANGED_DATA
-        assert fetching.get(url(web), fresh=True).received == 300_000
+        assert fetching.get(fresh=True).received == 300_000
         assert web.starts == [None]
         fetching.assert_whole(CHANGED_DATA)
 
@@ -152,7 +149,7 @@ class TestAnotherServer:
 
     @pytest.mark.parametrize("published", [True, False])
     def test_goes_on_where_a_checksum_would_show_a_mixture(
-        self, fetching: Fetching, web: Web, publish: Publish, published: bool, sentence: Sentence
+        self, fetching: Fetching, web: Web, publish: Publish, published: bool
     ) -> None:
         if published:
             publish()
@@ -162,6 +159,6 @@ class TestAnotherServer:
                 fetching.get(url(mirror))
                 fetching.assert_whole()
             else:
-                sentence(fetching.refused(url(mirror)))
+                fetching.sentence(fetching.refused(url(mirror)))
                 fetching.assert_partial(DATA[:100_000])
             assert mirror.starts == [100_000]

@@ -21,7 +21,6 @@ from imagenet_prep.stores.lock import held
 from imagenet_prep.verbs.fetch import download, part
 from imagenet_prep.verbs.fetch.part import TORRENT, Origin, save_origin
 from imagenet_prep.verbs.fetch.report import Fetched
-from support.sentences import Sentence
 from web import Answer, Web, page
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -32,18 +31,16 @@ class TestAFileWithItsFinalName:
     @PUBLISHED
     def test_is_taken_for_complete_if_it_has_the_published_size(self, fetching: Fetching, web: Web) -> None:
         fetching.put(CHANGED_DATA, VAL)
-        assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 0, ""),)
+        assert fetching.get().files == (Fetched(VAL, 300_000, 0, ""),)
         assert web.requests == []
         fetching.assert_whole(CHANGED_DATA)
 
     @PUBLISHED
     @pytest.mark.parametrize("size", [0, 1_000, 299_999, 300_001])
     @pytest.mark.parametrize("fresh", [False, True])
-    def test_is_not_touched_if_it_has_another(
-        self, fetching: Fetching, web: Web, size: int, fresh: bool, sentence: Sentence
-    ) -> None:
+    def test_is_not_touched_if_it_has_another(self, fetching: Fetching, web: Web, size: int, fresh: bool) -> None:
         fetching.put((DATA + DATA)[:size], VAL)
-        sentence(fetching.refused(url(web), fresh=fresh))
+        fetching.sentence(fetching.refused(fresh=fresh))
         assert web.requests == []
         fetching.assert_whole((DATA + DATA)[:size])
 
@@ -53,17 +50,15 @@ class TestAFileWithItsFinalName:
         fetching.begin(web, 100_000)
         (fetching.folder / f"{VAL}.part").unlink()
         fetching.put(DATA, VAL)
-        fetching.get(url(web))
+        fetching.get()
         assert fetching.names == [VAL]
 
     @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nowhere")])
-    def test_may_be_none_and_in_the_way(
-        self, fetching: Fetching, web: Web, make: Callable[[Path], None], sentence: Sentence
-    ) -> None:
+    def test_may_be_none_and_in_the_way(self, fetching: Fetching, web: Web, make: Callable[[Path], None]) -> None:
         fetching.folder.mkdir()
         for name in (VAL, f"{OTHER}.part"):
             make(fetching.folder / name)
-        sentence(fetching.refused(url(web), url(web, OTHER)), alike=True)
+        fetching.sentence(fetching.refused(url(web), url(web, OTHER)), alike=True)
         assert web.requests == []
 
 
@@ -71,14 +66,14 @@ class TestAPartOfOthers:
     @PUBLISHED
     def test_is_taken_up_where_a_checksum_is_published(self, fetching: Fetching, web: Web) -> None:
         fetching.put(DATA[:123_456])
-        assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 176_544, RIGHT),)
+        assert fetching.get().files == (Fetched(VAL, 300_000, 176_544, RIGHT),)
         assert web.starts == [123_456]
         fetching.assert_whole()
 
     @PUBLISHED
-    def test_is_found_wrong_by_it(self, fetching: Fetching, web: Web, sentence: Sentence) -> None:
+    def test_is_found_wrong_by_it(self, fetching: Fetching) -> None:
         fetching.put(CHANGED_DATA[:123_456])
-        sentence(fetching.refused(url(web)))
+        fetching.sentence(fetching.refused())
         assert VAL not in fetching.names
 
     @PUBLISHED
@@ -87,22 +82,20 @@ class TestAPartOfOthers:
         [b"<html>" + DATA, DATA[:257] + b"other" + DATA[262:], bytes(5_000), b"\x1f\x8b" + DATA, DATA + b"more"],
         ids=["a page", "no tar", "zeros", "gzip", "too long"],
     )
-    def test_is_refused_if_it_cannot_be_its_beginning(
-        self, fetching: Fetching, web: Web, data: bytes, sentence: Sentence
-    ) -> None:
+    def test_is_refused_if_it_cannot_be_its_beginning(self, fetching: Fetching, web: Web, data: bytes) -> None:
         fetching.put(data)
-        sentence(fetching.refused(url(web)))
+        fetching.sentence(fetching.refused())
         assert (web.requests, fetching.part()) == ([], data)
 
     @pytest.mark.parametrize("note", [None, b"", b"{}", b"[]", b'{"by": "url"}'])
     @pytest.mark.parametrize("fresh", [False, True])
     def test_is_refused_if_nobody_can_check_it(
-        self, fetching: Fetching, web: Web, note: bytes | None, fresh: bool, sentence: Sentence
+        self, fetching: Fetching, web: Web, note: bytes | None, fresh: bool
     ) -> None:
         fetching.put(DATA[:1_000])
         if note is not None:
             fetching.put(note, f"{VAL}.part.json")
-        sentence(fetching.refused(url(web), fresh=fresh), str(fresh), alike=True)
+        fetching.sentence(fetching.refused(fresh=fresh), str(fresh), alike=True)
         assert (web.requests, fetching.part()) == ([], DATA[:1_000])
 
     @pytest.mark.parametrize("fresh", [False, True])
@@ -110,21 +103,21 @@ class TestAPartOfOthers:
         """Somebody took our part away, and put another in its place."""
         fetching.begin(web, 100_000)
         fetching.put(CHANGED_DATA[:200_000])
-        fetching.refused(url(web), fresh=fresh)
+        fetching.refused(fresh=fresh)
         assert (web.requests, fetching.part()) == ([], CHANGED_DATA[:200_000])
 
     @PUBLISHED
-    def test_is_refused_if_it_came_by_torrent(self, fetching: Fetching, web: Web, sentence: Sentence) -> None:
+    def test_is_refused_if_it_came_by_torrent(self, fetching: Fetching, web: Web) -> None:
         fetching.put(bytes(300_000))
         save_origin(fetching.folder / VAL, Origin(TORRENT, 300_000))
-        sentence(fetching.refused(url(web)))
+        fetching.sentence(fetching.refused())
         assert (web.requests, fetching.part()) == ([], bytes(300_000))
 
     @PUBLISHED
     def test_is_no_beginning_if_only_its_note_is_there(self, fetching: Fetching, web: Web) -> None:
         fetching.begin(web, 100_000)
         (fetching.folder / f"{VAL}.part").unlink()
-        assert fetching.get(url(web)).received == 300_000
+        assert fetching.get().received == 300_000
         assert web.starts == [None]
         fetching.assert_whole()
 
@@ -133,9 +126,9 @@ class TestAPartOfOthers:
 def test_fresh_takes_nothing_away_before_the_server_gives_something(fetching: Fetching, web: Web) -> None:
     fetching.begin(web, 100_000)
     web.next(page(404))
-    fetching.refused(url(web), fresh=True)
+    fetching.refused(fresh=True)
     fetching.assert_partial(DATA[:100_000])
-    assert fetching.get(url(web)).received == 200_000
+    assert fetching.get().received == 200_000
 
 
 def put_another(path: Path) -> None:
@@ -158,7 +151,7 @@ class TestOtherProgramsAtWork:
     )
     def test_are_noticed(
         self, fetching: Fetching, web: Web, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,
-        disturb: Callable[[Path], None], left: str | None, when: str, published: bool, sentence: Sentence,
+        disturb: Callable[[Path], None], left: str | None, when: str, published: bool,
     ) -> None:  # fmt: skip
         if published:
             request.getfixturevalue("publish")()
@@ -177,22 +170,22 @@ class TestOtherProgramsAtWork:
             else:
                 web.next(Answer(stop=200_000))
                 patched.setattr(download, "wait", disturb_and(lambda _: None))
-            sentence(fetching.refused(url(web), kind=DisturbedError), alike=True)
+            fetching.sentence(fetching.refused(kind=DisturbedError), alike=True)
         assert VAL not in fetching.names
         assert left is None or (fetching.folder / left).exists()
         if left == f"{VAL}.part":  # and it is not taken for ours afterwards
-            fetching.refused(url(web))
+            fetching.refused()
             assert fetching.part() == THEIRS
         elif f"{VAL}.part" not in fetching.names:  # it begins again
-            fetching.get(url(web))
+            fetching.get()
             assert (fetching.folder / VAL).read_bytes() == DATA
 
     def test_another_run_in_the_folder(self, fetching: Fetching, web: Web) -> None:
         fetching.folder.mkdir()
         with held(fetching.folder, fetching.folder, alone=True):
-            fetching.refused(url(web), kind=OtherBuildError)
+            fetching.refused(kind=OtherBuildError)
         assert (web.requests, fetching.names) == ([], [])
-        fetching.get(url(web))
+        fetching.get()
 
 
 class TestTheDisk:
@@ -202,29 +195,29 @@ class TestTheDisk:
         return lambda size: monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=10**9, free=size))
 
     def test_too_little_space_is_seen_before_a_byte_is_written(
-        self, fetching: Fetching, web: Web, free: Callable[[int], None], sentence: Sentence
+        self, fetching: Fetching, free: Callable[[int], None]
     ) -> None:
         free(299_999)
-        sentence(fetching.refused(url(web), kind=OutputError))
+        fetching.sentence(fetching.refused(kind=OutputError))
         assert fetching.names == []
 
     @PUBLISHED
     def test_what_is_there_needs_no_space(self, fetching: Fetching, web: Web, free: Callable[[int], None]) -> None:
         fetching.begin(web, 200_000)
         free(150_000)
-        fetching.get(url(web))
+        fetching.get()
         fetching.assert_whole()
 
     @PUBLISHED
-    def test_one_that_fails_ends_it_with_what_is_there(self, fetching: Fetching, web: Web, sentence: Sentence) -> None:
+    def test_one_that_fails_ends_it_with_what_is_there(self, fetching: Fetching, web: Web) -> None:
         """And is no reason to ask the server again."""
         fetching.begin(web, 100_000)
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, limits[1]))
         try:
-            sentence(fetching.refused(url(web), kind=OutputError))
+            fetching.sentence(fetching.refused(kind=OutputError))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert (len(web.requests), fetching.part()) == (1, DATA[:150_000])
-        fetching.get(url(web))
+        fetching.get()
         fetching.assert_whole()

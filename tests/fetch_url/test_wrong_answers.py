@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fetch_url.asking import CHANGED_DATA, DATA, GZIP, PUBLISHED, SECRET, VAL, Fetching, Publish, url
+from fetch_url.asking import CHANGED_DATA, DATA, GZIP, PUBLISHED, SECRET, VAL, Fetching, Publish
 from imagenet_prep.imagenet.archives import RIGHT
 from imagenet_prep.verbs.fetch.report import Fetched
-from support.sentences import Sentence
 from web import CHUNKED, GOOD, LENGTH, LOGIN_PAGE, UNTIL_CLOSED, Answer, Web, page, redirect, serving
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -102,57 +101,51 @@ class TestIsRefusedWithASentence:
             for answer in answers
         ],
     )
-    def test_and_what_is_here_stays(
-        self, fetching: Fetching, web: Web, begun: int, what: str, answer: Answer, sentence: Sentence
-    ) -> None:
+    def test_and_what_is_here_stays(self, fetching: Fetching, web: Web, begun: int, what: str, answer: Answer) -> None:
         if begun:
             fetching.begin(web, begun)
         web.otherwise = answer
-        sentence(fetching.refused(url(web)), what, alike=True)
+        fetching.sentence(fetching.refused(), what, alike=True)
         assert (fetching.waits, len(web.requests) < 20) == ([], True)
         assert fetching.names == ([f"{VAL}.part", f"{VAL}.part.json"] if begun else [])
         assert not begun or fetching.part() == DATA[:begun]
         web.otherwise = GOOD
-        fetching.get(url(web))
+        fetching.get()
         fetching.assert_whole()
 
-    def test_also_where_it_comes_in_the_middle(self, fetching: Fetching, web: Web, sentence: Sentence) -> None:
+    def test_also_where_it_comes_in_the_middle(self, fetching: Fetching, web: Web) -> None:
         web.next(Answer(stop=100_000), changed(CHANGED_DATA))
-        sentence(fetching.refused(url(web)))
+        fetching.sentence(fetching.refused())
         fetching.assert_partial(DATA[:100_000])
 
     @PUBLISHED
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-    def test_a_login_that_the_server_leads_to(
-        self, fetching: Fetching, web: Web, host: str, sentence: Sentence
-    ) -> None:
+    def test_a_login_that_the_server_leads_to(self, fetching: Fetching, web: Web, host: str) -> None:
         with serving({}, otherwise=called("text/html")) as login:
             web.next(redirect(login.url(f"{SECRET}/login?next={SECRET}", host)))
-            sentence(fetching.refused(url(web)), alike=True)
+            fetching.sentence(fetching.refused(), alike=True)
             assert len(login.requests) == 1
         assert fetching.names == []
 
     @pytest.mark.parametrize("size", [1, 299_999, 300_001])
-    def test_another_length_than_the_published(
-        self, fetching: Fetching, web: Web, publish: Publish, size: int, sentence: Sentence
-    ) -> None:
+    def test_another_length_than_the_published(self, fetching: Fetching, publish: Publish, size: int) -> None:
         publish(bytes(size))
-        sentence(fetching.refused(url(web)))
+        fetching.sentence(fetching.refused())
         assert fetching.names == []
 
-    def test_more_is_promised_than_comes(self, fetching: Fetching, web: Web, sentence: Sentence) -> None:
+    def test_more_is_promised_than_comes(self, fetching: Fetching, web: Web) -> None:
         web.next(Answer(headers={"Content-Length": "300100"}, stop=300_000))
-        sentence(fetching.refused(url(web), retries=2))
+        fetching.sentence(fetching.refused(retries=2))
         assert VAL not in fetching.names
 
     def test_a_wrong_checksum_without_asking_the_server_again(
-        self, fetching: Fetching, web: Web, publish: Publish, sentence: Sentence
+        self, fetching: Fetching, web: Web, publish: Publish
     ) -> None:
         publish()
         web.next(Answer(data=CHANGED_DATA))
-        words = fetching.refused(url(web))
-        sentence(words)
-        assert fetching.refused(url(web)) == words
+        words = fetching.refused()
+        fetching.sentence(words)
+        assert fetching.refused() == words
         assert len(web.requests) == 1
         fetching.assert_partial(CHANGED_DATA)
 
@@ -163,7 +156,7 @@ class TestIsUnderstood:
     def test_a_part_of_the_range(self, fetching: Fetching, web: Web, total: str) -> None:
         fetching.begin(web, 100_000)
         web.next(Answer(data=DATA[:150_000], headers={"ETag": None, "Content-Range": f"bytes 100000-149999/{total}"}))
-        fetching.get(url(web))
+        fetching.get()
         assert web.starts == [100_000, 150_000]
         fetching.assert_whole()
 
@@ -171,7 +164,7 @@ class TestIsUnderstood:
     @pytest.mark.parametrize("length", ["", "-1", "x", "1e5", "300000, 300000", "+300000", "3\xb2", "9" * 5_000])
     def test_a_length_that_is_none(self, fetching: Fetching, web: Web, length: str) -> None:
         web.next(Answer(headers={"Content-Length": length, "Connection": "close"}, stop=300_000))
-        fetching.get(url(web), retries=2)
+        fetching.get(retries=2)
         fetching.assert_whole()
 
     @pytest.mark.parametrize("size_known", [False, True])
@@ -182,17 +175,17 @@ class TestIsUnderstood:
     ) -> None:
         publish(sized=size_known)
         web.next(Answer(framing=framing, version=version if framing == UNTIL_CLOSED else "HTTP/1.1"))
-        assert fetching.get(url(web)).files == (Fetched(VAL, 300_000, 300_000, RIGHT),)
+        assert fetching.get().files == (Fetched(VAL, 300_000, 300_000, RIGHT),)
         assert fetching.notes == []
         fetching.assert_whole()
 
     def test_what_comes_after_the_published_end_is_left(self, fetching: Fetching, publish: Publish) -> None:
         publish(DATA[:100_000])
-        with serving({f"{SECRET}/{VAL}": DATA}, otherwise=Answer(framing=UNTIL_CLOSED)) as web:
-            assert fetching.get(url(web)).files == (Fetched(VAL, 100_000, 100_000, RIGHT),)
+        fetching.web.otherwise = Answer(framing=UNTIL_CLOSED)
+        assert fetching.get().files == (Fetched(VAL, 100_000, 100_000, RIGHT),)
         fetching.assert_whole(DATA[:100_000])
 
     def test_an_archive_is_none_of_a_page_whatever_the_server_calls_it(self, fetching: Fetching, web: Web) -> None:
         web.next(Answer(headers={"Content-Type": "text/html; charset=utf-8"}))
-        fetching.get(url(web))
+        fetching.get()
         fetching.assert_whole()

@@ -82,7 +82,7 @@ def lines(path: Path | None, what: str) -> Iterator[tuple[str, str]]:
         data = sys.stdin.buffer.read() if str(path) == "-" else at_home(path).read_bytes()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "this is not a path"
-        remedy = f"{what} are given as the path of a file: on a command line everybody on the machine could read them."
+        remedy = "Give the path of a file: on a command line everybody on the machine could read what is in it."
         raise UsageError(f"Cannot read the file of {what}: {why}.", remedy=remedy) from None
     for number, line in enumerate(data.removeprefix(BOM_UTF8).split(b"\n"), 1):
         text, place = line.removesuffix(b"\r").decode("latin-1"), f"Line {number:,} of {name}"
