@@ -20,7 +20,7 @@ import pytest
 
 from imagenet_prep.errors import OutputError, PrepError, SourceError, UsageError
 from imagenet_prep.imagenet import archives as facts
-from imagenet_prep.model.events import Note, Progress
+from imagenet_prep.model.events import Note, Progress, Stage
 from imagenet_prep.verbs.fetch import swarm
 from imagenet_prep.verbs.fetch import torrent as torrents
 from imagenet_prep.verbs.fetch.part import URL, Origin, digest_of, save_origin
