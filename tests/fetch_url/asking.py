@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 import re
 from collections.abc import Callable
@@ -32,7 +30,6 @@ def tar_like(seed: int | str, size: int = 300_000) -> bytes:
 
 
 DATA, CHANGED_DATA = tar_like(0), tar_like(1)
-MD5 = hashlib.md5(DATA).hexdigest()
 GZIP = b"\x1f\x8b\x08" + DATA
 PUBLISHED = pytest.mark.usefixtures("published")
 
@@ -68,36 +65,29 @@ class Fetching:
     def notes(self) -> list[str]:
         return [event.text for event in self.events if isinstance(event, Note)]
 
-    def part(self, name: str = VAL) -> bytes:
-        return (self.folder / f"{name}.part").read_bytes()
+    def part(self) -> bytes:
+        return (self.folder / f"{VAL}.part").read_bytes()
 
-    def document(self, name: str = VAL) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads((self.folder / f"{name}.part.json").read_bytes())
-        return document
-
-    def put(self, data: bytes, name: str = f"{VAL}.part") -> Path:
+    def put(self, data: bytes, name: str = f"{VAL}.part") -> None:
         """Write what somebody else puts there."""
         self.folder.mkdir(exist_ok=True)
         (self.folder / name).write_bytes(data)
-        return self.folder / name
 
-    def begin(self, web: Web, size: int, name: str = VAL) -> None:
+    def begin(self, size: int) -> None:
         """Have the first ``size`` bytes there, as of a run that gave up."""
-        count = len(web.requests)
-        web.next(Answer(stop=size), page(503))
-        self.refused(url(web, name), retries=1)
-        assert self.part(name) == web.files[f"{SECRET}/{name}"][:size]
-        del web.requests[count:]
-        self.events.clear()
-        self.waits.clear()
+        self.web.next(Answer(stop=size), page(503))
+        self.refused(retries=1)
+        self.assert_partial(DATA[:size])
+        for seen in (self.web.requests, self.events, self.waits):
+            seen.clear()
 
     def assert_whole(self, data: bytes = DATA, name: str = VAL) -> None:
         assert (self.folder / name).read_bytes() == data
         assert self.names == [name]
 
-    def assert_partial(self, data: bytes, name: str = VAL) -> None:
-        assert self.part(name) == data
-        assert self.names == [f"{name}.part", f"{name}.part.json"]
+    def assert_partial(self, data: bytes) -> None:
+        assert self.part() == data
+        assert self.names == [f"{VAL}.part", f"{VAL}.part.json"]
 
     def assert_discreet(self, *secrets: str) -> None:
         said = [*self.messages, *map(repr, self.events)]

@@ -45,9 +45,9 @@ class TestAFileWithItsFinalName:
         fetching.assert_whole((DATA + DATA)[:size])
 
     @PUBLISHED
-    def test_has_no_note_any_more(self, fetching: Fetching, web: Web) -> None:
+    def test_has_no_note_any_more(self, fetching: Fetching) -> None:
         """Left by a kill, it would make a stranger's part ours."""
-        fetching.begin(web, 100_000)
+        fetching.begin(100_000)
         (fetching.folder / f"{VAL}.part").unlink()
         fetching.put(DATA, VAL)
         fetching.get()
@@ -101,7 +101,7 @@ class TestAPartOfOthers:
     @pytest.mark.parametrize("fresh", [False, True])
     def test_is_not_made_ours_by_a_note_on_other_bytes(self, fetching: Fetching, web: Web, fresh: bool) -> None:
         """Somebody took our part away, and put another in its place."""
-        fetching.begin(web, 100_000)
+        fetching.begin(100_000)
         fetching.put(CHANGED_DATA[:200_000])
         fetching.refused(fresh=fresh)
         assert (web.requests, fetching.part()) == ([], CHANGED_DATA[:200_000])
@@ -115,7 +115,7 @@ class TestAPartOfOthers:
 
     @PUBLISHED
     def test_is_no_beginning_if_only_its_note_is_there(self, fetching: Fetching, web: Web) -> None:
-        fetching.begin(web, 100_000)
+        fetching.begin(100_000)
         (fetching.folder / f"{VAL}.part").unlink()
         assert fetching.get().received == 300_000
         assert web.starts == [None]
@@ -124,7 +124,7 @@ class TestAPartOfOthers:
 
 @PUBLISHED
 def test_fresh_takes_nothing_away_before_the_server_gives_something(fetching: Fetching, web: Web) -> None:
-    fetching.begin(web, 100_000)
+    fetching.begin(100_000)
     web.next(page(404))
     fetching.refused(fresh=True)
     fetching.assert_partial(DATA[:100_000])
@@ -202,8 +202,8 @@ class TestTheDisk:
         assert fetching.names == []
 
     @PUBLISHED
-    def test_what_is_there_needs_no_space(self, fetching: Fetching, web: Web, free: Callable[[int], None]) -> None:
-        fetching.begin(web, 200_000)
+    def test_what_is_there_needs_no_space(self, fetching: Fetching, free: Callable[[int], None]) -> None:
+        fetching.begin(200_000)
         free(150_000)
         fetching.get()
         fetching.assert_whole()
@@ -211,7 +211,7 @@ class TestTheDisk:
     @PUBLISHED
     def test_one_that_fails_ends_it_with_what_is_there(self, fetching: Fetching, web: Web) -> None:
         """And is no reason to ask the server again."""
-        fetching.begin(web, 100_000)
+        fetching.begin(100_000)
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, limits[1]))
         try:

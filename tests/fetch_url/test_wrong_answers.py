@@ -103,7 +103,7 @@ class TestIsRefusedWithASentence:
     )
     def test_and_what_is_here_stays(self, fetching: Fetching, web: Web, begun: int, what: str, answer: Answer) -> None:
         if begun:
-            fetching.begin(web, begun)
+            fetching.begin(begun)
         web.otherwise = answer
         fetching.sentence(fetching.refused(), what, alike=True)
         assert (fetching.waits, len(web.requests) < 20) == ([], True)
@@ -154,7 +154,7 @@ class TestIsUnderstood:
     @PUBLISHED
     @pytest.mark.parametrize("total", ["300000", "*"])
     def test_a_part_of_the_range(self, fetching: Fetching, web: Web, total: str) -> None:
-        fetching.begin(web, 100_000)
+        fetching.begin(100_000)
         web.next(Answer(data=DATA[:150_000], headers={"ETag": None, "Content-Range": f"bytes 100000-149999/{total}"}))
         fetching.get()
         assert web.starts == [100_000, 150_000]
