@@ -77,8 +77,8 @@ class TestFilesOfUrls:
         self, fetching: Fetching, web: Web, tmp_path: Path, encoding: str
     ) -> None:
         links = tmp_path / "links"
-        links.write_text(f"# mine\r\n\r\n  {url(web)}  # val\n{url(web)}\n{url(web, OTHER)}", encoding)
-        assert [file.name for file in fetching.get(url_files=(links,)).files] == [VAL, OTHER]
+        links.write_text(f"# mine\r\n\r\n  {url(web)}  # val\n{url(web)}\né.tar {url(web, OTHER)}", encoding)
+        assert [file.name for file in fetching.get(url_files=(links,)).files] == [VAL, "é.tar"]
         assert len(web.requests) == 2
 
     @pytest.mark.parametrize(

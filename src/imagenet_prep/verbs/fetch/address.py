@@ -62,7 +62,9 @@ def addresses(urls: tuple[str, ...], files: tuple[Path, ...]) -> list[Address]:
     """
     given = [("", url) for url in urls]
     for file in dict.fromkeys(files):  # standard input can be read once
-        given += [(f"{place}: ", re.sub(r"(^|\s)#.*", "", line).strip()) for place, line in lines(file, "URLs")]
+        for place, line in lines(file, "URLs"):
+            text = line.encode("latin-1").decode(errors="replace")
+            given.append((f"{place}: ", re.sub(r"(^|\s)#.*", "", text).strip()))
     found: dict[str, Address] = {}
     for place, url in given:
         if place and not url:
