@@ -69,6 +69,14 @@ class TestRedirects:
         fetching.get()
         fetching.assert_whole()
 
+    def test_go_to_no_server_whose_certificate_nobody_vouches_for(
+        self, fetching: Fetching, safe: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SSL_CERT_FILE")
+        fetching.web.next(redirect(url(safe, host="localhost").replace("http:", "https:")))
+        fetching.sentence(fetching.refused())
+        assert (safe.requests, fetching.names) == ([], [])
+
 
 class TestCookies:
     @pytest.mark.parametrize(
