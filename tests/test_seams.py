@@ -27,7 +27,6 @@ from imagenet_prep import (
     Problem,
     Progress,
     Sample,
-    ShardName,
     SourceError,
     UsageError,
 )
@@ -37,7 +36,7 @@ from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
 from imagenet_prep.outputs import base
-from imagenet_prep.outputs.base import Contents, Shards, StoredShard, Written, shards_option
+from imagenet_prep.outputs.base import Contents, PlannedShard, Shards, StoredShard, Written, shards_option
 from imagenet_prep.sources import base as sources
 from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, all_sources
 from imagenet_prep.sources.found import Found
@@ -66,8 +65,8 @@ class JsonLines(Output):
     columns: ClassVar[Mapping[str, str]] = {"line": "i"}
     document_paths: ClassVar[tuple[str, ...]] = ("jsonl/index.json",)
 
-    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> "JsonLinesWriter":  # noqa: ARG002
-        return JsonLinesWriter(batch.create(f"jsonl/{shard}.jsonl"))
+    def writer(self, batch: Batch, planned: PlannedShard) -> "JsonLinesWriter":
+        return JsonLinesWriter(batch.create(f"jsonl/{planned.shard}.jsonl"))
 
     def documents(self, contents: Contents) -> Mapping[str, bytes]:
         shards = [shard for split in contents.splits.values() for shard in split.shards]

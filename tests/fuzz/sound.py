@@ -27,7 +27,7 @@ from imagenet_prep.outputs.base import output_from
 from imagenet_prep.stores.memory import MemoryStore
 from imagenet_prep.testing.annotations import annotation_xml
 from imagenet_prep.testing.archives import GROUND_TRUTH, tar_of
-from imagenet_prep.testing.output_contract import CLASS_NAMES, stored
+from imagenet_prep.testing.output_contract import planned, stored
 from imagenet_prep.testing.pictures import PixelBox, draw, encode
 from imagenet_prep.verbs.fetch.part import NOTE_VERSION, Origin
 
@@ -99,7 +99,7 @@ def shards(name: str) -> Callable[[], list[bytes]]:
     def shard() -> list[bytes]:
         store, output = MemoryStore(), output_from(name, {})
         with store.batch() as batch:
-            writer = output.writer(batch, SHARD, CLASS_NAMES)
+            writer = output.writer(batch, replace(planned([SAMPLE, SAMPLE]), shard=SHARD))
             for _ in range(2):
                 writer.add(SAMPLE)
             writer.finish()

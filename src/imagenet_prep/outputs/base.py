@@ -99,6 +99,15 @@ class StoredShard:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedShard(StoredShard):
+    """Which samples a shard will have, in order, except those that are set aside on the way. ``sizes`` are the bytes of
+    their images in the source.
+    """
+
+    sizes: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class ShardFacts:
     """A finished shard: how many samples, and its files."""
 
@@ -149,6 +158,8 @@ class Output(ABC):
     image_range: ClassVar[ImageRange | None] = None  # None: only ``read`` finds an image, and there is no index
     document_paths: ClassVar[tuple[str, ...]] = ()  # all that ``documents`` may give
     readers: ClassVar[tuple[Reader, ...]] = ()
+    foresees: ClassVar[bool] = False  # whether a shard begins with what all its samples are: what is planned must come
+    largest_shard: ClassVar[int | None] = None  # bytes, if the format has a limit
     least_shards: ClassVar[int] = 1  # of a split by default, a power of two: fewer only where there are fewer images
     links: ClassVar[bool] = False  # whether it can link files of the source instead of reading them
     shards: Shards  # numbers of shards that were asked for, by split
@@ -168,8 +179,8 @@ class Output(ABC):
         return True
 
     @abstractmethod
-    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:
-        """Open a shard in a batch."""
+    def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:
+        """Open a shard in a batch. If the output ``foresees``, it is given exactly the samples that are planned."""
 
     @abstractmethod
     def documents(self, contents: Contents) -> Mapping[str, bytes]:

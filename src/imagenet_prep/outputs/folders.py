@@ -24,12 +24,12 @@ from imagenet_prep.imagenet.archives import CLASS_COUNT
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
-from imagenet_prep.model.shards import ShardName
 from imagenet_prep.outputs.base import (
     WHOLE_FILE,
     Contents,
     ImageRange,
     Output,
+    PlannedShard,
     Reader,
     ShardWriter,
     StoredShard,
@@ -123,9 +123,9 @@ class Folders(Output):
         """Files are only read to be copied; images inside archives always are."""
         return self.transfer == COPY or not own_file
 
-    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:
+    def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:
         """Open a part of the tree."""
-        return _Writer(batch, shard.split, self._tree(class_names), self.transfer)
+        return _Writer(batch, planned.shard.split, self._tree(planned.class_names), self.transfer)
 
     def files(self, stored: StoredShard) -> Sequence[str]:
         """Give the path of each image."""

@@ -26,6 +26,7 @@ from imagenet_prep.outputs.base import (
     Contents,
     ImageRange,
     Output,
+    PlannedShard,
     Reader,
     Shards,
     ShardWriter,
@@ -106,9 +107,9 @@ class Parquet(Output):
         Reader("duckdb", _DUCKDB, "duckdb pillow"),
     )
 
-    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:
+    def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:
         """Open a shard."""
-        return _Writer(batch, shard, class_names)
+        return _Writer(batch, planned.shard, planned.class_names)
 
     def files(self, stored: StoredShard) -> Sequence[str]:
         """Give the shard."""

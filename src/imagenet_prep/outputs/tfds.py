@@ -18,7 +18,7 @@ from imagenet_prep.codecs.tfrecord import RecordWriter
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, Reader, ShardWriter, StoredShard, Written
+from imagenet_prep.outputs.base import Contents, PlannedShard, Reader, ShardWriter, StoredShard, Written
 from imagenet_prep.outputs.records import RecordOutput, record_shards, written_records
 from imagenet_prep.stores.base import Batch
 
@@ -45,9 +45,9 @@ class Tfds(RecordOutput):
         f"{FOLDER}/{name}" for name in (spec.FEATURES, spec.INFO, spec.LABELS)
     )
 
-    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
+    def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:
         """Open a shard."""
-        return _Writer(batch.create(_shard_path(shard)), encode)
+        return _Writer(batch.create(_shard_path(planned.shard)), encode)
 
     def files(self, stored: StoredShard) -> Sequence[str]:
         """Give the shard."""

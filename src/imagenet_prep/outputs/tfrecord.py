@@ -17,7 +17,7 @@ from imagenet_prep.codecs.example import Value
 from imagenet_prep.codecs.tfrecord import RecordWriter
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, Reader, ShardWriter, StoredShard, Written
+from imagenet_prep.outputs.base import Contents, PlannedShard, Reader, ShardWriter, StoredShard, Written
 from imagenet_prep.outputs.records import RecordOutput, record_shards, written_records
 from imagenet_prep.stores.base import Batch
 
@@ -79,9 +79,9 @@ class TFRecord(RecordOutput):
         Reader("dali", _DALI, "nvidia-dali-cuda130"),
     )
 
-    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
+    def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:
         """Open a shard, which will have a DALI index."""
-        return _Writer(batch, shard)
+        return _Writer(batch, planned.shard)
 
     def files(self, stored: StoredShard) -> Sequence[str]:
         """Give the shard, under the name that the field's readers hard-code, and its index."""

@@ -27,6 +27,7 @@ from imagenet_prep.outputs.base import (
     Contents,
     ImageRange,
     Output,
+    PlannedShard,
     Reader,
     Shards,
     ShardWriter,
@@ -108,9 +109,9 @@ class WebDataset(Output):
         Reader("dali", _DALI, "nvidia-dali-cuda130"),
     )
 
-    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:
+    def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:
         """Open a shard, which will have a DALI index."""
-        return _Writer(batch, shard, class_names)
+        return _Writer(batch, planned.shard, planned.class_names)
 
     def files(self, stored: StoredShard) -> Sequence[str]:
         """Give the shard and its index, if there is anything in it."""

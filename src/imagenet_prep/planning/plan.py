@@ -246,7 +246,20 @@ def _output_plan(
         shards += _cut(
             catalog, split, np.sort(rows) if arrangement.in_source_order else rows, arrangement.counts[split]
         )
+    _refuse_too_large(output, shards)
     return OutputPlan(output, _output_identity(catalog, members, output, selection), arrangement, tuple(shards))
+
+
+def _refuse_too_large(output: Output, shards: Sequence[Shard]) -> None:
+    """Some formats count bytes in 32 bits."""
+    most = output.largest_shard
+    for shard in shards:
+        if most is not None and shard.size + len(shard.rows) * output.overhead > most:
+            few = f"{shard.name.count:,} shards" if shard.name.count > 1 else "one shard"
+            raise UsageError(
+                f"The split {shard.name.split} is too large for {few} of {output.name}: each may have {most:,} bytes.",
+                remedy=f"Ask for more: --shards {shard.name.split}=N",
+            )
 
 
 def _cut(catalog: Catalog, split: str, rows: Rows, count: int) -> Iterator[Shard]:

@@ -16,7 +16,16 @@ from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Box, Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, Output, ShardFacts, SplitFacts, StoredShard, Written, options_of
+from imagenet_prep.outputs.base import (
+    Contents,
+    Output,
+    PlannedShard,
+    ShardFacts,
+    SplitFacts,
+    StoredShard,
+    Written,
+    options_of,
+)
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.memory import MemoryStore
 
@@ -34,10 +43,16 @@ def stored(samples: Sequence[Sample]) -> StoredShard:
     return StoredShard(SHARD, [each.name for each in samples], [each.class_index for each in samples], CLASS_NAMES)
 
 
+def planned(samples: Sequence[Sample]) -> PlannedShard:
+    """Plan a shard of these samples."""
+    of = stored(samples)
+    return PlannedShard(of.shard, of.names, of.class_indexes, of.class_names, [len(each.image) for each in samples])
+
+
 def write_shard(output: Output, store: Store, samples: Sequence[Sample]) -> Written:
     """Write a shard, and the documents beside it."""
     with store.batch() as batch:
-        writer = output.writer(batch, SHARD, CLASS_NAMES)
+        writer = output.writer(batch, planned(samples))
         for sample in samples:
             writer.add(sample)
         written = writer.finish()
@@ -140,7 +155,7 @@ class OutputContract:
         store, memory = MemoryStore(), bytearray(b"\xff\xd8 the first image \xff\xd9")
         lent = sample_of("n01440764_1.JPEG", memoryview(memory))
         with store.batch() as batch:
-            writer = self.output.writer(batch, SHARD, CLASS_NAMES)
+            writer = self.output.writer(batch, planned([lent]))
             writer.add(lent)
             writer.flush()
             memory[:] = bytes(len(memory))
@@ -155,7 +170,7 @@ class OutputContract:
         store, (first, *others) = MemoryStore(), _samples()
         self.write(store, [first, *others])
         with store.batch() as batch:
-            writer = self.output.writer(batch, SHARD, CLASS_NAMES)
+            writer = self.output.writer(batch, planned(others))
             writer.leave_out(first)
             for sample in others:
                 writer.add(sample)

@@ -20,13 +20,13 @@ import xxhash
 from imagenet_prep.codecs.jpeg import ImageFacts, NotAnImageError, decode, inspect, repair
 from imagenet_prep.dataset.layout import set_aside_path
 from imagenet_prep.dataset.receipts import save_receipt
-from imagenet_prep.engines.reports import report
+from imagenet_prep.engines.reports import report, reporting
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import DECODE, UNREAD, UNREAD_KIND, Receipt, SetAside
 from imagenet_prep.model.sample import Box, Sample
 from imagenet_prep.model.task import SET_ASIDE, Entries, Part, ShardOutcome, ShardTask
-from imagenet_prep.outputs.base import Written
+from imagenet_prep.outputs.base import PlannedShard, Written
 from imagenet_prep.sources.reader import ArchiveReader, size_of, source_errors
 from imagenet_prep.stores.errors import undisturbed
 
@@ -58,7 +58,14 @@ def _try(task: ShardTask, finished: list[Part]) -> ShardOutcome:
         except SourceError as error:
             failure = error.problems or (Problem("the source", error.summary),)
     bad = () if task.on_bad == SET_ASIDE else images.problems()
-    return ShardOutcome(len(task.entries), images.read, shards.written, images.linked, bad, failure)
+    outcome = ShardOutcome(len(task.entries), images.read, shards.written, images.linked, bad, failure)
+    surprised = tuple(part for part in task.parts if part not in finished)
+    if failure or not surprised:
+        return outcome
+    known = {**task.left_out, **{image.name: image for image in images.bad.values()}}
+    with reporting(None):  # these images were counted
+        rest = _try(replace(task, parts=surprised, left_out=known), finished)
+    return replace(outcome, bytes_written=shards.written + rest.bytes_written, failure=rest.failure)
 
 
 def _make(task: ShardTask, images: _Images, shards: _Shards) -> None:
@@ -100,7 +107,8 @@ class _Shards:
             self._open.remove(shard)
             with shard:
                 self.written += shard.finish(self._images)
-            self._finished.append(shard.part)
+            if not shard.surprised:
+                self._finished.append(shard.part)
         self._open += [_Shard(self._task, part) for part in self._task.parts if part.start == row]
 
     def take(self, row: int, sample: Sample) -> None:
@@ -127,15 +135,16 @@ class _Shards:
 
 
 class _Shard:
-    """One shard being written. ``spoiled``: an image that cannot be used keeps it from being finished."""
+    """One shard being written. ``spoiled``: an image that cannot be used keeps it from being finished. ``surprised``:
+    so does one that is set aside where the output has said that it is there; the shard is made again without it.
+    """
 
     def __init__(self, task: ShardTask, part: Part) -> None:
         self.part = part
-        self.spoiled = False
+        self.spoiled = self.surprised = False
         self._task = task
         self._batch = task.store.batch().__enter__()
-        names = task.class_names or _built_in_names()
-        self.writer = part.output.writer(self._batch, part.shard, names)
+        self.writer = part.output.writer(self._batch, _planned(task, part))
 
     def add(self, sample: Sample) -> None:
         """Write a sample. Nothing is written into a spoiled shard: its other images are only examined. An output that
@@ -150,6 +159,8 @@ class _Shard:
         """Keep an image beside the data set."""
         self._batch.place(set_aside_path(sample.name), sample.original)
         self.writer.leave_out(sample)
+        if self.part.output.foresees and sample.name not in self._task.left_out:
+            self.spoiled = self.surprised = True
 
     def finish(self, images: _Images) -> int:
         """Publish and receipt the shard, unless it is spoiled; give the bytes written."""
@@ -166,6 +177,18 @@ class _Shard:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._batch.__exit__(kind, error, at)
+
+
+def _planned(task: ShardTask, part: Part) -> PlannedShard:
+    entries = task.entries
+    rows = [row for row in range(part.start, part.stop) if entries.names[row] not in task.left_out]
+    return PlannedShard(
+        shard=part.shard,
+        names=[entries.names[row] for row in rows],
+        class_indexes=[entries.class_indexes[row] for row in rows],
+        class_names=task.class_names or _built_in_names(),
+        sizes=[entries.sizes[row] for row in rows],
+    )
 
 
 def _built_in_names() -> tuple[str, ...]:
