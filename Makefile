@@ -68,6 +68,8 @@ lock: .venv/made
 		--quiet --output-file requirements/dev.txt
 	$(BIN)/uv pip compile requirements/readers.in --universal --python-version 3.11 --generate-hashes --no-header \
 		--quiet --output-file requirements/readers.txt
+	$(BIN)/uv pip compile requirements/readers-alone.in --no-deps --universal --python-version 3.11 --generate-hashes --no-header \
+		--quiet --output-file requirements/readers-alone.txt
 	$(BIN)/uv pip compile requirements/fuzz.in --universal --python-version 3.11 --generate-hashes --no-header \
 		--quiet --output-file requirements/fuzz.txt
 
@@ -89,11 +91,12 @@ lock: .venv/made
 # timm stands beside it, because it asks for both.
 TORCH := torch==2.13.0 torchvision==0.28.0 timm==1.0.31
 
-.venv-readers/made: requirements/readers.txt pyproject.toml
+.venv-readers/made: requirements/readers.txt requirements/readers-alone.txt pyproject.toml
 	$(PYTHON) -m venv .venv-readers
 	$(READERS)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/readers.txt
 	sed -n 's/\(==.*\) \\$$/\1/p' requirements/readers.txt > .venv-readers/locked.txt
 	$(READERS)/pip install --quiet --disable-pip-version-check --constraint .venv-readers/locked.txt $(TORCH)
+	$(READERS)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/readers-alone.txt
 	$(READERS)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 

@@ -84,6 +84,7 @@ def test_the_space_that_each_format_needs_is_told(tmp_path: Path) -> None:
         "tfds": images + 10 * 128,
         "webdataset": images + 10 * 4096,
         "parquet": images + 10 * 1024,
+        "mds": images + 10 * 640,
         "folders": images + 10 * 4096,
     }
 

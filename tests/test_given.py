@@ -24,6 +24,7 @@ OPTIONS: dict[type[Any], dict[str, Any]] = {  # and the fields that one cannot d
     prep.Folders: {},
     prep.TFRecord: {},
     prep.Tfds: {},
+    prep.Mds: {},
     prep.WebDataset: {},
     prep.Parquet: {},
     prep.Recipe: {},

@@ -412,7 +412,7 @@ def test_a_record_of_another_schema_is_refused(sentence: Sentence) -> None:
 
 def test_an_unknown_format_is_refused_with_the_names_there_are(sentence: Sentence) -> None:
     with pytest.raises(UsageError) as caught:
-        BuildOptions.of(format="mds")
+        BuildOptions.of(format="beton")
     sentence(caught.value)
 
 

@@ -49,6 +49,8 @@ MAY_IMPORT = {
     "outputs.tfds": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.records"),
     "outputs.webdataset": (*FACTS, "codecs", "stores.base", "outputs.base"),
     "outputs.parquet": (*FACTS, "codecs", "stores.base", "outputs.base"),
+    "outputs.tables": (*FACTS, "codecs", "stores.base", "outputs.base"),
+    "outputs.mds": (*FACTS, "codecs", "outputs.base", "outputs.tables"),
     "outputs.class_folders": FACTS,
     "outputs.folders": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.class_folders"),
     "options": (*FACTS, "platform", "outputs.base"),
@@ -63,7 +65,7 @@ MAY_IMPORT = {
     "__init__": (
         *FACTS, "options", "planning", "verbs", "version", "engines.base",
         "outputs.base", "outputs.tfrecord", "outputs.tfds", "outputs.folders",
-        "outputs.webdataset", "outputs.parquet",  # which a caller makes recipes of,
+        "outputs.webdataset", "outputs.parquet", "outputs.mds",  # which a caller makes recipes of,
         "stores.local", "stores.memory",  # and the places that it builds in
     ),
 }  # fmt: skip

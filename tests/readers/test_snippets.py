@@ -21,7 +21,7 @@ WITHOUT_CUDA = "import readers.torch_vision\n"  # which loads torchvision where 
 def test_the_snippet_shows_samples(miniature: Miniature, name: str, reader: Reader, tmp_path: Path) -> None:
     build(miniature.root, tmp_path / "out", BuildOptions.of(format=name, test_per_class=2, **reader.options))
     script = tmp_path / "read.py"
-    needs_torchvision = {"torchvision", "timm"} & set(reader.install.split())
+    needs_torchvision = {"torchvision", "timm", "mosaicml-streaming"} & set(reader.install.split())
     script.write_text(WITHOUT_CUDA * bool(needs_torchvision) + reader.snippet.replace("DATA", str(tmp_path / "out")))
     settings = {
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]),

@@ -32,6 +32,7 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
         "tfds": "imagenet_prep.outputs.tfds.Tfds",
         "webdataset": "imagenet_prep.outputs.webdataset.WebDataset",
         "parquet": "imagenet_prep.outputs.parquet.Parquet",
+        "mds": "imagenet_prep.outputs.mds.Mds",
         "folders": "imagenet_prep.outputs.folders.Folders",
     }
 )
