@@ -85,6 +85,7 @@ def test_the_space_that_each_format_needs_is_told(tmp_path: Path) -> None:
         "webdataset": images + 10 * 4096,
         "parquet": images + 10 * 1024,
         "mds": images + 10 * 640,
+        "litdata": images + 10 * 640,
         "folders": images + 10 * 4096,
     }
 

@@ -323,7 +323,7 @@ def test_own_class_names_reach_the_class_table(archives: Path, tmp_path: Path) -
     [
         (("--shards", "train:3"), "--shards 'train:3' is not of the form train=64."),
         (("--shards", "dev=3"), "There is no split 'dev'"),
-        (("--format", "beton"), "'beton' is not one of 'tfrecord', 'tfds', 'webdataset', 'parquet', 'mds', 'folders'"),
+        (("--format", "beton"), "'beton' is not one of 'tfrecord', 'tfds', 'webdataset', 'parquet', 'mds', 'litdata', 'folders'"),
         (("--test-per-class", "-1"), "-1 is not a whole number from 0 up"),
     ],
 )

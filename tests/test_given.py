@@ -25,6 +25,7 @@ OPTIONS: dict[type[Any], dict[str, Any]] = {  # and the fields that one cannot d
     prep.TFRecord: {},
     prep.Tfds: {},
     prep.Mds: {},
+    prep.LitData: {},
     prep.WebDataset: {},
     prep.Parquet: {},
     prep.Recipe: {},

@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "outputs.webdataset": (*FACTS, "codecs", "stores.base", "outputs.base"),
     "outputs.parquet": (*FACTS, "codecs", "stores.base", "outputs.base"),
     "outputs.tables": (*FACTS, "codecs", "stores.base", "outputs.base"),
+    "outputs.litdata": (*FACTS, "codecs", "outputs.base", "outputs.tables"),
     "outputs.mds": (*FACTS, "codecs", "outputs.base", "outputs.tables"),
     "outputs.class_folders": FACTS,
     "outputs.folders": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.class_folders"),
@@ -65,7 +66,7 @@ MAY_IMPORT = {
     "__init__": (
         *FACTS, "options", "planning", "verbs", "version", "engines.base",
         "outputs.base", "outputs.tfrecord", "outputs.tfds", "outputs.folders",
-        "outputs.webdataset", "outputs.parquet", "outputs.mds",  # which a caller makes recipes of,
+        "outputs.webdataset", "outputs.parquet", "outputs.mds", "outputs.litdata",  # which a caller makes recipes of,
         "stores.local", "stores.memory",  # and the places that it builds in
     ),
 }  # fmt: skip

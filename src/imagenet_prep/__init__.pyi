@@ -29,6 +29,7 @@ from imagenet_prep.options import BuildOptions as BuildOptions, Recipe as Recipe
 from imagenet_prep.outputs.base import OUTPUTS as OUTPUTS, Output as Output
 from imagenet_prep.outputs.folders import Folders as Folders
 from imagenet_prep.outputs.parquet import Parquet as Parquet
+from imagenet_prep.outputs.litdata import LitData as LitData
 from imagenet_prep.outputs.mds import Mds as Mds
 from imagenet_prep.outputs.tfds import Tfds as Tfds
 from imagenet_prep.outputs.tfrecord import TFRecord as TFRecord

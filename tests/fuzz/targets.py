@@ -263,6 +263,8 @@ TARGETS = {
         partial(read_shard, "tfrecord", bytes), sound.shards("tfrecord"), sound.EXAMPLE_WORDS, AuditError
     ),
     "tfds": Target(partial(read_shard, "tfds", bytes), sound.shards("tfds"), sound.EXAMPLE_WORDS, AuditError),
+    "mds": Target(partial(read_shard, "mds", bytes), sound.shards("mds"), sound.EXAMPLE_WORDS, AuditError),
+    "litdata": Target(partial(read_shard, "litdata", bytes), sound.shards("litdata"), sound.EXAMPLE_WORDS, AuditError),
     "tfrecord-framed": Target(
         partial(read_shard, "tfrecord", framed), sound.examples("tfrecord"), sound.EXAMPLE_WORDS, AuditError
     ),

@@ -33,6 +33,7 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
         "webdataset": "imagenet_prep.outputs.webdataset.WebDataset",
         "parquet": "imagenet_prep.outputs.parquet.Parquet",
         "mds": "imagenet_prep.outputs.mds.Mds",
+        "litdata": "imagenet_prep.outputs.litdata.LitData",
         "folders": "imagenet_prep.outputs.folders.Folders",
     }
 )
