@@ -1,15 +1,17 @@
 """A format as we write it against the library that others write it with, both fed from memory in one process.
 
-    python benchmarks/against_writers.py SCRATCH --photos DIR [--format parquet] [--images 2500] [--rounds 7]
+    python benchmarks/against_writers.py SCRATCH --photos DIR --format parquet [--images 2500] [--rounds 7]
 
 Both write one file of the same samples into SCRATCH, each until it is on the disk, in turn; the first round is not
-counted. Ours takes the digests that a build takes, and a flush for each megabyte; the library makes the same checksums.
+counted. Ours takes the digests that a build takes, and a flush for each megabyte; the library makes the same checksums
+where it can. The environment of ``make test-readers`` has the libraries.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -20,12 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from measure import machine
 
-from imagenet_prep import LocalStore, Sample, ShardName, official
+from imagenet_prep import LocalStore, Sample, official
 from imagenet_prep.codecs.jpeg import inspect
 from imagenet_prep.outputs.base import output_class
+from imagenet_prep.testing.output_contract import planned
 
 CLASSES = official().classes
-NAMES = [of.name for of in CLASSES]
 ROWS = 64  # of a row group
 
 
@@ -53,7 +55,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scratch", type=Path, metavar="SCRATCH")
     parser.add_argument("--photos", type=Path, required=True, help="a folder with JPEG files")
-    parser.add_argument("--format", choices=list(LIBRARIES), default="parquet")
+    parser.add_argument("--format", choices=list(LIBRARIES), required=True)
     parser.add_argument("--images", type=int, default=2500)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
@@ -80,7 +82,7 @@ def _seconds(write: Callable[[], None]) -> tuple[float, float]:
 
 def _ours(name: str, scratch: Path, samples: Sequence[Sample]) -> None:
     with LocalStore(str(scratch / "ours")).batch() as batch:
-        writer = output_class(name)().writer(batch, ShardName("train", 0, 1), NAMES)
+        writer = output_class(name)().writer(batch, planned(samples))
         for number, sample in enumerate(samples):
             writer.add(sample)
             if number % 9 == 8:
@@ -117,11 +119,69 @@ def _pyarrow(options: argparse.Namespace, samples: Sequence[Sample]) -> None:
                 "kind": ["JPEG"] * len(part),
             }
             writer.write_table(pa.table(columns, schema=schema), row_group_size=ROWS)
+    _to_disk(path)
+
+
+def _webdataset(options: argparse.Namespace, samples: Sequence[Sample]) -> None:
+    import webdataset as wds
+
+    path = options.scratch / "library.tar"
+    with wds.TarWriter(str(path)) as writer:
+        for sample in samples:
+            row = _row(sample)
+            writer.write(
+                {"__key__": sample.name.removesuffix(".JPEG"), "jpg": sample.image, "cls": row["label"], "json": row}
+            )
+    _to_disk(path)
+
+
+def _streaming(options: argparse.Namespace, samples: Sequence[Sample]) -> None:
+    from streaming import MDSWriter
+
+    out = options.scratch / "library"
+    shutil.rmtree(out, ignore_errors=True)
+    columns = {
+        "x": "bytes",
+        **{name: "int" if isinstance(value, int) else "str" for name, value in _row(samples[0]).items()},
+    }
+    with MDSWriter(out=str(out), columns=columns, hashes=["xxh128"], size_limit=None) as writer:
+        for sample in samples:
+            writer.write({"x": sample.image, **_row(sample)})
+    _to_disk(out / "shard.00000.mds")
+
+
+def _litdata(options: argparse.Namespace, samples: Sequence[Sample]) -> None:
+    from litdata.streaming.writer import BinaryWriter
+
+    out = options.scratch / "library"
+    shutil.rmtree(out, ignore_errors=True)
+    writer = BinaryWriter(str(out), chunk_bytes="4GB")
+    for number, sample in enumerate(samples):
+        writer[number] = {"image": sample.image, **_row(sample)}
+    writer.done()
+    writer.merge()
+    _to_disk(out / "chunk-0-0.bin")
+
+
+def _row(sample: Sample) -> dict[str, int | str]:
+    of = CLASSES[sample.class_index]
+    return {
+        "name": sample.name,
+        "label": sample.class_index,
+        "wnid": of.wnid,
+        "class_name": of.name,
+        "lemmas": of.lemmas,
+        "width": sample.width,
+        "height": sample.height,
+    }
+
+
+def _to_disk(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-LIBRARIES = {"parquet": _pyarrow}
+LIBRARIES = {"webdataset": _webdataset, "parquet": _pyarrow, "mds": _streaming, "litdata": _litdata}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from imagenet_prep import OUTPUTS
 from imagenet_prep.cli import main
 from imagenet_prep.cli.progress import _Lines, _state, bars_on
 from imagenet_prep.model.events import Progress, Stage
@@ -323,7 +324,7 @@ def test_own_class_names_reach_the_class_table(archives: Path, tmp_path: Path) -
     [
         (("--shards", "train:3"), "--shards 'train:3' is not of the form train=64."),
         (("--shards", "dev=3"), "There is no split 'dev'"),
-        (("--format", "beton"), "'beton' is not one of 'tfrecord', 'tfds', 'webdataset', 'parquet', 'mds', 'litdata', 'folders'"),
+        (("--format", "beton"), f"'beton' is not one of {', '.join(map(repr, OUTPUTS))}"),
         (("--test-per-class", "-1"), "-1 is not a whole number from 0 up"),
     ],
 )

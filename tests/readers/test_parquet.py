@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from imagenet_prep import BuildOptions, LocalStore, Parquet, Sample, ShardName, build
 from imagenet_prep.testing import Miniature
-from imagenet_prep.testing.output_contract import CLASS_NAMES, sample_of
+from imagenet_prep.testing.output_contract import planned, sample_of
 from readers.conftest import HOLD_OUT, Built, Row
 
 SPLITS = ("train", "validation", "test")
@@ -148,7 +149,7 @@ def row_groups(tmp_path: Path) -> Path:
 
 def _write(out: Path, shard: ShardName, samples: Sequence[Sample]) -> None:
     with LocalStore(str(out)).batch() as batch:
-        writer = Parquet().writer(batch, shard, CLASS_NAMES)
+        writer = Parquet().writer(batch, replace(planned(samples), shard=shard))
         for sample in samples:
             writer.add(sample)
         writer.finish()
