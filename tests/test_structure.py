@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "codecs": (*FACTS, "codecs"),
     "engines": ("errors", "version", "engines"),
     "stores": ("errors", "model", "platform", "stores"),
-    "stores.base": ("model", "stores.ranges"),
+    "stores.base": ("model", "stores.ranges", "stores.scratch"),
     "stores.ranges": ("model",),
     "stores.memory": ("errors", "model", "stores.base"),
     "outputs.base": ("errors", "model", "stores.base"),

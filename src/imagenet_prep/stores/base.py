@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, Protocol, Self
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
 from imagenet_prep.stores.ranges import BytesReader
+from imagenet_prep.stores.scratch import CopiedScratch, Scratch, copy_of
 
 
 class Sink(Protocol):
@@ -53,6 +54,10 @@ class Batch(Protocol):
 
     def create(self, path: str) -> Sink:
         """Open a new file, which gets its name when the batch is committed. It replaces one of that name."""
+
+    def scratch(self, path: str) -> Scratch:
+        """Open a new file as ``create`` does, for a library that takes nothing but the path of a local file."""
+        return CopiedScratch(self.create(path))
 
     def place(self, path: str, data: Buffer, source: str = "") -> None:
         """Write a small file as a whole, at once, over one of that name; ``commit`` makes it durable. ``source`` is a
@@ -144,6 +149,10 @@ class Store(Protocol):
     def reader(self, path: str) -> RangeReader:
         """Open a file to read parts of it, in any order."""
         return BytesReader(self.read(path))
+
+    def lend(self, path: str) -> AbstractContextManager[bytes]:
+        """Lend a file to a library that takes nothing but the path of a local file. Raises OSError."""
+        return copy_of(self.open(path))
 
     def stat(self, path: str) -> Stat | None:
         """Give size, tag and time of a file; None if there is none."""

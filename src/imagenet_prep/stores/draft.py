@@ -41,7 +41,7 @@ class Draft:
 
     def _make(self) -> None:
         self.path = f"{self._folder}/{temporary_name(os.path.basename(self.final))}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         try:
             self.descriptor = os.open(self.path, flags, 0o666)
         except OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -46,6 +47,21 @@ def output_errors(path: Path, doing: str = "write") -> Iterator[None]:
             there = Path(error.filename) if isinstance(error.filename, str) else path  # a file in it, perhaps
             remedy = f"{' '.join(map(str, lacking(there)))}. {MAY_READ}"
         raise OutputError(f"Cannot {doing} {path}: {reason}.", remedy=remedy) from error
+
+
+@contextlib.contextmanager
+def library_errors(path: Path) -> Iterator[None]:
+    """Turn a RuntimeError of a library that writes ``path`` into an OutputError, by what the system said; where it said
+    nothing, what was written is not there as it was, and that is a DisturbedError.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        number = next((each for each in errno.errorcode if os.strerror(each) in str(error)), errno.ENOENT)
+        if number == errno.ENOENT:
+            raise disturbed(path) from error
+        with output_errors(path):
+            raise OSError(number, os.strerror(number)) from error
 
 
 class DisturbedError(OutputError):

@@ -20,7 +20,9 @@ from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Buffer
 from imagenet_prep.platform import lacking
 from imagenet_prep.stores.base import Listing, RangeReader, Sink, Stat
-from imagenet_prep.stores.errors import MAY_READ, output_errors, undisturbed
+from imagenet_prep.stores.digests import fact_of
+from imagenet_prep.stores.draft import Draft
+from imagenet_prep.stores.errors import MAY_READ, library_errors, output_errors, undisturbed
 from imagenet_prep.stores.lock import held, turn
 from imagenet_prep.stores.publish import Publication
 from imagenet_prep.stores.ranges import DescriptorReader
@@ -64,15 +66,54 @@ class _Sink:
         """Have the disk start with what is new, so that the last sync finds little left to wait for; and have the page
         cache free what is on the disk by now, for the next bytes: memory in use costs half of new memory.
         """
-        if hasattr(os, "posix_fadvise"):  # not on macOS; of dirty pages this advice means: write them
-            with contextlib.suppress(OSError):  # advice, which some file systems ignore
-                os.posix_fadvise(self._descriptor, 0, self._written, os.POSIX_FADV_DONTNEED)
+        _write_behind(self._descriptor, 0, self._written)
         self._begun = self._written
 
     def fact(self) -> FileFact:
         """Give what the file is."""
         self.flush()
         return FileFact(self._path, self.size, self._digest.hexdigest())
+
+
+class _Scratch:
+    """A file that a library writes under its temporary name."""
+
+    def __init__(self, path: str, draft: Draft) -> None:
+        self._path = path
+        self._draft = draft
+        self._fact: FileFact | None = None
+        self._begun = 0
+
+    @property
+    def path(self) -> bytes:
+        """The temporary name."""
+        return os.fsencode(self._draft.path)
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Those of the file."""
+        return library_errors(Path(self._draft.final))
+
+    def flush(self) -> None:
+        """Have the disk start with what is new, which stays in memory, because it will be read."""
+        size = os.fstat(self._draft.descriptor).st_size
+        if size - self._begun >= WRITE_BEHIND_BYTES:
+            _write_behind(self._draft.descriptor, self._begun, size - self._begun)
+            self._begun = size
+
+    def fact(self) -> FileFact:
+        """Read it, by the descriptor: another file may have the temporary name by now. Then free its memory."""
+        if self._fact is None:
+            with output_errors(Path(self._draft.final)), open(self._draft.descriptor, "rb", closefd=False) as file:
+                self._fact = fact_of(self._path, file)
+            _write_behind(self._draft.descriptor, 0, self._fact.size)
+        return self._fact
+
+
+def _write_behind(descriptor: int, start: int, length: int) -> None:
+    """Have the disk start with what is dirty in a part of a file, and the page cache free the rest of it."""
+    if hasattr(os, "posix_fadvise"):  # not on macOS; of dirty pages this advice means: write them
+        with contextlib.suppress(OSError):  # advice, which some file systems ignore
+            os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def _write_all(descriptor: int, buffers: list[Buffer]) -> None:
@@ -105,12 +146,18 @@ class _Batch:
         self._folder = folder
         self._publication = Publication(folder)
         self._sinks: list[_Sink] = []
+        self._scratches: list[_Scratch] = []
         self._tree: Tree | None = None  # for files that are placed or linked
 
     def create(self, path: str) -> _Sink:
         """Open a new file."""
         self._sinks.append(_Sink(self._folder, path, self._publication.create(path)))
         return self._sinks[-1]
+
+    def scratch(self, path: str) -> _Scratch:
+        """Open a new file, and lend it."""
+        self._scratches.append(_Scratch(path, self._publication.open(path)))
+        return self._scratches[-1]
 
     def place(self, path: str, data: Buffer, source: str = "") -> None:
         """Write a small file, or clone it where the file system can."""
@@ -132,7 +179,8 @@ class _Batch:
         """Flush and sync everything, then rename."""
         if self._tree:
             self._tree.sync()
-        self._publication.finish([sink.fact() for sink in self._sinks])
+        files: list[_Sink | _Scratch] = [*self._sinks, *self._scratches]
+        self._publication.finish([file.fact() for file in files])
 
     def _small(self) -> Tree:
         self._tree = self._tree or Tree(self._folder)
@@ -205,6 +253,12 @@ class LocalStore:
         """Open a file for ``pread``."""
         with self._readable(path):
             return DescriptorReader(f"{self.folder}/{path}")
+
+    @contextlib.contextmanager
+    def lend(self, path: str) -> Iterator[bytes]:
+        """Lend the file itself, which is there and may be read."""
+        with self.open(path):
+            yield os.fsencode(f"{self.folder}/{path}")
 
     @contextlib.contextmanager
     def _readable(self, path: str) -> Iterator[None]:

@@ -37,11 +37,15 @@ class Publication:
         """Open a new file that will be known as ``path``, and give its descriptor, which stays the
         publication's to close.
         """
+        return self.open(path).descriptor
+
+    def open(self, path: str) -> Draft:
+        """Open a new file as ``create`` does, and give all of it."""
         final = self._folder / path
         with output_errors(final):
             final.parent.mkdir(parents=True, exist_ok=True)
             draft = self._open[path] = Draft(str(final), top_of(str(self._folder), path))
-        return draft.descriptor
+        return draft
 
     def place(self, path: str, data: bytes | memoryview, source: str = "") -> None:
         """Write a small file as a whole, and give it its name at once; ``finish`` makes it durable.

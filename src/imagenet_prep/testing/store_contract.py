@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
-from imagenet_prep.errors import OtherBuildError, SourceError
+from imagenet_prep.errors import OtherBuildError, OutputError, SourceError
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.stores.base import Listing, Store, files_below
 
@@ -53,6 +54,59 @@ class StoreContract:
             batch.commit()
         assert sorted(files_below(store, "")) == ["a/new", "a/old", "b"]
         assert {store.read(path) for path in files_below(store, "")} == {b"new bytes!"}
+
+    def test_a_file_that_a_library_writes_appears_with_the_others(self, tmp_path: Path) -> None:
+        """A library opens it by its path on this machine, and may write before the first byte and after the last."""
+        store = self.store(tmp_path)
+        with store.batch() as batch:
+            sink, scratch = batch.create("a"), batch.scratch("b/c")
+            with Path(os.fsdecode(scratch.path)).open("wb") as file:
+                file.write(b"0123456789" * 300_000)
+                file.flush()
+                scratch.flush()
+                file.seek(0)
+                file.write(b"A")
+            sink.write(b"beside")
+            written = b"A123456789" + b"0123456789" * 299_999
+            assert scratch.fact() == FileFact("b/c", 3_000_000, xxhash.xxh3_128_hexdigest(written))
+            assert store.stat("b/c") is None
+            batch.commit()
+        assert {path: store.read(path) for path in files_below(store, "")} == {"a": b"beside", "b/c": written}
+
+    def test_a_file_that_a_library_began_is_gone_with_its_batch(self, tmp_path: Path) -> None:
+        """Wherever it lay."""
+        store = self.store(tmp_path)
+        with store.batch() as batch:
+            scratch = batch.scratch("a")
+            path = Path(os.fsdecode(scratch.path))
+            path.write_bytes(b"never seen")
+        del batch, scratch
+        assert list(files_below(store, "")) == []
+        assert not path.exists()
+
+    def test_what_a_library_says_becomes_an_error_of_the_output(self, tmp_path: Path) -> None:
+        """With what the system refused, if it did; or else the file is to be written again."""
+        with self.store(tmp_path).batch() as batch:
+            scratch = batch.scratch("a")
+            for words in ("write() failed: No space left on device; writing a", "damaged"):
+                try:
+                    with scratch.errors():
+                        raise RuntimeError(words)
+                except OutputError as error:
+                    assert ("No space left" in error.summary) == ("No space left" in words)  # noqa: PT017
+
+    def test_a_file_is_lent_to_a_library(self, tmp_path: Path) -> None:
+        """By a path on this machine, while the context lasts."""
+        store = self.store(tmp_path)
+        store.publish("a/b", b"bytes")
+        with store.lend("a/b") as path:
+            assert Path(os.fsdecode(path)).read_bytes() == b"bytes"
+        assert store.read("a/b") == b"bytes"
+        try:
+            with store.lend("a/none"):
+                raise AssertionError("a missing file was lent")
+        except FileNotFoundError:
+            pass
 
     def test_parts_of_a_file_are_read_in_any_order(self, tmp_path: Path) -> None:
         """A reader has no position, and goes on when the file has lost its name; beyond the end there is nothing."""
