@@ -12,15 +12,13 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from imagenet_prep.codecs.tfrecord import FRAMING_BYTES
-
 INFO, FEATURES, LABELS = "dataset_info.json", "features.json", "label.labels.txt"  # what the files are called
 _CORE = "tensorflow_datasets.core.features"
 Json = Mapping[str, object]
 
 
 class RecordShards(NamedTuple):
-    """The shards of one split: records in each, in order, and bytes of all their files."""
+    """The shards of one split: records in each, in order, and bytes in all."""
 
     lengths: tuple[int, ...]
     size: int
@@ -76,18 +74,19 @@ def dataset_info(
     template: str,
     splits: Mapping[str, RecordShards],
     supervised: tuple[str, str] | None,
+    file_format: str = "tfrecord",
 ) -> Json:
     """Describe name, version, and the shards of every split; ``supervised`` names the features of
     ``as_supervised``.
     """
     info: dict[str, object] = {
-        "fileFormat": "tfrecord",
+        "fileFormat": file_format,
         "name": name,
         "version": version,
         "splits": [
             {
                 "name": split,
-                "numBytes": str(shards.size - FRAMING_BYTES * sum(shards.lengths)),  # of the data of records alone
+                "numBytes": str(shards.size),
                 "shardLengths": [str(length) for length in shards.lengths],
                 "filepathTemplate": template,
             }

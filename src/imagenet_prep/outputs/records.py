@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from imagenet_prep.codecs.example import Value
 from imagenet_prep.codecs.features import RecordShards
-from imagenet_prep.codecs.tfrecord import RecordWriter, read_examples
+from imagenet_prep.codecs.tfrecord import FRAMING_BYTES, RecordWriter, read_examples
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.outputs.base import Contents, ImageRange, Output, Shards, StoredShard, Written, shards_option
@@ -41,11 +41,12 @@ def written_records(files: tuple[FileFact, ...], records: RecordWriter) -> Writt
     return Written(files, sum(file.size for file in files), columns)
 
 
-def record_shards(contents: Contents) -> dict[str, RecordShards]:
-    """Give the shards of each split, whose first file has the records."""
+def record_shards(contents: Contents, framing: int = FRAMING_BYTES) -> dict[str, RecordShards]:
+    """Give the shards of each split, whose first file has the records, and the bytes without the framing of each."""
     return {
         split: RecordShards(
-            tuple(shard.rows for shard in facts.shards), sum(shard.files[0].size for shard in facts.shards)
+            tuple(shard.rows for shard in facts.shards),
+            sum(shard.files[0].size - framing * shard.rows for shard in facts.shards),
         )
         for split, facts in contents.splits.items()
     }

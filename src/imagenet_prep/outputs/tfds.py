@@ -11,19 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from imagenet_prep.codecs import features as spec
 from imagenet_prep.codecs.example import Value
-from imagenet_prep.codecs.tfds_schema import FEATURES, SUPERVISED, decode, encode
+from imagenet_prep.codecs.tfds_schema import DOCUMENTS, NAME, VERSION, decode, documents, encode, shard_name
 from imagenet_prep.codecs.tfrecord import RecordWriter
-from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.outputs.base import Contents, PlannedShard, Reader, ShardWriter, StoredShard, Written
 from imagenet_prep.outputs.records import RecordOutput, record_shards, written_records
 from imagenet_prep.stores.base import Batch
 
-NAME = "imagenet2012"
-VERSION = "5.1.0"
+_FORMAT = "tfrecord"
 FOLDER = f"tfds/{NAME}/{VERSION}"
 _TFDS = """\
 import tensorflow_datasets as tfds
@@ -41,9 +38,7 @@ class Tfds(RecordOutput):
     folder: ClassVar[str] = "tfds"
     overhead: ClassVar[int] = 128
     readers: ClassVar[tuple[Reader, ...]] = (Reader("tfds", _TFDS, "tensorflow tensorflow-datasets"),)
-    document_paths: ClassVar[tuple[str, ...]] = tuple(
-        f"{FOLDER}/{name}" for name in (spec.FEATURES, spec.INFO, spec.LABELS)
-    )
+    document_paths: ClassVar[tuple[str, ...]] = tuple(f"{FOLDER}/{name}" for name in DOCUMENTS)
 
     def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:
         """Open a shard."""
@@ -55,14 +50,8 @@ class Tfds(RecordOutput):
 
     def documents(self, contents: Contents) -> Mapping[str, bytes]:
         """Give the feature spec, the dataset info and the class names."""
-        template = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
-        info = spec.dataset_info(NAME, VERSION, template, record_shards(contents), SUPERVISED)
-        documents = (
-            spec.as_bytes(FEATURES),
-            spec.as_bytes(info),
-            "".join(f"{of.wnid}\n" for of in official().classes).encode(),
-        )
-        return dict(zip(self.document_paths, documents, strict=True))
+        made = documents(_FORMAT, record_shards(contents))
+        return {f"{FOLDER}/{name}": data for name, data in made.items()}
 
     def describe(self, contents: Contents) -> Mapping[str, str]:  # noqa: ARG002
         """Name the folder that readers are given."""
@@ -76,8 +65,7 @@ class Tfds(RecordOutput):
 
 
 def _shard_path(shard: ShardName) -> str:
-    """Give the name that ``{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}`` stands for."""
-    return f"{FOLDER}/{NAME}-{shard.split}.tfrecord-{shard.numbers}"
+    return f"{FOLDER}/{shard_name(_FORMAT, shard)}"
 
 
 class _Writer(RecordWriter):
