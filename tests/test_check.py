@@ -86,6 +86,7 @@ def test_the_space_that_each_format_needs_is_told(tmp_path: Path) -> None:
         "parquet": images + 10 * 1024,
         "mds": images + 10 * 640,
         "litdata": images + 10 * 640,
+        "arrayrecord": images + 10 * 512,
         "folders": images + 10 * 4096,
     }
 

@@ -28,6 +28,7 @@ OPTIONS: dict[type[Any], dict[str, Any]] = {  # and the fields that one cannot d
     prep.LitData: {},
     prep.WebDataset: {},
     prep.Parquet: {},
+    prep.ArrayRecord: {},
     prep.Recipe: {},
     prep.BuildOptions: {},
     prep.IndexOptions: {},

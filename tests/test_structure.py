@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "outputs.tables": (*FACTS, "codecs", "stores.base", "outputs.base"),
     "outputs.litdata": (*FACTS, "codecs", "outputs.base", "outputs.tables"),
     "outputs.mds": (*FACTS, "codecs", "outputs.base", "outputs.tables"),
+    "outputs.arrayrecord": (*FACTS, "codecs", "stores.base", "stores.digests", "outputs.base", "outputs.records"),
     "outputs.class_folders": FACTS,
     "outputs.folders": (*FACTS, "codecs", "stores.base", "outputs.base", "outputs.class_folders"),
     "options": (*FACTS, "platform", "outputs.base"),
@@ -66,7 +67,7 @@ MAY_IMPORT = {
     "__init__": (
         *FACTS, "options", "planning", "verbs", "version", "engines.base",
         "outputs.base", "outputs.tfrecord", "outputs.tfds", "outputs.folders",
-        "outputs.webdataset", "outputs.parquet", "outputs.mds", "outputs.litdata",  # which a caller makes recipes of,
+        "outputs.webdataset", "outputs.parquet", "outputs.mds", "outputs.litdata", "outputs.arrayrecord",  # which a caller makes recipes of,
         "stores.local", "stores.memory",  # and the places that it builds in
     ),
 }  # fmt: skip

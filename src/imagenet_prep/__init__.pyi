@@ -27,6 +27,7 @@ from imagenet_prep.model.sample import Box as Box, Sample as Sample
 from imagenet_prep.model.shards import ShardName as ShardName
 from imagenet_prep.options import BuildOptions as BuildOptions, Recipe as Recipe, Selection as Selection
 from imagenet_prep.outputs.base import OUTPUTS as OUTPUTS, Output as Output
+from imagenet_prep.outputs.arrayrecord import ArrayRecord as ArrayRecord
 from imagenet_prep.outputs.folders import Folders as Folders
 from imagenet_prep.outputs.parquet import Parquet as Parquet
 from imagenet_prep.outputs.litdata import LitData as LitData

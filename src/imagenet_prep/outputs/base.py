@@ -20,7 +20,7 @@ from imagenet_prep.model.given import Between, check_fields, given, nearest
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.stores.base import Batch, Store
+from imagenet_prep.stores.base import Batch, RangeReader, Store
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -34,6 +34,7 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
         "parquet": "imagenet_prep.outputs.parquet.Parquet",
         "mds": "imagenet_prep.outputs.mds.Mds",
         "litdata": "imagenet_prep.outputs.litdata.LitData",
+        "arrayrecord": "imagenet_prep.outputs.arrayrecord.ArrayRecord",
         "folders": "imagenet_prep.outputs.folders.Folders",
     }
 )
@@ -52,7 +53,9 @@ class Written(NamedTuple):
 
 
 class ImageRange(NamedTuple):
-    """Which of an output's columns say where an image lies in its file: its first byte, and its bytes in number."""
+    """Which of an output's columns say where an image lies in its file: its first byte, or what else the output's
+    ``image_reader`` takes for it, and its bytes in number.
+    """
 
     offset: str
     length: str
@@ -180,6 +183,10 @@ class Output(ABC):
         """Whether it wants the bytes of an image that is a file of its own in the source, or lies in an archive."""
         return True
 
+    def check_installed(self) -> None:
+        """Raise UsageError if a library that it needs is not installed: asked before a byte is written."""
+        return
+
     @abstractmethod
     def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:
         """Open a shard in a batch. If the output ``foresees``, it is given exactly the samples that are planned."""
@@ -203,6 +210,10 @@ class Output(ABC):
     @abstractmethod
     def sample_files(self, stored: StoredShard) -> Sequence[str]:
         """Give, for each sample, the file it lies in."""
+
+    def image_reader(self, store: Store, path: str) -> RangeReader:
+        """Open a file for images, each by its ``image_range``. Raises OSError, and AuditError for what is damaged."""
+        return store.reader(path)
 
     @abstractmethod
     def read(self, store: Store, stored: StoredShard, seen: list[FileFact] | None = None) -> Iterator[Sample]:

@@ -140,9 +140,9 @@ class OutputContract:
         store, samples = MemoryStore(), _samples()
         columns = self.write(store, samples).columns
         for row, (path, sample) in enumerate(zip(self.output.sample_files(stored(samples)), samples, strict=True)):
+            reader = self.output.image_reader(store, path)
             offset, length = (columns[name][row] if name else None for name in self.output.image_range)
-            start, data = offset or 0, store.read(path)
-            assert data[start : len(data) if length is None else start + length] == bytes(sample.image)
+            assert reader.read(offset or 0, reader.size if length is None else length) == bytes(sample.image)
 
     def test_every_column_has_a_value_for_each_sample(self) -> None:
         """The writer fills the columns of the manifest that the output declares, and no others."""

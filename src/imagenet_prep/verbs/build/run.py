@@ -91,6 +91,8 @@ def _prepared(
     """Decide everything before a byte is written."""
     check_platform()
     sources = source_paths(source)
+    for output in options.recipe.outputs:
+        output.check_installed()
     store.free()  # raises where nothing can lie, before the archives are read
     state = load_state(store)
     refuse_foreign(store, state)

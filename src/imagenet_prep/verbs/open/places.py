@@ -42,7 +42,7 @@ class Places:
             counts = {str(ShardName(split, 0, 1)): len(rows) for split, rows in index.splits.items()}
         self._shards = [ShardName.parse(name) for name in counts]
         self._ends = list(accumulate(counts.values()))
-        self._reader = lru_cache(_OPEN_FILES)(partial(_opened, store))
+        self._reader = lru_cache(_OPEN_FILES)(partial(_opened, store, output))
 
     def close(self) -> None:
         """Close all files."""
@@ -75,8 +75,8 @@ class Places:
         return self._output.sample_files(StoredShard(shard, (name,), (class_index,), self._names))[0]
 
 
-def _opened(store: Store, path: str, size: int) -> RangeReader:
-    reader = store.reader(path)
+def _opened(store: Store, output: Output, path: str, size: int) -> RangeReader:
+    reader = output.image_reader(store, path)
     if reader.size != size:
         raise _damaged(store, path, "", f"has {reader.size:,} bytes instead of {size:,}")
     return reader
