@@ -37,8 +37,8 @@ lint: .venv/made
 test-services: .venv/made
 	$(BIN)/pytest -c tests/services/pytest.ini tests/services
 
-# What other people's programs make of our files: TensorFlow, TensorFlow Datasets, DALI, Keras, torchvision, timm, Hugging
-# Face, pandas, Polars, DuckDB, mosaicml-streaming, litdata; 4 GB to install, more where PyTorch comes with CUDA.
+# What other people's programs make of our files: TensorFlow, TensorFlow Datasets, grain, DALI, Keras, torchvision, timm,
+# Hugging Face, pandas, Polars, DuckDB, mosaicml-streaming, litdata; 4 GB to install, more where PyTorch comes with CUDA.
 # ARCHIVES=DIR tries them on archives of your own instead of the miniature.
 test-readers: .venv-readers/made
 	$(READERS)/python -m pytest -c tests/readers/pytest.ini tests/readers $(if $(ARCHIVES),--archives $(ARCHIVES))
