@@ -38,7 +38,7 @@ from imagenet_prep.outputs.base import Contents, ShardFacts, SplitFacts
 from imagenet_prep.stores.errors import DisturbedError
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.contracts import OutputContract
-from imagenet_prep.testing.output_contract import CLASS_NAMES, SHARD, sample_of, stored, write_shard
+from imagenet_prep.testing.output_contract import CLASS_NAMES, planned, sample_of, stored, write_shard
 from support.build import everything
 from support.command import run
 from support.sentences import Sentence
@@ -221,7 +221,7 @@ def test_a_file_that_another_program_disturbs_gets_no_name(
 ) -> None:
     def write() -> None:
         with LocalStore(str(tmp_path)).batch() as batch:
-            writer = ArrayRecord().writer(batch, SHARD, CLASS_NAMES)
+            writer = ArrayRecord().writer(batch, planned([]))
             for number in range(36):
                 writer.add(sample_of(f"{number}", bytes([number]) * (1 << 20)))
                 if number == 20 and moment == "in the middle":  # the library has 16 MB together before it writes
@@ -240,7 +240,7 @@ def test_a_file_that_another_program_disturbs_gets_no_name(
 def test_a_full_disk_is_an_error_with_a_remedy(tmp_path: Path, sentence: Sentence) -> None:
     def write() -> None:
         with LocalStore(str(tmp_path)).batch() as batch:
-            writer = ArrayRecord().writer(batch, SHARD, CLASS_NAMES)
+            writer = ArrayRecord().writer(batch, planned([]))
             of_the_library = max(int(each.name) for each in Path("/proc/self/fd").iterdir() if leads_to(each, tmp_path))
             with Path("/dev/full").open("wb") as full:
                 os.dup2(full.fileno(), of_the_library)

@@ -67,7 +67,8 @@ MAY_IMPORT = {
     "__init__": (
         *FACTS, "options", "planning", "verbs", "version", "engines.base",
         "outputs.base", "outputs.tfrecord", "outputs.tfds", "outputs.folders",
-        "outputs.webdataset", "outputs.parquet", "outputs.mds", "outputs.litdata", "outputs.arrayrecord",  # which a caller makes recipes of,
+        "outputs.webdataset", "outputs.parquet", "outputs.mds", "outputs.litdata",
+        "outputs.arrayrecord",  # which a caller makes recipes of,
         "stores.local", "stores.memory",  # and the places that it builds in
     ),
 }  # fmt: skip

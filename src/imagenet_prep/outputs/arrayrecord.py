@@ -22,7 +22,7 @@ from imagenet_prep.errors import AuditError, Problem, UsageError
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.sample import Sample
 from imagenet_prep.model.shards import ShardName
-from imagenet_prep.outputs.base import Contents, ImageRange, Reader, ShardWriter, StoredShard, Written
+from imagenet_prep.outputs.base import Contents, ImageRange, PlannedShard, Reader, ShardWriter, StoredShard, Written
 from imagenet_prep.outputs.records import RecordOutput, record_shards
 from imagenet_prep.stores.base import Batch, RangeReader, Store
 from imagenet_prep.stores.digests import fact_of_file
@@ -74,9 +74,9 @@ class ArrayRecord(RecordOutput):
         """Load the library."""
         _library()
 
-    def writer(self, batch: Batch, shard: ShardName, class_names: Sequence[str]) -> ShardWriter:  # noqa: ARG002
+    def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:
         """Open a shard."""
-        return _Writer(batch, shard)
+        return _Writer(batch, planned.shard)
 
     def files(self, stored: StoredShard) -> Sequence[str]:
         """Give the shard."""
