@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_prep import BuildOptions, build
+from imagenet_prep import OUTPUTS, BuildOptions, build
 from readers.conftest import HOLD_OUT, Built
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FORMATS = ("tfrecord", "webdataset", "folders")
 # Where labels are numbered otherwise than by class index: the column of a table that has them, or their place in it.
 FOLDER, PLACE = "folder", "place"
 NUMBERED = {
@@ -32,7 +31,7 @@ WITHOUT_CUDA = "import readers.torch_vision"  # which loads torchvision where Py
 @pytest.fixture(scope="module")
 def data(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("examples") / "data"
-    build(built.archives, out, BuildOptions.of(format=FORMATS, test_per_class=HOLD_OUT))
+    build(built.archives, out, BuildOptions.of(format=tuple(OUTPUTS), test_per_class=HOLD_OUT))
     return out
 
 
@@ -55,7 +54,7 @@ def test_it_gives_a_batch_of_normalised_images_with_named_labels(
     name: str, built: Built, data: Path, tmp_path: Path
 ) -> None:
     script = EXAMPLES / f"{name}.py"
-    if re.search(r"^(import|from) (torchvision|timm)\b", script.read_text("utf-8"), re.MULTILINE):
+    if re.search(r"^(import|from) (torchvision|timm|streaming|litdata)\b", script.read_text("utf-8"), re.MULTILINE):
         (tmp_path / "sitecustomize.py").write_text(WITHOUT_CUDA)  # in every process that it starts
     paths = [str(tmp_path), str(Path(__file__).parents[1]), *sys.path]
     settings = {"HF_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(paths)}
