@@ -84,7 +84,7 @@ def _stages(options: argparse.Namespace, out: Path) -> tuple[Plan, list[ShardTas
         for task in tasks:
             make_shards(task)
     with _stage("manifest and documents", lambda: the_plan.images):
-        finish(store, the_plan)
+        finish(store, the_plan, None)
     shutil.rmtree(out)
     return the_plan, tasks
 

@@ -10,6 +10,7 @@ import pytest
 
 import imagenet_prep
 from imagenet_prep import BuildOptions, Note, OtherBuildError, SourceError
+from imagenet_prep.model.original import Original
 from imagenet_prep.model.report import Accounts
 from imagenet_prep.planning.plan import Plan
 from imagenet_prep.stores.base import Store
@@ -169,10 +170,10 @@ class TestWhatIsNew:
     ) -> None:
         out, begun = tmp_path / "data", iter([True])
 
-        def finish_after_another(store: Store, plan: Plan) -> Accounts:
+        def finish_after_another(store: Store, plan: Plan, original: Original | None) -> Accounts:
             if next(begun, False):
                 imagenet_prep.build(source, out, BuildOptions.of(format="tfds", test_per_class=1, jobs=1))
-            return finish(store, plan)
+            return finish(store, plan, original)
 
         monkeypatch.setattr("imagenet_prep.verbs.build.job.finish", finish_after_another)
         report = imagenet_prep.build(source, out, BuildOptions.of(test_per_class=1, jobs=1))

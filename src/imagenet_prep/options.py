@@ -164,6 +164,7 @@ class BuildOptions:
     ``on_bad``: what becomes of an image that cannot be used: ``fail`` finishes all shards that have none, and raises
     SourceError; ``set-aside`` leaves it out and keeps its bytes. ``check``: ``header`` looks at the header and the end
     of every image, ``decode`` decodes it strictly. ``trust_labels`` is that of an index (see IndexOptions).
+    ``require_original``: whether to refuse a source whose sizes do not agree with the official archives.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
@@ -171,6 +172,7 @@ class BuildOptions:
     on_bad: OnBad = FAIL
     check: Check = HEADER
     trust_labels: bool = False
+    require_original: bool = False
 
     def __post_init__(self) -> None:
         """Raise UsageError for options that cannot be followed."""
@@ -190,7 +192,7 @@ class BuildOptions:
         """
         formats = given.pop("format", DEFAULT_OUTPUT)
         names = dict.fromkeys([formats] if isinstance(formats, str) else formats)
-        own = {name: given.pop(name) for name in ("jobs", "on_bad", "check", "trust_labels") if name in given}
+        own = {each.name: given.pop(each.name) for each in fields(cls) if each.name in given and each.name != "recipe"}
         chosen = {each.name: given.pop(each.name) for each in fields(Selection) if each.name in given}
         outputs = _outputs(names, given)
         return cls(recipe=Recipe(selection=Selection(**chosen), outputs=outputs), **own)

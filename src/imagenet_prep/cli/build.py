@@ -25,13 +25,14 @@ from imagenet_prep.cli.progress import watching
 from imagenet_prep.cli.recipe import given_recipe, recipe_options
 from imagenet_prep.errors import UsageError
 from imagenet_prep.model.receipt import DECODE, HEADER
-from imagenet_prep.model.task import FAIL, ON_BAD, Check, OnBad
+from imagenet_prep.model.task import FAIL, ON_BAD
 from imagenet_prep.options import BuildOptions
 
 if TYPE_CHECKING:
     from imagenet_prep.model.events import Watch
     from imagenet_prep.model.report import Report
 
+_HOW = ("jobs", "on_bad", "check", "trust_labels", "require_original")  # to work: all that is not the recipe
 _SET_ASIDE = 3  # the exit code of a build that is done, but without some images
 
 
@@ -63,6 +64,11 @@ def _out(context: click.Context, _argument: click.Parameter, out: Path) -> Path:
 )
 @class_map_option
 @trust_labels_option
+@click.option(
+    "--require-original",
+    is_flag=True,
+    help="Refuse a source of which the sizes do not agree with the official archives.",
+)
 @jobs_option
 @engine_option
 @click.option("--dry-run", is_flag=True, help="Show the plan, and write nothing.")
@@ -73,11 +79,7 @@ def build(
     /,
     sources: tuple[Path, ...],
     out: Path,
-    on_bad: OnBad,
-    check: Check,
     class_map: Path | None,
-    trust_labels: bool,
-    jobs: int,
     engine: str | None,
     dry_run: bool,
     as_json: bool,
@@ -102,8 +104,8 @@ def build(
     """  # noqa: D301 — the backslash is click's mark for lines to leave as they are
     if not dry_run:
         note_resuming(context)
-    recipe = given_recipe(context, given, class_names(class_map))
-    options = BuildOptions(recipe=recipe, jobs=jobs, on_bad=on_bad, check=check, trust_labels=trust_labels)
+    how = {name: given.pop(name) for name in _HOW}
+    options = BuildOptions(recipe=given_recipe(context, given, class_names(class_map)), **how)
     with watching(as_json=as_json, quiet=quiet) as watch:
         result, code = (_planned if dry_run else _built)(sources, out, options, watch, engine, as_json)
     click.echo(result)  # when the bar is gone: it would erase what is printed beside it

@@ -82,6 +82,7 @@ def _text(holdings: Holdings, next_command: str) -> str:
         lines += _boxes(holdings)
     if holdings.decoded:
         lines.append(f"Decoded in full: {counted(holdings.decoded, 'image')}.")
+    lines += show.original(holdings.original)
     lines += [f"Note: {note}" for note in holdings.notes]
     lines += show.listed(holdings.remarks, "remark", "remarks")
     if holdings.problems:

@@ -13,6 +13,7 @@ from imagenet_prep.model.validation_classes import ValidationClasses
 if TYPE_CHECKING:
     from imagenet_prep.imagenet.class_map import ClassNames
     from imagenet_prep.model.audit_report import AuditReport
+    from imagenet_prep.model.original import Original
     from imagenet_prep.model.report import Report
     from imagenet_prep.planning.plan import Plan
     from imagenet_prep.verbs.undo import UndoReport
@@ -76,7 +77,9 @@ def summary(report: Report, out: str) -> str:
     lines += _accounts(report)
     if report.linked:
         lines.append(f"Linked or moved {counted(report.linked, 'file')}, and read none of these.")
-    return "\n".join([*lines, _speed(report)])
+    seen = original(report.original)
+    last = bool(report.original and report.original.is_copy)  # where nobody can miss it
+    return "\n".join([*lines, *([] if last else seen), _speed(report), *(seen if last else [])])
 
 
 def _speed(report: Report) -> str:
@@ -139,6 +142,11 @@ def _followed(classes: ValidationClasses) -> str:
     return f"{classes.source}{'' if classes.different else ', which'} {said}."
 
 
+def original(seen: Original | None) -> list[str]:
+    """Say whether images seem to be the original ones."""
+    return [f"Warning: {seen.sentence}" if seen.is_copy else seen.sentence] if seen else []
+
+
 def listed(problems: Sequence[Problem], one: str, many: str) -> list[str]:
     """List problems under a line that counts them; a long list is cut."""
     if not problems:
@@ -165,6 +173,7 @@ def audited(report: AuditReport, out: str) -> str:
     if (classes := report.validation_classes) and classes.different:
         lines.append(f"Classes of validation, as the build took them: {_followed(classes)}")
     lines += _misnamed(report.class_names)
+    lines += original(report.original)
     if not report.resumable:
         lines.append(f"{PRIVATE} is missing: this build can neither be resumed nor repaired.")
     if report.undigested:

@@ -18,6 +18,7 @@ from imagenet_prep.dataset.format import FORMAT_VERSION, refuse_other_version
 from imagenet_prep.dataset.layout import STATE
 from imagenet_prep.errors import OtherBuildError, OutputError
 from imagenet_prep.model.archive import Archive
+from imagenet_prep.model.original import Original, original_from
 from imagenet_prep.model.shards import Arrangement
 from imagenet_prep.model.task import Check, OnBad
 from imagenet_prep.options import Recipe
@@ -44,7 +45,8 @@ class OutputState:
 @dataclass(frozen=True, slots=True)
 class State:
     """What a data set is for. ``selection`` is the document of its selection, ``identity`` that of its plan; ``check``,
-    ``on_bad`` and ``trust_labels`` are those of the options.
+    ``on_bad`` and ``trust_labels`` are those of the options. ``original`` is what was seen of the source when the data
+    set was started, None in one of an earlier version: it stays what it is, whatever a source is called later.
     """
 
     selection: Mapping[str, Any]
@@ -54,6 +56,7 @@ class State:
     check: Check
     on_bad: OnBad
     trust_labels: bool = False
+    original: Original | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -73,7 +76,9 @@ class State:
         return plan(replace(catalog, archives=self.sources), self.recipe, self.arrangements)
 
 
-def state_of(of: Plan, check: Check, on_bad: OnBad, *, trust_labels: bool = False) -> State:
+def state_of(
+    of: Plan, check: Check, on_bad: OnBad, *, trust_labels: bool = False, original: Original | None = None
+) -> State:
     """Give the state of a data set that is planned so."""
     return State(
         selection=of.recipe.selection.document(),
@@ -83,6 +88,7 @@ def state_of(of: Plan, check: Check, on_bad: OnBad, *, trust_labels: bool = Fals
         check=check,
         on_bad=on_bad,
         trust_labels=trust_labels,
+        original=original,
     )
 
 
@@ -125,4 +131,5 @@ def _parsed(document: dict[str, Any]) -> State:
     }
     known = {each.name for each in fields(Archive)}
     sources = tuple(Archive(**each) for each in document.pop("sources") if set(each) <= known)
-    return State(**document, outputs=outputs, sources=sources)
+    original = original_from(document.pop("original", None))
+    return State(**document, outputs=outputs, sources=sources, original=original)

@@ -29,6 +29,7 @@ VALIDATION_PER_CLASS = 50
 # (tensorflow/tensorflow#6217, tensorflow/models#4051); for validation we know of no source.
 BOXED_TRAIN_IMAGES = 544_546
 BOXED_VALIDATION_IMAGES = 50_000
+MEAN_TRAIN_SIZE = 114_660  # bytes, rounded: what the DLIO benchmark takes for an image of train
 SMALLEST_CLASS = 732  # train images; the largest class has 1,300
 
 

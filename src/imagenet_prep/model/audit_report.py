@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.class_map import ClassNames
 from imagenet_prep.model.given import Jobs, check_fields
+from imagenet_prep.model.original import Original
 from imagenet_prep.model.validation_classes import ValidationClasses
 
 
@@ -46,7 +47,7 @@ class AuditReport:
     linked or moved without being read. ``decoded``: every image that was read was decoded, too.
     ``resumable``: what resuming, repairing and undoing need is there. ``validation_classes`` says what the classes of
     the validation images were taken from, and how many are not the published ones; ``class_names`` whether names that
-    the user gave are those of other classes.
+    the user gave are those of other classes; ``original`` whether the source seemed to be the original one.
     """
 
     splits: dict[str, SplitAudit]
@@ -60,3 +61,4 @@ class AuditReport:
     resumable: bool = True
     validation_classes: ValidationClasses | None = None
     class_names: ClassNames | None = None
+    original: Original | None = None

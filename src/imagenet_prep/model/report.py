@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from imagenet_prep.errors import Problem
 from imagenet_prep.imagenet.class_map import ClassNames
+from imagenet_prep.model.original import Original
 from imagenet_prep.model.validation_classes import ValidationClasses
 
 
@@ -49,7 +50,8 @@ class Report:
     run wrote, ``reused`` all others; ``documents`` says whether it wrote manifest and the like. ``accounts`` are those
     of the whole build; ``set_aside`` names each image that was set aside, in this run or before, with the reason.
     ``validation_classes`` says what the classes of the validation images were taken from, ``class_names`` whether names
-    that the user gave are those of other classes. ``seconds`` is the wall time of the run.
+    that the user gave are those of other classes, ``original`` whether the source seems to be the original, None where
+    an earlier version has moved it away. ``seconds`` is the wall time of the run.
     """
 
     splits: dict[str, SplitReport] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Report:
     set_aside: tuple[Problem, ...] = ()
     validation_classes: ValidationClasses | None = None
     class_names: ClassNames | None = None
+    original: Original | None = None
     bytes_read: int = 0
     bytes_written: int = 0
     linked: int = 0

@@ -56,6 +56,11 @@ def check_counts(catalog: Catalog) -> Census:
     return Census(not problems and not notes, tuple(problems), tuple(notes))
 
 
+def is_complete(catalog: Catalog, origin: str) -> bool:
+    """Whether train or validation has as many images as were published, of all classes."""
+    return not _differences(origin, origin, catalog)
+
+
 def _differences(name: str, role: str, catalog: Catalog) -> list[Problem]:
     counts = catalog.class_counts(role)
     expected = TRAIN_IMAGES if role == TRAIN else VALIDATION_IMAGES

@@ -9,6 +9,7 @@ import numpy as np
 from imagenet_prep.errors import Problem
 from imagenet_prep.imagenet.archives import SMALLEST_CLASS, TRAIN, VALIDATION, VALIDATION_PER_CLASS
 from imagenet_prep.imagenet.classes import official
+from imagenet_prep.model.original import Original
 from imagenet_prep.planning.catalog import Catalog
 
 
@@ -47,7 +48,8 @@ class OriginFacts:
 class Holdings:
     """All of a source. ``origins`` has train and validation, as far as there are images; ``space`` is what each format
     needs for all of them, in bytes. ``decoded`` counts images that were decoded, ``remarks`` are of those that decode,
-    but with a remark of the decoder; ``notes`` are for the user.
+    but with a remark of the decoder; ``notes`` are for the user. ``original`` says whether the images seem to be the
+    original ones, None where they could not be counted.
     """
 
     pieces: tuple[Piece, ...]
@@ -57,6 +59,7 @@ class Holdings:
     remarks: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    original: Original | None = None
 
 
 def origin_facts(catalog: Catalog) -> dict[str, OriginFacts]:

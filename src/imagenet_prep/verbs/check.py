@@ -20,10 +20,11 @@ from imagenet_prep.codecs.jpeg import LOOSELY, decodes_strictly
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import Problem, SourceError, printable
-from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_BY_ROLE, WRONG
+from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_BY_ROLE, TRAIN, VALIDATION, WRONG
 from imagenet_prep.imagenet.classes import Taxonomy, official
 from imagenet_prep.model.events import Note, Progress, Watch, unwatched
 from imagenet_prep.model.given import Jobs, check_fields, given, options_given
+from imagenet_prep.model.original import Original
 from imagenet_prep.outputs.base import OUTPUTS, output_class
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.base import Input
@@ -65,6 +66,7 @@ class _Findings:
     """What comes together while a source is looked at; ``checksums`` are verdicts by path."""
 
     catalog: Catalog | None = None
+    original: Original | None = None
     checksums: dict[Path, str] = field(default_factory=dict)
     decoded: int = 0
     notes: list[str] = field(default_factory=list)
@@ -96,6 +98,8 @@ def check(
     findings = _Findings(notes=[*notes, *(_UNREAD.format(printable(str(each.path))) for each in unread)])
     with engine_for(engine, options.jobs) as at_work:
         _index(found, how, at_work, findings, watch)
+        if findings.catalog is not None:
+            findings.original = _original(findings.catalog, paths_of(found))
         if options.full:
             with _checksums(pieces, watch) as checksums:
                 if findings.catalog is not None:
@@ -130,12 +134,29 @@ def _condemn(catalog: Catalog, found: list[Input], findings: _Findings) -> None:
     findings.problems += condemned(catalog, [str(each.path) for each in found])
 
 
+def _original(catalog: Catalog, paths: tuple[str, ...]) -> Original:
+    """Look whether the images are the original ones, at some from all over each origin."""
+    from imagenet_prep.planning.original import SAMPLED
+    from imagenet_prep.verbs.original import original_of
+
+    rows = {origin: of for origin in (TRAIN, VALIDATION) if len(of := catalog.rows_of(origin))}
+    samples = {origin: of[_spread(len(of), SAMPLED)] for origin, of in rows.items()}
+    return original_of(catalog, paths, samples)
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """Give different places among ``count``, about as many as are ``wanted``, or all."""
+    if count <= wanted:
+        return list(range(count))
+    return list(dict.fromkeys(int(count * (_GOLDEN * number % 1)) for number in range(wanted)))
+
+
 def _time_reads(catalog: Catalog, paths: tuple[str, ...], findings: _Findings) -> None:
     """Note that a build will read for hours; in full, all images have just been read."""
     from imagenet_prep.planning.plan import entries_of
 
-    rows = [int(len(catalog) * (_GOLDEN * number % 1)) for number in range(MEASURED if len(catalog) else 0)]
-    slow = slow_reads(paths, entries_of(catalog.table.take(rows), catalog.archives), len(catalog))
+    rows = catalog.table.take(_spread(len(catalog), MEASURED))
+    slow = slow_reads(paths, entries_of(rows, catalog.archives), len(catalog))
     findings.notes += [slow] if slow else []
 
 
@@ -204,6 +225,7 @@ def _holdings(pieces: list[Input], findings: _Findings) -> Holdings:
         remarks=tuple(findings.remarks),
         notes=tuple(findings.notes),
         problems=tuple(findings.problems),
+        original=findings.original,
     )
 
 

@@ -31,6 +31,7 @@ from imagenet_prep.imagenet.archives import SPLITS, VALIDATION
 from imagenet_prep.imagenet.class_map import ClassNames
 from imagenet_prep.model.audit_report import AuditOptions, AuditReport, SplitAudit
 from imagenet_prep.model.events import Note, Stage, Tally, Watch
+from imagenet_prep.model.original import original_from
 from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.planning.validation_classes import compare_classes, numbers_in
 from imagenet_prep.stores.base import Store
@@ -91,6 +92,7 @@ def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -
         resumable=is_resumable(store),
         validation_classes=_validation_classes(of.document, written),
         class_names=ClassNames(**noted) if (noted := of.document.get("class_names")) else None,
+        original=original_from(of.document.get("original")),
     )
 
 

@@ -28,6 +28,7 @@ from imagenet_prep.dataset.receipts import load_receipt
 from imagenet_prep.errors import OutputError, PrepError, Problem
 from imagenet_prep.imagenet.class_map import class_names
 from imagenet_prep.imagenet.classes import to_csv
+from imagenet_prep.model.original import Original
 from imagenet_prep.model.receipt import CHECKS, UNREAD, FileFact, Receipt
 from imagenet_prep.model.report import Accounts
 from imagenet_prep.outputs.base import Contents, ShardFacts, SplitFacts, options_of
@@ -42,8 +43,9 @@ _AT_ONCE = 1 << 16  # names that are in memory a second time
 _ONE_A_LINE = csv.WriteOptions(include_header=False, quoting_style="none")
 
 
-def finish(store: Store, plan: Plan) -> Accounts:
-    """Write what belongs beside the shards; give what became of every image. May be repeated.
+def finish(store: Store, plan: Plan, original: Original | None) -> Accounts:
+    """Write what belongs beside the shards; give what became of every image. May be repeated. ``original`` is what is
+    known of the source.
 
     Raises PrepError if the images do not add up, and OutputError if something cannot be written, or if what was written
     is gone.
@@ -54,12 +56,14 @@ def finish(store: Store, plan: Plan) -> Accounts:
         raise PrepError(f"The source has {accounts.entries:,} images, and these do not add up to them: {accounts}.")
     _forget_others(store, plan, {image.name for image in ledger.images.set_aside.values()})
     documents: list[FileFact] = []
-    for document in _documents(store, plan, ledger):
-        documents.append(document)
+    for written in _documents(store, plan, ledger):
+        documents.append(written)
         pa.default_memory_pool().release_unused()  # memory that Arrow keeps: as much as the next document needs
     documents[1:] = sorted(documents[1:], key=attrgetter("path"))  # the manifest comes first
     _refuse_lost(store, plan, documents)
-    store.publish(BUILD, seal({**ledger.document(accounts), "documents": list(map(_file, documents))}))
+    document = ledger.document(accounts) | {"documents": list(map(_file, documents))}
+    document["original"] = asdict(original) if original else None
+    store.publish(BUILD, seal(document))
     return accounts
 
 

@@ -15,6 +15,7 @@ from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.errors import counted
 from imagenet_prep.imagenet.class_map import class_names
 from imagenet_prep.model.events import Note, Progress, Stage, Tally, Watch
+from imagenet_prep.model.original import Original
 from imagenet_prep.model.receipt import DECODE
 from imagenet_prep.model.report import Accounts, Report, SplitReport
 from imagenet_prep.model.task import SET_ASIDE, Part, ShardOutcome, ShardTask
@@ -34,6 +35,7 @@ from imagenet_prep.verbs.build.relocate import relocate
 from imagenet_prep.verbs.build.remaining import Remaining
 from imagenet_prep.verbs.build.shard import make_shards
 from imagenet_prep.verbs.decode import tell_decoder
+from imagenet_prep.verbs.original import original_of_plan, require_original, warn_of_copy
 
 
 def job(store: Store, catalog: Catalog, options: BuildOptions, state: State | None, watch: Watch) -> Job:
@@ -51,18 +53,28 @@ def job(store: Store, catalog: Catalog, options: BuildOptions, state: State | No
     else:
         for each in new:
             check_links(store, the_plan, each.output)
-    return Job(store, the_plan, options, state, Remaining(store, the_plan, options.check, watch), grows=grows)
+    original = state.original if state else None
+    if original is None and not has_begun_to_move(store):
+        original = original_of_plan(the_plan)
+    if options.require_original:
+        require_original(original)
+    warn_of_copy(original, watch)
+    remaining = Remaining(store, the_plan, options.check, watch)
+    return Job(store, the_plan, options, state, remaining, original, grows=grows)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One build. ``state`` is that of the data set before it, None for a new one; one that is finished ``grows``."""
+    """One build. ``state`` is that of the data set before it, None for a new one; one that is finished ``grows``.
+    ``original`` is None if the source has gone since an earlier version, which did not look.
+    """
 
     store: Store
     plan: Plan
     options: BuildOptions
     state: State | None
     remaining: Remaining
+    original: Original | None
     grows: bool = False
 
     def run(self, engine: Engine, watch: Watch) -> Report:
@@ -118,7 +130,7 @@ class Job:
                 watch(Progress(Stage.FINISH, 0, 0))
                 self._claim(held=True)  # what resuming needs may have gone in the meantime
                 self._keep_catalog()
-                accounts = finish(store, the_plan)
+                accounts = finish(store, the_plan, self.original)
                 done.documents = True
             relocate(store, the_plan, watch)
         return accounts
@@ -134,7 +146,7 @@ class Job:
             check, on_bad = self.options.check, self.options.on_bad
             if there and (self.grows or not self.remaining):  # what is there was made by it
                 check, on_bad = there.check, there.on_bad
-            wanted = state_of(self.plan, check, on_bad, trust_labels=self.options.trust_labels)
+            wanted = state_of(self.plan, check, on_bad, trust_labels=self.options.trust_labels, original=self.original)
             if there:  # what another run has added meanwhile stays
                 wanted = replace(wanted, outputs={**there.outputs, **wanted.outputs})
             if there is None or (held and asdict(there) != asdict(wanted)):  # with the paths of the sources, unlike ==
@@ -199,6 +211,7 @@ class Job:
             set_aside=tuple(image.why for image in left_out),
             validation_classes=self.plan.validation_classes,
             class_names=class_names(self.plan.recipe.selection.taxonomy),
+            original=self.original,
             splits=splits,
             outputs=self._outputs(set_aside=bool(left_out)),
             bytes_read=done.read,
