@@ -11,6 +11,10 @@ VALIDATION_STEM = r"ILSVRC2012_val_\d{8}"
 STEM = rf"(?:({WNID})_\d+|ILSVRC2012_(val|test)_(\d{{8}}))"  # 1: WNID, 2: val or test, 3: number
 LABELLED_IMAGE = rf"(?:{TRAIN_STEM}|{VALIDATION_STEM})\.JPEG"
 CLASS_TAR_NAME = rf"{WNID}\.tar"
+CORRUPTIONS = (  # folders of ImageNet-C, each with folders 1 to 5 in it
+    "brightness|contrast|defocus_blur|elastic_transform|fog|frost|gaussian_blur|gaussian_noise|glass_blur|"
+    "impulse_noise|jpeg_compression|motion_blur|pixelate|saturate|shot_noise|snow|spatter|speckle_noise|zoom_blur"
+)
 
 
 def validation_image(number: int) -> str:

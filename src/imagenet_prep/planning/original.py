@@ -26,6 +26,7 @@ from imagenet_prep.imagenet.archives import (
     TRAIN_IMAGES,
     VALIDATION_IMAGES,
 )
+from imagenet_prep.imagenet.names import CORRUPTIONS
 from imagenet_prep.model.original import (
     AGREES,
     BLURRED,
@@ -48,12 +49,8 @@ _SHORT_SIDES = (32, 64, 128, 160, 224, 256, 320, 384, 512)
 _MOST = 0.8  # a share of images that cannot be chance: some copies leave alone what was small already
 _FEWEST = 4  # images that say anything
 _NEAR = 0.01  # by so much a complete set may miss the official size without being another encoding for certain
-_CORRUPTIONS = (
-    "brightness|contrast|defocus_blur|elastic_transform|fog|frost|gaussian_blur|gaussian_noise|glass_blur|"
-    "impulse_noise|jpeg_compression|motion_blur|pixelate|saturate|shot_noise|snow|spatter|speckle_noise|zoom_blur"
-)
 _NAMES = {  # of folders, with forward slashes, in lower case
-    DISTORTED: re.compile(rf"(?:^|/)(?:{_CORRUPTIONS})/[1-5](?=/|$)"),
+    DISTORTED: re.compile(rf"(?:^|/)(?:{CORRUPTIONS})/[1-5](?=/|$)"),
     BLURRED: re.compile(r"[^/]*(?<![a-z])(?:blurred|obfuscated)(?![a-z])[^/]*"),
     RESIZED: re.compile(r"[^/]*(?<![a-z0-9])(?:resized?|downsampled?|(\d{2,3})x\1)(?![a-z0-9])[^/]*"),
 }

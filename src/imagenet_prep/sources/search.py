@@ -13,7 +13,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from imagenet_prep.errors import Problem, SourceError, UsageError, printable
+from imagenet_prep.errors import MissingSourceError, Problem, SourceError, UsageError, printable
 from imagenet_prep.imagenet.archives import (
     DEVKIT,
     HELD_OUT,
@@ -31,6 +31,7 @@ from imagenet_prep.sources.archive_file import archive_at
 from imagenet_prep.sources.base import ImageSet, Input, Seen, all_sources, form_of_folders, is_claimed
 from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
 from imagenet_prep.sources.labels import KAGGLE_CLASSES
+from imagenet_prep.sources.others import class_tars_of_others, others_in
 from imagenet_prep.sources.survey import survey
 
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
@@ -71,6 +72,38 @@ def recognise(
     says. Nothing but the first bytes of each file and the names in each folder are read.
     """
     sources = tuple(sources)
+    try:
+        chosen = _recognised(sources, taxonomy, tell)
+    except MissingSourceError:
+        raise
+    except _NothingError as error:
+        raise SourceError(error.summary, others_in(sources, nothing=True), error.remedy) from error
+    except SourceError as error:
+        others = others_in(sources)
+        if not others:
+            raise
+        raise _beside_others(error, others) from error
+    if not {TRAIN, VALIDATION} <= chosen.keys():
+        for other in others_in(sources, [each.path for each in chosen.values()]):
+            tell(f"Not used: {other.archive} {other.reason}.")
+    return chosen
+
+
+def _beside_others(error: SourceError, others: tuple[Problem, ...]) -> SourceError:
+    """Say what is wrong with the rest, if anything is: of what is something else, nothing but its name."""
+    within = tuple(f"{other.archive}/" for other in others)
+    rest = tuple(problem for problem in error.problems if not f"{problem.archive}/".startswith(within))
+    summary = f"What lies there is not ILSVRC2012{', or not alone' if rest else ''}:"
+    return SourceError(summary, (*others, *rest), error.remedy if rest else "")
+
+
+class _NothingError(SourceError):
+    """Neither train nor validation is there."""
+
+
+def _recognised(
+    sources: tuple[Path, ...], taxonomy: Taxonomy | None, tell: Callable[[str], object]
+) -> dict[str, Input]:
     tables = [official(), taxonomy or official()]
     found = survey(sources, lambda folder: tuple(sorted({c for table in tables for c in table.called(folder)})))
     if found.problems:
@@ -83,6 +116,7 @@ def recognise(
         tell(remark)
     by_role: dict[str, list[Input]] = {}
     _refuse_unknown_classes(found.sets)
+    _refuse_tars_of_others(found.sets)
     for each in _inputs(found):
         others = by_role.setdefault(each.role, [])
         if each.folder or not any(each.path.samefile(other.path) for other in others):  # found twice, but one
@@ -93,6 +127,8 @@ def recognise(
         raise _nothing(sources, found)
     _refuse_unused(sources, found)
     chosen = {role: by_role[role][0] for role in _ORDER if role in by_role}
+    if not {TRAIN, VALIDATION} <= by_role.keys() and (remark := _unnamed(found)):
+        tell(remark)
     for each in chosen.values():
         if each.role in (TRAIN, VALIDATION) and not each.folder and (hole := first_hole(each.path)):
             tell(_with_hole(each.path, *hole))
@@ -155,6 +191,13 @@ def _refuse_unknown_classes(sets: list[ImageSet]) -> None:
         )
 
 
+def _refuse_tars_of_others(sets: list[ImageSet]) -> None:
+    strange = ((each.path, sum(not part.classes for part in each.parts)) for each in sets if each.tars)
+    others = [other for path, count in strange if (other := class_tars_of_others(path, count))]
+    if others:
+        raise SourceError("There are class tars of other classes than the 1,000:", tuple(others))
+
+
 def _name_held_out(by_role: dict[str, list[Input]]) -> None:
     """Train images in a test folder beside a train folder were held out by somebody: both together are train."""
     train = by_role.get(TRAIN, [])
@@ -208,7 +251,7 @@ def _is_same(source: Path, place: Path) -> bool:
     return any(os.path.samefile(source, each) for each in (place, *place.parents) if each.exists())
 
 
-def _nothing(sources: tuple[Path, ...], found: Seen) -> SourceError:
+def _nothing(sources: tuple[Path, ...], found: Seen) -> _NothingError:
     wanted = " and ".join(archive.names[0] for archive in OFFICIAL_ARCHIVES if archive.role in (TRAIN, VALIDATION))
     there = sorted(printable(path.name) for source in sources if source.is_dir() for path in source.iterdir())
     seen = f" Seen there: {', '.join(there[:10])}{' …' if len(there) > 10 else ''}." if there else ""
@@ -225,9 +268,15 @@ def _nothing(sources: tuple[Path, ...], found: Seen) -> SourceError:
             f" {printable(str(found.builds[0]))} is a build, and passed over; what it has moved, `imagenet-prep undo` "
             "puts back."
         )
-    if found.unnamed:
-        remedy += (
-            f" There are folders called after classes, such as {printable(str(found.unnamed[0]))}, but the files in "
-            "them do not have the names they have in ImageNet, which say what they are."
-        )
-    return SourceError(f"There are no ILSVRC2012 archives or images with classes in {places}.{seen}", remedy=remedy)
+    remedy += f" {_unnamed(found)}".rstrip()
+    return _NothingError(f"There are no ILSVRC2012 archives or images with classes in {places}.{seen}", remedy=remedy)
+
+
+def _unnamed(found: Seen) -> str:
+    """Name a class folder whose files have other names than ImageNet's; "" for none."""
+    if not found.unnamed:
+        return ""
+    return (
+        f"There are folders called after classes, such as {printable(str(found.unnamed[0]))}, but the files in them do "
+        "not have the names they have in ImageNet, which say what they are."
+    )
