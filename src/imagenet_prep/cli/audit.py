@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from imagenet_prep.cli import show
 from imagenet_prep.cli.options import LocalPath, engine_option, jobs_option, output_options, share
 from imagenet_prep.cli.progress import watching
-from imagenet_prep.errors import AuditError
+from imagenet_prep.errors import AuditError, UsageError
 from imagenet_prep.model.audit_report import AuditOptions
 from imagenet_prep.model.events import Watch
 
@@ -29,19 +29,25 @@ if TYPE_CHECKING:
     callback=lambda _context, _option, text: share(text, "--sample"),
     help="Read only this share of the shards, chosen at random; everything else is compared in full.",
 )
+@click.option("--fingerprint", is_flag=True, help="Say by what others know whether they have the same images.")
+@click.option(
+    "--against",
+    type=LocalPath(exists=True),
+    metavar="OTHER/build.json",
+    help="Say whether another data set has the same images, and which differ.",
+)
 @jobs_option
 @engine_option
 @output_options
 @click.pass_context
 def audit(
     context: click.Context,
+    /,
     out: Path,
-    decode: bool,
-    sample: float,
-    jobs: int,
     engine: str | None,
     as_json: bool,
     quiet: bool,
+    **given: Any,
 ) -> None:
     """Read every record of the data set in OUT back, and compare it with what it should be.
 
@@ -51,7 +57,7 @@ def audit(
     """
     from imagenet_prep.verbs.audit.run import is_own
 
-    options = AuditOptions(jobs=jobs, decode=decode, sample=sample)
+    options = AuditOptions(**given)
     with watching(as_json=as_json, quiet=quiet) as watch:
         result, sound = (_own if is_own(out) else _foreign)(out, options, watch, engine, as_json)
     click.echo(result)
@@ -64,13 +70,16 @@ def _own(out: Path, options: AuditOptions, watch: Watch, engine: str | None, as_
     from imagenet_prep.verbs.audit.run import audit as audit_step
 
     report = audit_step(out, options, watch=watch, engine=engine)
-    return json.dumps(asdict(report)) if as_json else show.audited(report, str(out)), True
+    same = report.against is None or report.against.equal
+    return json.dumps(asdict(report)) if as_json else show.audited(report, str(out)), same
 
 
 def _foreign(out: Path, options: AuditOptions, watch: Watch, engine: str | None, as_json: bool) -> tuple[str, bool]:
     """Look at a data set that others made; give what to print, and whether it is sound."""
     from imagenet_prep.verbs.audit.others.run import audit_foreign
 
+    if options.fingerprint or options.against:
+        raise UsageError(f"{out} is not a data set of this program, which alone has fingerprints and is compared.")
     report = audit_foreign(out, options, watch=watch, engine=engine)
     return json.dumps(asdict(report)) if as_json else looked_at(report, str(out)), not report.problems
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagenet_prep.errors import SHOWN_PROBLEMS, Problem, counted
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.validation_classes import ValidationClasses
+from imagenet_prep.outputs.base import OUTPUTS, output_class
 
 if TYPE_CHECKING:
     from imagenet_prep.imagenet.class_map import ClassNames
     from imagenet_prep.model.audit_report import AuditReport
+    from imagenet_prep.model.comparison import Comparison, Fingerprint
     from imagenet_prep.model.original import Original
     from imagenet_prep.model.report import Report
     from imagenet_prep.planning.plan import Plan
@@ -181,7 +183,42 @@ def audited(report: AuditReport, out: str) -> str:
             f"Of {report.undigested:,} images that were linked or moved, name, class and size were compared, but not "
             "the bytes: they were not read when the build was made. `imagenet-prep check --full` decodes them."
         )
-    return "\n".join(lines)
+    lines += _fingerprints(report.fingerprints)
+    return "\n".join([*lines, *(_against(report.against) if report.against else [])])
+
+
+def _fingerprints(of: Mapping[str, Fingerprint]) -> Iterator[str]:
+    for split, each in of.items():
+        if each.sha256:
+            how = "SHA-256 of its sha256sum lines sorted by name"
+            yield f"Fingerprint of {split}, {each.images:,} images, {how}: {each.sha256}"
+        else:
+            keeps = next(name for name in OUTPUTS if not output_class(name).converts)
+            yield (
+                f"No fingerprint of {split}: images of it were converted ({each.converted:,}), and no format here has "
+                f"the bytes of the source, as {keeps} would."
+            )
+    if unread := sum(each.unread for each in of.values()):
+        yield f"Of {unread:,} linked or moved images it is of the bytes of now: the build did not read them."
+
+
+def _against(found: Comparison) -> Iterator[str]:
+    if found.equal:
+        yield f"The same {found.the_same:,} images are in {found.other}."
+    else:
+        yield (
+            f"Other images are in {found.other}: only here {found.only_here:,}, only there {found.only_there:,}, "
+            f"with other bytes {found.other_bytes:,}, with another class {found.other_class:,}, the same "
+            f"{found.the_same:,}."
+        )
+    if found.elsewhere:
+        yield f"In another split there: {found.elsewhere:,} of the same images."
+    if found.unread:
+        yield (
+            f"Of {found.unread:,} of the same images only the size was compared: they were linked or moved, and the "
+            "build did not read them."
+        )
+    yield from listed(found.differences, "difference", "differences")
 
 
 def branches(out: str, outputs: Mapping[str, str]) -> str:

@@ -15,9 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imagenet_prep.dataset.finished import finished_document, unfinished_or_damaged
-from imagenet_prep.dataset.layout import BUILD, MANIFEST, STATE
-from imagenet_prep.dataset.manifest import read_manifest
+from imagenet_prep.dataset.layout import BUILD, STATE
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.errors import (
@@ -35,10 +33,11 @@ from imagenet_prep.model.original import original_from
 from imagenet_prep.model.validation_classes import ValidationClasses
 from imagenet_prep.planning.validation_classes import compare_classes, numbers_in
 from imagenet_prep.stores.base import Store
-from imagenet_prep.stores.digests import fact_of_file
 from imagenet_prep.stores.errors import MAY_READ
+from imagenet_prep.verbs.audit.against import compare_images, other_data_set
 from imagenet_prep.verbs.audit.documents import audit_documents
-from imagenet_prep.verbs.audit.expected import Expected, ShardWork, compared_columns, fact_of, outputs_of, shard_work
+from imagenet_prep.verbs.audit.expected import Expected, ShardWork, read_expected, shard_work
+from imagenet_prep.verbs.audit.fingerprint import fingerprints, holders
 from imagenet_prep.verbs.audit.shard import ReadBack, ReadBackTask, read_back
 from imagenet_prep.verbs.audit.state import added_outputs, is_resumable, strange_receipts
 from imagenet_prep.verbs.audit.unexpected import unexpected
@@ -61,14 +60,19 @@ def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -
     """Compare the data set in a store with its documents. Raises AuditError with all that differs."""
     if options.decode:
         tell_decoder(watch)
-    of = _read_documents(store)
+    of = read_expected(store)
+    against = compare_images(of, other_data_set(options.against)) if options.against else None
     if added := added_outputs(store, of.document):
         watch(Note(f"Being added, and not read: {', '.join(added)}. Finish it: imagenet-prep resume {store.place}"))
     every = list(shard_work(of))
     chosen = _chosen(every, options.sample)
     images, size = sum(each.images for each in chosen), sum(each.size for each in chosen)
     read = _Sum(Tally(watch, Stage.AUDIT, images, size))
-    tasks = (each.task(decode=options.decode) for each in chosen)
+    holds = holders(of) if options.fingerprint else {}
+    tasks = (
+        each.task(place, decode=options.decode, sums=holds.get(each.shard.split) == each.output.name)
+        for place, each in enumerate(chosen)
+    )
     work = seeing(engine, read_back, store.local_paths(BUILD))
     reading = engine.run(work, tasks, read.lost, read.tally.running)  # which runs beside the rest
     at_rest = list(audit_documents(of))
@@ -79,17 +83,27 @@ def compare(store: Store, options: AuditOptions, engine: Engine, watch: Watch) -
     problems = [problem for problem in problems if problem.archive != STATE]
     found = {_remedy(of): problems, _STATE_REMEDY: lost, _BAD_REMEDY: read.undecodable, _STRAY_REMEDY: extra}
     _raise_any(store.place, found, read.unread)
+    report = _report(of, len(every), len(chosen), read.tally)
+    return replace(
+        report,
+        decoded=options.decode,
+        fingerprints=fingerprints(of, chosen, read.sums) if options.fingerprint else {},
+        against=against,
+    )
+
+
+def _report(of: Expected, shards: int, shards_read: int, tally: Tally) -> AuditReport:
+    """Report what the documents say of a sound data set, and how much of it was read."""
     written = of.written("split", "name", "class_index", "digest")
     return AuditReport(
         splits={split: _split_audit(written, split) for split in SPLITS if split in of.document["splits"]},
-        records=read.tally.done,
-        size=read.tally.bytes_done,
-        shards=len(every),
-        shards_read=len(chosen),
+        records=tally.done,
+        size=tally.bytes_done,
+        shards=shards,
+        shards_read=shards_read,
         set_aside=len(of.manifest) - len(written),
         undigested=written["digest"].null_count,
-        decoded=options.decode,
-        resumable=is_resumable(store),
+        resumable=is_resumable(of.store),
         validation_classes=_validation_classes(of.document, written),
         class_names=ClassNames(**noted) if (noted := of.document.get("class_names")) else None,
         original=original_from(of.document.get("original")),
@@ -104,21 +118,6 @@ def _validation_classes(document: dict[str, Any], written: pa.Table) -> Validati
     noted = document["validation_classes"]
     found = compare_classes(noted["source"], "", numbers_in(rows["name"]), rows["class_index"].to_numpy())
     return replace(found, seems=noted["seems"])
-
-
-def _read_documents(store: Store) -> Expected:
-    document = finished_document(store)
-    try:
-        return Expected(store, document, _read_manifest(store, document))
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise unfinished_or_damaged(store, MANIFEST, error) from error
-
-
-def _read_manifest(store: Store, document: dict[str, Any]) -> pa.Table:
-    """Nothing of it is believed before its digest fits: a damaged one may be read as anything."""
-    if fact_of_file(store, MANIFEST) not in map(fact_of, document["documents"]):
-        raise ValueError("its digest does not fit")
-    return pa.Table.from_batches(list(read_manifest(store, compared_columns(outputs_of(document)))))
 
 
 def _chosen(every: list[ShardWork], share: float) -> list[ShardWork]:
@@ -155,6 +154,7 @@ class _Sum:
         self.problems: list[Problem] = []
         self.undecodable: list[Problem] = []
         self.unread: list[Problem] = []
+        self.sums: dict[int, bytes] = {}
 
     def lost(self, task: ReadBackTask) -> ReadBack:
         """Note a shard over which two workers died."""
@@ -167,6 +167,8 @@ class _Sum:
         for found in reading:
             self.problems += found.problems
             self.undecodable += found.undecodable
+            if found.sums:
+                self.sums[found.place] = found.sums
             self.tally.finished(found.images, found.size)
 
 

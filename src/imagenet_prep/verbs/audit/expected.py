@@ -9,11 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from imagenet_prep.dataset.finished import finished_document, unfinished_or_damaged
+from imagenet_prep.dataset.layout import MANIFEST
+from imagenet_prep.dataset.manifest import read_manifest
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.outputs.base import Output, StoredShard, output_from
 from imagenet_prep.stores.base import Store
+from imagenet_prep.stores.digests import fact_of_file
 from imagenet_prep.verbs.audit.shard import ReadBackTask
 
 _COMPARED = ("split", "name", "wnid", "class_index", "converted", "digest", "size", "set_aside")
@@ -45,6 +49,27 @@ class Expected:
     def written(self, *columns: str) -> pa.Table:
         """Give some columns of the images that were written."""
         return self.manifest.select(columns).filter(self.manifest["set_aside"].is_null())
+
+    def images_in(self, split: str) -> pa.Table:
+        """Give what is known of the images of a split that were written."""
+        images = self.written("split", "name", "converted", "digest")
+        return images.filter(pc.equal(images["split"], split))
+
+
+def read_expected(store: Store) -> Expected:
+    """Read ``build.json`` and the manifest, both proved. Raises AuditError if one is missing or damaged."""
+    document = finished_document(store)
+    try:
+        return Expected(store, document, _read_manifest(store, document))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise unfinished_or_damaged(store, MANIFEST, error) from error
+
+
+def _read_manifest(store: Store, document: dict[str, Any]) -> pa.Table:
+    """Nothing of it is believed before its digest fits: a damaged one may be read as anything."""
+    if fact_of_file(store, MANIFEST) not in map(fact_of, document["documents"]):
+        raise ValueError("its digest does not fit")
+    return pa.Table.from_batches(list(read_manifest(store, compared_columns(outputs_of(document)))))
 
 
 def compared_columns(outputs: Iterable[Output]) -> tuple[str, ...]:
@@ -108,8 +133,8 @@ class ShardWork:
         """Bytes to read."""
         return sum(file.size for file in self.files) if self.files else pc.sum(self.written["size"]).as_py() or 0
 
-    def task(self, *, decode: bool) -> ReadBackTask:
-        """Give the work as plain data."""
+    def task(self, place: int, *, decode: bool, sums: bool) -> ReadBackTask:
+        """Give the work, which has a place among all, as plain data."""
         rows = self.written
         digests = pc.if_else(rows["converted"], "", rows["digest"]) if self.output.converts else rows["digest"]
         return ReadBackTask(
@@ -122,4 +147,6 @@ class ShardWork:
             sizes=rows["size"].to_pylist(),
             digests=digests.to_pylist(),
             decode=decode,
+            place=place,
+            sums=sums,
         )

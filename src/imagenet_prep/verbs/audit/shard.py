@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import xxhash
 
@@ -30,7 +31,7 @@ class ReadBackTask:
     """One shard of one output, or part of an output whose samples are files of their own, which then has no ``files``.
     The columns of ``stored`` are the manifest's, in order, of the images that were written; ``sizes`` are those in the
     source. An image without a digest to compare (it was converted or linked) has "" or None. With ``decode``, every
-    image is decoded in full.
+    image is decoded in full; with ``sums``, its SHA-256 is taken. ``place`` is that of the task among all.
     """
 
     store: Store
@@ -40,6 +41,8 @@ class ReadBackTask:
     sizes: Sequence[int]
     digests: Sequence[str | None]
     decode: bool = False
+    place: int = 0
+    sums: bool = False
 
     @property
     def size(self) -> int:
@@ -50,20 +53,23 @@ class ReadBackTask:
 @dataclass(frozen=True, slots=True)
 class ReadBack:
     """What came of it: records that were read, bytes of the files, everything that differs, and images that do not
-    decode, which they may not have done in the source.
+    decode, which they may not have done in the source. ``sums`` has the SHA-256 of each image, if they were asked for;
+    ``place`` is that of the task.
     """
 
     images: int
     size: int
     problems: tuple[Problem, ...]
     undecodable: tuple[Problem, ...] = ()
+    place: int = 0
+    sums: bytes = b""
 
 
 def read_back(task: ReadBackTask) -> ReadBack:
     """Compare one shard with the manifest. Damage is reported, never raised; may be repeated."""
     places = task.output.sample_files(task.stored)
     seen: list[FileFact] = []
-    images, of_records, undecodable = 0, list[Problem](), list[Problem]()
+    images, of_records, undecodable, sums = 0, list[Problem](), list[Problem](), bytearray()
     for row, sample in _samples(task, places, seen, of_records):
         images += 1
         report(1, len(sample.image))
@@ -71,10 +77,12 @@ def read_back(task: ReadBackTask) -> ReadBack:
         of_records += _compare_record(task, place, row, sample)
         if task.decode and (reason := _undecodable(bytes(sample.image))):
             undecodable.append(Problem(place, reason, _member(task, sample)))
+        if task.sums:
+            sums += sha256(sample.image).digest()
     problems = [*_compare_files(task, seen), *of_records]
     if images < len(places) and not problems:
         problems.append(Problem(places[0], f"has {images:,} records instead of {len(places):,}"))
-    return ReadBack(images, task.size, tuple(dict.fromkeys(problems)), tuple(undecodable))
+    return ReadBack(images, task.size, tuple(dict.fromkeys(problems)), tuple(undecodable), task.place, bytes(sums))
 
 
 def _samples(
