@@ -79,7 +79,7 @@ def test_sound_folders_are_built(source: Path, out: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "cat.jpg", "n02012849_1.jpg", "n02012849_1.jpeg", "N02012849_1.JPEG", "n02012849_.JPEG",
+        "cat.jpg", "n02012849_1.png", "n02012849_1.Jpeg", "N02012849_1.JPEG", "n02012849_.JPEG",
         "n02012849_1.JPEG.part",
         "n02012849_1 (copy).JPEG", "readme.pdf", "n02012849_1.JPEG~", "n02012849_１.JPEG", "nul", "CON.JPEG", "x" * 255,
     ],
@@ -215,7 +215,8 @@ def test_the_same_image_in_two_folders_of_its_class(source: Path, out: Path) -> 
     copied(source, f"{BIRDS}/{name}", "train/134_crane")
 
     assert said(source, out) == [
-        f"SOURCE/train: {place}/{name}: is there more than once" for place in ("134_crane", "crane", "n02012849")
+        f"SOURCE/train: {place}/{name}: is the same image as SOURCE/train/134_crane/{name}"
+        for place in ("crane", "n02012849")
     ]
 
 
@@ -223,10 +224,7 @@ def test_the_same_image_flat_and_sorted(source: Path, out: Path, sentence: Sente
     copied(source, f"val/{validation_image(20)}", f"val/{CRANE}")
 
     error = refused(source, out)
-    assert places(error.problems) == [
-        f"{source}/val: ILSVRC2012_val_00000020.JPEG",
-        f"{source}/val: n03126707/ILSVRC2012_val_00000020.JPEG",
-    ]
+    assert places(error.problems) == [f"{source}/val: n03126707/ILSVRC2012_val_00000020.JPEG"]
     sentence(error)
 
 
@@ -235,7 +233,7 @@ def test_the_same_image_in_train_and_in_what_was_held_out(source: Path, out: Pat
     copied(source, f"{BIRDS}/{name}", "test/crane_bird")
 
     error = refused(source, out)
-    assert places(error.problems) == [f"{source}/train: n02012849/{name}", f"{source}/test: crane_bird/{name}"]
+    assert places(error.problems) == [f"{source}/test: crane_bird/{name}"]
     sentence(error)
 
 
@@ -248,10 +246,7 @@ def test_the_same_image_in_the_train_archive_and_in_a_folder_of_held_out_images(
     (source / "test" / "crane" / f"{CRANE}_1.JPEG").write_bytes(b"x")
 
     error = refused(source, out)
-    assert places(error.problems) == [
-        f"{source}/ILSVRC2012_img_train.tar: n03126707.tar/{CRANE}_1.JPEG",
-        f"{source}/test: crane/{CRANE}_1.JPEG",
-    ]
+    assert places(error.problems) == [f"{source}/test: crane/{CRANE}_1.JPEG"]
     sentence(error)
 
 
@@ -260,8 +255,8 @@ def test_all_that_is_wrong_in_all_folders_is_said_at_once(source: Path, out: Pat
         (source / name).touch()
     copied(source, f"val/{validation_image(20)}", f"val/{CRANE}")
 
-    assert [line.rsplit(": ", 2)[-2] for line in said(source, out)] == [
-        "n02012849/a.pdf", "n03126707/b.pdf", "c.pdf", validation_image(20), f"{CRANE}/{validation_image(20)}",
+    assert [line.split(": ")[1] for line in said(source, out)] == [
+        "n02012849/a.pdf", "n03126707/b.pdf", "c.pdf", f"{CRANE}/{validation_image(20)}",
     ]  # fmt: skip
 
 

@@ -304,7 +304,7 @@ def test_an_image_in_the_tar_of_another_class_is_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "name",
     [
-        "n01440764_1.jpg", "n01440764_1.JPEG.part", "n01440764_.JPEG", "n01440764_-1.JPEG", "n01440764_1.JPEG\n",
+        "n01440764_1.png", "n01440764_1.JPEG.part", "n01440764_.JPEG", "n01440764_-1.JPEG", "n01440764_1.JPEG\n",
         "n01440764/n01440764_1.JPEG", "../n01440764_1.JPEG", "/n01440764_1.JPEG", "n01440764_1.JPEG\0.txt",
         "n01440764_١.JPEG", "readme.txt",
     ],

@@ -113,6 +113,7 @@ class TestImages:
             "n01440764_18.JPEG",
             "n01440764_18",
             "n01440764_18.jpg",
+            "n01440764_18_n01440764.JPEG",
             "train/n01440764/n01440764_18.JPEG",
             "/data/image net/train/n01440764/n01440764_18.JPEG",
             r"C:\train\n01440764\n01440764_18.JPEG",

@@ -90,6 +90,19 @@ class TestClassFoldersWhoseNamesClash(OfFolders):
     layout = "clashing"
 
 
+class TestClassFoldersOfOtherNames(SourceContract):
+    """As Hugging Face has them, half of them in another spelling of .JPEG."""
+
+    source = ClassFolders()
+
+    def write(self, folder: Path) -> tuple[Known, ...]:
+        for place, image in enumerate(images()):
+            file = folder / image.split / image.wnid / image.name.replace(".JPEG", f"_{image.wnid}.JPEG")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            (file.with_suffix(".jpg") if place % 2 else file).write_bytes(image.data)
+        return images()
+
+
 class TestAFlatFolder(SourceContract):
     source = ClassFolders()
 

@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "imagenet.classes": ("errors", "imagenet", "model.given"),  # a class table is asked with text
     "model": ("errors", "imagenet", "model"),
     "model.given": ("errors", "platform"),
-    "model.task": ("errors", "model", "outputs.base", "stores.base"),  # for type checkers: a task holds one of each
+    # For type checkers the two last: a task holds one of each.
+    "model.task": ("errors", "imagenet.names", "model", "outputs.base", "stores.base"),
     "codecs": (*FACTS, "codecs"),
     "engines": ("errors", "version", "engines"),
     "stores": ("errors", "model", "platform", "stores"),

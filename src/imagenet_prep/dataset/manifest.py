@@ -19,6 +19,7 @@ from imagenet_prep.codecs.jpeg import Kind
 from imagenet_prep.dataset.layout import MANIFEST
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.names import file_of
 from imagenet_prep.model.receipt import UNREAD_KIND, FileFact, Receipt, SetAside
 from imagenet_prep.outputs.base import StoredShard
 from imagenet_prep.planning.plan import OutputPlan, Plan
@@ -273,8 +274,8 @@ def set_aside_images(store: Store) -> list[LeftOut]:
 
 
 def _why(row: dict[str, Any]) -> Problem:
-    member = "/".join(filter(None, [row["source_container"], row["name"]]))
-    return Problem(printable(row["source"]), row["set_aside"], printable(member), row["source_offset"] or None)
+    member = printable(file_of(row["source_container"], row["name"]))
+    return Problem(printable(row["source"]), row["set_aside"], member, row["source_offset"] or None)
 
 
 def _hex(digests: Column) -> pa.StringArray:

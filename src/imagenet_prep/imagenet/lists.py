@@ -19,11 +19,12 @@ from imagenet_prep.imagenet.presets import PRESETS
 
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _WNID = re.compile(rf"{WNID}\b", re.ASCII | re.IGNORECASE)
-_TRAIN_IMAGE = re.compile(rf"(?:^|[/\\])({WNID})_(\d+)(?:\.jpe?g)?(?=[\s,]|$)", re.ASCII | re.IGNORECASE)
+_ENDING = rf"(?:_{WNID})?(?:\.jpe?g)?(?=[\s,]|$)"
+_TRAIN_IMAGE = re.compile(rf"(?:^|[/\\])({WNID})_(\d+){_ENDING}", re.ASCII | re.IGNORECASE)
 _CLASS_REMEDY = "A line is a WNID, a class index or a name; `imagenet-prep classes` lists all. Presets: " + ", ".join(
     PRESETS
 )
-_VALIDATION_IMAGE = re.compile(rf"(?:^|[/\\])({VALIDATION_STEM})(?:\.jpe?g)?(?=[\s,]|$)", re.ASCII | re.IGNORECASE)
+_VALIDATION_IMAGE = re.compile(rf"(?:^|[/\\])({VALIDATION_STEM}){_ENDING}", re.ASCII | re.IGNORECASE)
 _TRAIN_REMEDY = "A line is the file name of a train image, such as n01440764_10026.JPEG; what follows it is ignored."
 _IMAGE_REMEDY = (
     "A line is a file name, such as n01440764_10026.JPEG or ILSVRC2012_val_00000001.JPEG; what follows it is ignored."

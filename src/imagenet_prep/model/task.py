@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from imagenet_prep.errors import Problem, printable
+from imagenet_prep.imagenet.names import file_of, folder_of
 from imagenet_prep.model.receipt import HEADER, SetAside
 from imagenet_prep.model.shards import ShardName
 
@@ -52,7 +53,7 @@ class Entries:
 
     def file(self, row: int) -> str:
         """Give the path, below an archive that is a folder, of the file that the entry lies in."""
-        return self.containers[row] if self.in_tar(row) else self.member(row)
+        return folder_of(self.containers[row]) if self.in_tar(row) else self.member(row)
 
     def place(self, row: int, archives: Sequence[str]) -> str:
         """Give the path of an entry that is a file of its own; ``archives`` are the paths of the archives."""
@@ -72,8 +73,7 @@ class Entries:
 
     def member(self, row: int) -> str:
         """Name the entry for a message: the path inside its archive."""
-        container = self.containers[row]
-        return f"{container}/{self.names[row]}" if container else self.names[row]
+        return file_of(self.containers[row], self.names[row])
 
 
 class Part(NamedTuple):

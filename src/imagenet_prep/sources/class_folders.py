@@ -1,7 +1,7 @@
 """Images that lie in folders as files of their own: found by listing, never opened.
 
-Files are sorted by name, because the order of a directory is not defined. The class is that of the file name;
-the folder's name is compared with it, and a file in the wrong class folder is an error.
+Files are sorted by the names that the images have in ImageNet, because the order of a directory is not defined. The
+class is that of the file name; the folder's name is compared with it, and a file in the wrong class folder is an error.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
+from imagenet_prep.imagenet.names import official_name
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, form_of_folders, is_claimed
 from imagenet_prep.sources.found import LARGEST, Found, is_litter
@@ -48,7 +49,7 @@ def _list(work: Walk, part: Part) -> Found:
     class_of = classes_by_name(work.role, work.truth, part.classes, f"the folder {printable(part.name)}")
     try:
         with os.scandir(os.path.join(work.path, part.name)) as listed:
-            entries = sorted(listed, key=lambda entry: entry.name)
+            entries = sorted(listed, key=lambda entry: (official_name(entry.name), entry.name))
     except OSError as error:
         found.problems.append(_problem(work, f"cannot be read: {error.strerror or error}", part.name))
         return found

@@ -8,6 +8,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from imagenet_prep.errors import Problem
+from imagenet_prep.imagenet.names import container_of, official_name
 
 LITTER = re.compile(r"(?:.*/)?(?:\._[^/]*|\.DS_Store|__MACOSX(?:/.*)?)")  # what macOS leaves everywhere
 # What file systems, desktops, network disks and notebooks leave in a folder on their own.
@@ -30,7 +31,8 @@ class Found:
 
     ``names`` are the names one after the other in UTF-8, ``lengths`` their lengths in bytes. ``unended`` is the place
     where an end-of-archive block is missing; ``ignored`` counts folders and litter, ``annotations`` those that lie
-    beside the images. ``archive`` is the place of the archive among those that were found.
+    beside the images. ``archive`` is the place of the archive among those that were found. ``endings`` are those that
+    files have in place of ``.JPEG``, each with its number, by which ``ended`` has one for each image.
     """
 
     archive: int
@@ -40,13 +42,22 @@ class Found:
     class_indexes: array[int] = field(default_factory=lambda: array("h"))
     offsets: array[int] = field(default_factory=lambda: array("q"))
     sizes: array[int] = field(default_factory=lambda: array("i"))
+    endings: dict[str, int] = field(default_factory=dict)
+    ended: array[int] = field(default_factory=lambda: array("h"))
     problems: list[Problem] = field(default_factory=list)
     unended: Problem | None = None
     ignored: int = 0
     annotations: int = 0
 
-    def add(self, name: str, class_index: int, offset: int, size: int) -> None:
-        """Note one image; ``name`` is ASCII."""
+    @property
+    def containers(self) -> list[str]:
+        """What the catalog calls the places of its images, one for each of the ``endings``."""
+        return [container_of(self.container, ending) for ending in self.endings]
+
+    def add(self, file: str, class_index: int, offset: int, size: int) -> None:
+        """Note one image; ``file`` is its file's name, in ASCII, and may end otherwise than in ImageNet."""
+        name, ending = official_name(file)
+        self.ended.append(self.endings.setdefault(ending, len(self.endings)))
         self.names += name.encode()
         self.lengths.append(len(name))
         self.class_indexes.append(class_index)

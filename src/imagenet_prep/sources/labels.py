@@ -21,28 +21,28 @@ from imagenet_prep.imagenet.archives import (
     VALIDATION_IMAGES,
 )
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.imagenet.names import CLASS_TAR_NAME, STEM
+from imagenet_prep.imagenet.names import CLASS_TAR_NAME, ENDING, STEM
 
 KAGGLE_CLASSES = "LOC_val_solution.csv"
 CLASS_TAR = re.compile(CLASS_TAR_NAME, re.ASCII)
 NO_CLASS = 0xFFFF  # in a list of classes by image number: the list does not have this image
 ClassOf = Callable[[str], int | str]  # from a base name to a class index, or to a sentence that says why there is none
 
-_NAME = re.compile(rf"{STEM}\.(JPEG|xml)", re.ASCII)
+_NAME = re.compile(rf"{STEM}(?:{ENDING}|(\.xml))", re.ASCII)  # 4: a WNID at the end; 5: an annotation
 ARCHIVE_NAMES = {KAGGLE_CLASSES, *(name for archive in OFFICIAL_ARCHIVES for name in archive.names)}
 _ROLES = {
-    (None, "JPEG"): TRAIN,
-    ("val", "JPEG"): VALIDATION,
-    ("test", "JPEG"): UNLABELLED,
-    (None, "xml"): TRAIN_BOXES,
-    ("val", "xml"): VALIDATION_BOXES,
+    (None, None): TRAIN,
+    ("val", None): VALIDATION,
+    ("test", None): UNLABELLED,
+    (None, ".xml"): TRAIN_BOXES,
+    ("val", ".xml"): VALIDATION_BOXES,
 }
 
 
 def role_of(name: str) -> str | None:
     """Give the role of the archive that a file of this base name comes from; None if the name is not ImageNet's."""
     match = _NAME.fullmatch(name)
-    return _ROLES.get((match[2], match[4])) if match else None
+    return _ROLES.get((match[2], match[5])) if match else None
 
 
 def is_annotation(name: str) -> bool:
@@ -80,8 +80,10 @@ def _train_class(name: str) -> int | str:
     match = _NAME.fullmatch(name)
     if match and match[2]:
         return f"is a {'validation' if match[2] == 'val' else match[2]} image among train images"
-    if not match or match[4] != "JPEG":
+    if not match or match[5]:
         return "is not named like an ImageNet train image"
+    if match[4] not in (None, match[1]):
+        return f"begins with {match[1]} and ends in {match[4]}, which is another class"
     facts = official().find(match[1])
     return facts.index if facts else f"is of {match[1]}, which is not one of the 1,000 classes"
 
@@ -92,11 +94,14 @@ def _validation_class(truth: array[int]) -> ClassOf:
         match = _NAME.fullmatch(name)
         if match and match[1]:
             return "is a train image among validation images"
-        if not match or match[2] != "val" or match[4] != "JPEG" or not 1 <= int(match[3]) <= VALIDATION_IMAGES:
+        if not match or match[2] != "val" or match[5] or not 1 <= int(match[3]) <= VALIDATION_IMAGES:
             return "is not named like an ImageNet validation image"
         place = int(match[3]) - 1
         if place >= len(truth) or truth[place] == NO_CLASS:
             return "has no class: the list of validation classes in the source does not have it"
+        facts = official().classes[truth[place]]
+        if match[4] not in (None, facts.wnid):
+            return f"ends in {match[4]}, but the list of validation classes says {facts.wnid} ({facts.name})"
         return truth[place]
 
     return class_of

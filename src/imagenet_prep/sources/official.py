@@ -20,7 +20,7 @@ from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError, counted, printable
 from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.imagenet.names import WNID
+from imagenet_prep.imagenet.names import WNID, official_name
 from imagenet_prep.sources.archive_file import archive_at
 from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
@@ -194,7 +194,7 @@ def _walk_class_tar(task: TarTask, whole: TarRange, tar: ClassTar) -> Found:
 def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
     found = Found(task.archive, tar.container)
     folders = _FOLDERS[task.role == TRAIN]
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for member in _files(tar, found, IMAGES if task.salvage else None):
         start = folders.match(member.name)
         assert start is not None  # it also matches the empty text
@@ -203,15 +203,16 @@ def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
         if isinstance(class_index, str) and is_annotation(name):
             found.annotations += 1
             continue
-        if name in seen:
-            class_index = "is there twice"
+        other = seen.get(official_name(name)[0])
+        if other is not None:
+            class_index = "is there twice" if other == name else f"is the same image as {other}"
         if member.size > LARGEST:
             class_index = f"claims {member.size:,} bytes, too many for an image"
         if isinstance(class_index, str):
             place = f"{tar.container}/" if tar.container else ""
             found.problems.append(Problem(tar.archive, class_index, place + printable(member.name), member.offset))
             continue
-        seen.add(name)
+        seen[official_name(name)[0]] = name
         found.add(name, class_index, member.offset, member.size)
     if not found.lengths and not found.problems:
         found.problems.append(Problem(tar.archive, "has no images", tar.container, tar.start))

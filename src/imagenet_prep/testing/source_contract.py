@@ -18,6 +18,7 @@ import imagenet_prep
 from imagenet_prep.errors import SourceError
 from imagenet_prep.imagenet.archives import VALIDATION
 from imagenet_prep.imagenet.classes import official, validation_truth
+from imagenet_prep.imagenet.names import official_name
 from imagenet_prep.model.task import Entries
 from imagenet_prep.sources.base import Seen, Source, Walk
 from imagenet_prep.sources.found import Found
@@ -150,7 +151,7 @@ class SourceContract:
         for file in [each for each in place.rglob("*") if each.is_file()]:
             ends = there.get(file, {})
             for length in _shorter(file, (max(ends.values()) - 1, 0, None) if ends else (None,)):
-                lost = {} if length is not None and list(ends) == [file.name] else ends
+                lost = {} if length is not None and list(ends) == [official_name(file.name)[0]] else ends
                 try:
                     rows, error = _index(place), ""
                 except SourceError as caught:
@@ -181,7 +182,7 @@ def _entries(images: Sequence[Found]) -> Entries:
     )
     text, count = b"".join(part.names for part in images), len(lengths)
     names = [text[end - size : end].decode() for end, size in zip(accumulate(lengths), lengths, strict=True)]
-    containers = [part.container for part in images for _ in part.lengths]
+    containers = [of[ending] for part in images for of in [part.containers] for ending in part.ended]
     return Entries(names, classes, array("b", bytes(count)), containers, offsets, sizes, [None] * count)
 
 

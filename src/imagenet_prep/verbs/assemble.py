@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imagenet_prep.errors import Problem, SourceError, counted, printable
+from imagenet_prep.imagenet.names import file_of
 from imagenet_prep.model.archive import Archive
 from imagenet_prep.planning.catalog import SCHEMA, Catalog
 from imagenet_prep.planning.census import check_counts
@@ -24,6 +25,7 @@ from imagenet_prep.sources.found import Found
 from imagenet_prep.verbs.annotations import Annotations
 from imagenet_prep.verbs.boxes import box_column, few_boxes, without_use
 
+_MOST_CONTAINERS = np.iinfo(np.int16).max
 _REMEDY = (
     "Compare the archive's checksum with the published one, or download it again; remove what does not belong there."
 )
@@ -92,9 +94,12 @@ def _doubled(catalog: Catalog, paths: list[str]) -> Iterator[Problem]:
     doubled = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     rows = np.flatnonzero(pc.is_in(catalog.table["name"], doubled).to_numpy())
     places = catalog.table.take(pa.array(rows)).select(["name", "archive", "container"]).to_pylist()
+    first: dict[str, str] = {}
     for place in sorted(places, key=lambda place: str(place["name"])):
-        member = f"{place['container']}/{place['name']}".lstrip("/")
-        yield Problem(printable(paths[place["archive"]]), "is there more than once", member)
+        path, member = paths[place["archive"]], file_of(place["container"], place["name"])
+        other = first.setdefault(place["name"], f"{path}/{member}")
+        if other != f"{path}/{member}":
+            yield Problem(printable(path), f"is the same image as {printable(other)}", printable(member))
 
 
 def _table(parts: list[Found], annotations: list[Annotations]) -> pa.Table:
@@ -104,14 +109,22 @@ def _table(parts: list[Found], annotations: list[Annotations]) -> pa.Table:
         names,
         pa.array(_joined([part.class_indexes for part in parts], np.int16)),
         pa.array(np.repeat([part.archive for part in parts], counts).astype(np.int8)),
-        pa.DictionaryArray.from_arrays(
-            pa.array(np.repeat(np.arange(len(parts)), counts), pa.int16()), [part.container for part in parts]
-        ),
+        _containers(parts, counts),
         pa.array(_joined([part.offsets for part in parts], np.int64)),
         pa.array(_joined([part.sizes for part in parts], np.int32)),
         box_column(names, annotations),
     ]
     return pa.table(columns, schema=SCHEMA)
+
+
+def _containers(parts: list[Found], counts: list[int]) -> pa.DictionaryArray:
+    places = [place for part in parts for place in part.containers]
+    if len(places) > _MOST_CONTAINERS:
+        remedy = "Give a source with fewer folders, or the official archives."
+        raise SourceError(f"The images lie in more than {_MOST_CONTAINERS:,} folders and tars.", remedy=remedy)
+    before = np.cumsum([0, *(len(part.endings) for part in parts)])[:-1]
+    numbers = np.repeat(before, counts) + _joined([part.ended for part in parts], np.int16)
+    return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int16()), pa.array(places, pa.string()))
 
 
 def _joined(columns: list[array[int]], dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:

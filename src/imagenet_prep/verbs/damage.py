@@ -78,7 +78,7 @@ def _tasks(archive: Input, tars: list[ClassTar], engine: Engine) -> Iterator[Tar
 
 def _decode_tasks(path: str, parts: list[Found]) -> Iterator[DecodeTask]:
     for part in parts:
-        names = _names(part)
+        names, containers = _names(part), part.containers
         for start in range(0, len(names), IMAGES_PER_TASK):
             rows = slice(start, start + IMAGES_PER_TASK)
             count = len(names[rows])
@@ -86,7 +86,7 @@ def _decode_tasks(path: str, parts: list[Found]) -> Iterator[DecodeTask]:
                 names=names[rows],
                 class_indexes=part.class_indexes[rows],
                 archives=array("b", bytes(count)),
-                containers=[part.container] * count,
+                containers=[containers[ending] for ending in part.ended[rows]],
                 offsets=part.offsets[rows],
                 sizes=part.sizes[rows],
                 boxes=[None] * count,
