@@ -258,7 +258,7 @@ class TestAtAGlance:
 
         assert seen == [
             Note(
-                f"{called} is not looked at, because archives are known by their official names. "
+                f"{called} is not looked at: fetch knows archives by their official names. "
                 f"It is called like ILSVRC2012_img_val.tar, {what.format(tmp_path)}."
             )
         ]
@@ -272,7 +272,7 @@ class TestAtAGlance:
 
         assert seen == [
             Note(
-                "ILSVRC2012_bbox_val_v3(2).tgz is not looked at, because archives are known by their official names. "
+                "ILSVRC2012_bbox_val_v3(2).tgz is not looked at: fetch knows archives by their official names. "
                 "It is called like ILSVRC2012_bbox_val_v3.tgz, which is there, too."
             )
         ]
@@ -286,7 +286,7 @@ class TestAtAGlance:
 
         assert seen == [
             Note(
-                f"{VALIDATION}.1 is not looked at, because archives are known by their official names. "
+                f"{VALIDATION}.1 is not looked at: fetch knows archives by their official names. "
                 f"It is called like {VALIDATION}, but has another size."
             )
         ]
@@ -299,7 +299,7 @@ class TestAtAGlance:
 
         assert seen == [
             Note(
-                "ILSVRC2012_devkit_t12(1).tar.gz is not looked at, because archives are known by their official names. "
+                "ILSVRC2012_devkit_t12(1).tar.gz is not looked at: fetch knows archives by their official names. "
                 f"It is called like {DEVKIT}, and may be it: `mv -n '{tmp_path}/ILSVRC2012_devkit_t12(1).tar.gz' "
                 f"{tmp_path}/{DEVKIT}` if it is that."
             )

@@ -258,7 +258,7 @@ def test_a_class_tar_that_is_not_one_of_the_1000_is_named_with_its_place(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "name", ["n01440764.zip", "n01440764.tar.gz", "N01440764.tar", "train/n01440764.tar", "n١٢٣٤٥٦٧٨.tar", "n01440764"]
+    "name", ["n01440764.zip", "n01440764.tar.gz", "N01440764.tar", "../n01440764.tar", "n١٢٣٤٥٦٧٨.tar", "n01440764"]
 )
 def test_what_is_no_class_tar_by_name_is_refused(name: str, tmp_path: Path) -> None:
     write_flat_archive(tmp_path / TRAIN, [(name, tar_of([(f"{TENCH}_1.JPEG", b"")]))])
@@ -305,7 +305,7 @@ def test_an_image_in_the_tar_of_another_class_is_refused(tmp_path: Path) -> None
     "name",
     [
         "n01440764_1.png", "n01440764_1.JPEG.part", "n01440764_.JPEG", "n01440764_-1.JPEG", "n01440764_1.JPEG\n",
-        "n01440764/n01440764_1.JPEG", "../n01440764_1.JPEG", "/n01440764_1.JPEG", "n01440764_1.JPEG\0.txt",
+        "n01440764/../n01440764_1.JPEG", "../n01440764_1.JPEG", "/n01440764_1.JPEG", "n01440764_1.JPEG\0.txt",
         "n01440764_١.JPEG", "readme.txt",
     ],
 )  # fmt: skip
@@ -323,8 +323,8 @@ def test_a_train_image_has_the_name_of_one(name: str, tmp_path: Path) -> None:
     "name",
     [
         "ILSVRC2012_val_00000000.JPEG", "ILSVRC2012_val_00050001.JPEG", "ILSVRC2012_val_1.JPEG",
-        "ILSVRC2012_test_00000001.JPEG", "n01440764/ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_٠٠٠٠٠٠٠١.JPEG",
-        "\x1b[2JILSVRC2012_val_00000001.JPEG",
+        "../ILSVRC2012_val_00000001.JPEG", "/ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_٠٠٠٠٠٠٠١.JPEG",
+        "\x1b[2JILSVRC2012_val_00000001.JPEG", "val/../../ILSVRC2012_val_00000001.JPEG",
     ],
 )  # fmt: skip
 def test_a_validation_image_has_the_name_of_one(name: str, tmp_path: Path) -> None:
@@ -334,6 +334,22 @@ def test_a_validation_image_has_the_name_of_one(name: str, tmp_path: Path) -> No
 
     assert line.endswith(": is not named like an ImageNet validation image")
     assert line.isprintable()
+
+
+def test_a_test_image_among_validation_images_is_named_for_what_it_is(tmp_path: Path) -> None:
+    validation(tmp_path, [(validation_image(1), b""), ("ILSVRC2012_test_00000001.JPEG", b"")])
+
+    (line,) = refusal(tmp_path)
+
+    assert line.endswith(": is an image of the official test set, which has no labels, among validation images")
+
+
+def test_a_folder_inside_an_archive_that_is_called_after_another_class_is_named(tmp_path: Path) -> None:
+    validation(tmp_path, [(validation_image(2), b""), (f"val/{TENCH}/{validation_image(1)}", b"")])
+
+    (line,) = refusal(tmp_path)
+
+    assert line.endswith(": is in the folder n01440764, but its name says n01751748 (sea_snake)")
 
 
 def test_hostile_members_are_refused_one_by_one_and_leave_nothing_behind(tmp_path: Path) -> None:

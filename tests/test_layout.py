@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -147,9 +148,10 @@ PAGE = "is a web page, not an archive: the login had expired when it was downloa
         (b"\xef\xbb\xbf<!DOCTYPE html>", PAGE),
         (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', PAGE),
         (gzip.compress(b"a tar"), "is gzip-compressed; the official archive is not: unpack it with gunzip"),
+        (lzma.compress(b"a tar"), "is xz-compressed; the official archive is not: unpack it with unxz"),
         (bytes(4096), "starts with zeros: it is empty, or the download was never finished"),
     ],
-    ids=["empty", "html", "html-after-blanks", "html-with-bom", "xml", "gzip", "zeros"],
+    ids=["empty", "html", "html-after-blanks", "html-with-bom", "xml", "gzip", "xz", "zeros"],
 )
 def test_what_stands_under_the_name_of_an_archive_is_said(folder: Path, content: bytes, reason: str) -> None:
     (folder / TRAIN).write_bytes(content)

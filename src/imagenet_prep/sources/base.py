@@ -19,6 +19,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from imagenet_prep.errors import Problem, counted
 from imagenet_prep.imagenet.archives import HELD_OUT, TRAIN
+from imagenet_prep.sources.contents import Contents, contents_at, role_of_archive
 from imagenet_prep.sources.found import Found
 from imagenet_prep.sources.labels import ARCHIVE_NAMES
 
@@ -69,6 +70,17 @@ class Seen:
     unnamed: list[Path] = field(default_factory=list)
     builds: list[Path] = field(default_factory=list)
     unfinished: list[Path] = field(default_factory=list)
+    _contents: dict[Path, Contents] = field(default_factory=dict, compare=False)
+
+    def contents(self, path: Path) -> Contents:
+        """Give what is inside one of the files; each is looked into once."""
+        if path not in self._contents:
+            self._contents[path] = contents_at(path)
+        return self._contents[path]
+
+    def archives(self, role: str) -> Iterator[Path]:
+        """Yield the files that are archives of a role, by what is inside or by their names."""
+        return (path for path in self.files if role_of_archive(path, self.contents(path)) == role)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,10 @@ def published_checksum(name: str) -> tuple[str, str]:
 
 def is_comparable(role: str, path: Path, size: int) -> bool:
     """Whether a file can be the published one, which takes its size and, for a compressed one, its compression. A part
-    is compared as what it will be.
+    is compared as what it will be. Under another name than its own it can be, too, if the size is published.
     """
     archive = OFFICIAL_BY_ROLE.get(role)
-    name = path.name.removesuffix(".part")
+    name = archive.names[0] if archive and archive.size else path.name.removesuffix(".part")
     return archive is not None and archive.size in (None, size) and published_checksum(name)[1] != ""
 
 

@@ -12,6 +12,14 @@ from pathlib import Path
 
 START_BYTES = 1024  # enough: what is not an archive shows at once
 _GZIP = b"\x1f\x8b"
+# How what compresses a file begins, what it is called, and what unpacks it.
+_PACKED = {
+    _GZIP: ("gzip", "gunzip"),
+    b"\xfd7zXZ\0": ("xz", "unxz"),
+    b"BZh": ("bzip2", "bunzip2"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "unzstd"),
+    b"PK\x03\x04": ("zip", "unzip"),
+}
 _MAGIC, _MAGIC_AT = b"ustar", 257  # both POSIX and GNU tar
 
 
@@ -24,6 +32,16 @@ def disguise_at(path: Path, *, plain_tar: bool) -> str | None:
             return disguise(file.read(START_BYTES), plain_tar=plain_tar)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+
+
+def packed_by(start: bytes) -> str:
+    """Say by what a file that begins with ``start`` is compressed; "" for nothing that is known."""
+    return next((by for magic, (by, _) in _PACKED.items() if start.startswith(magic)), "")
+
+
+def unpacker(packed: str) -> str:
+    """Name the command that unpacks what is compressed by ``packed``."""
+    return dict(_PACKED.values())[packed]
 
 
 def is_page(start: bytes) -> bool:
@@ -63,8 +81,8 @@ def disguise(start: bytes, *, plain_tar: bool) -> str | None:
         return (
             "is a web page, not an archive: the login had expired when it was downloaded; log in and download it again"
         )
-    if plain_tar and start[:2] == _GZIP:
-        return "is gzip-compressed; the official archive is not: unpack it with gunzip"
+    if plain_tar and (packed := packed_by(start)):
+        return f"is {packed}-compressed; the official archive is not: unpack it with {unpacker(packed)}"
     if not any(start):
         return "starts with zeros: it is empty, or the download was never finished"
     return None

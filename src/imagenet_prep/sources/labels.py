@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Collection
+from functools import cache
 
+from imagenet_prep.errors import printable
 from imagenet_prep.imagenet.archives import (
     OFFICIAL_ARCHIVES,
     TRAIN,
@@ -76,6 +78,26 @@ def classes_by_name(role: str, truth: array[int], possible: Collection[int] | No
     return compared
 
 
+def base_name(path: str) -> str:
+    """Give the name of a file from its path in an archive; all of the path, which is no name, if it leads elsewhere."""
+    folder, _, name = path.rpartition("/")
+    return path if path.startswith("/") or ".." in folder.split("/") else name
+
+
+def classes_by_path(role: str, truth: array[int]) -> ClassOf:
+    """Give the same rule for paths in an archive: what lies in a folder called after a class must be of that class."""
+
+    @cache
+    def rule_in(folder: str) -> ClassOf:
+        return classes_by_name(role, truth, official().called(folder) or None, f"the folder {printable(folder)}")
+
+    def class_of(path: str) -> int | str:
+        """The class of the name, if the folder says the same."""
+        return rule_in(path.rpartition("/")[0].rpartition("/")[2])(base_name(path))
+
+    return class_of
+
+
 def _train_class(name: str) -> int | str:
     match = _NAME.fullmatch(name)
     if match and match[2]:
@@ -94,6 +116,8 @@ def _validation_class(truth: array[int]) -> ClassOf:
         match = _NAME.fullmatch(name)
         if match and match[1]:
             return "is a train image among validation images"
+        if match and match[2] == "test":
+            return "is an image of the official test set, which has no labels, among validation images"
         if not match or match[2] != "val" or match[5] or not 1 <= int(match[3]) <= VALIDATION_IMAGES:
             return "is not named like an ImageNet validation image"
         place = int(match[3]) - 1

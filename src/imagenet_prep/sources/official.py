@@ -18,18 +18,17 @@ from pathlib import Path
 
 from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError, counted, printable
-from imagenet_prep.imagenet.archives import OFFICIAL_BY_ROLE, TRAIN, VALIDATION
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.imagenet.names import WNID, official_name
+from imagenet_prep.imagenet.names import official_name
 from imagenet_prep.sources.archive_file import archive_at
 from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
+from imagenet_prep.sources.contents import may_be_archive
+from imagenet_prep.sources.disguise import START_BYTES, packed_by, unpacker
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
-from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation
+from imagenet_prep.sources.labels import CLASS_TAR, ClassOf, base_name, classes_by_name, classes_by_path, is_annotation
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
-
-_CLASS_TAR = re.compile(rf"(?:\./)?({WNID})\.tar", re.ASCII)
-_FOLDERS = {True: re.compile(r"(?:\./)?"), False: re.compile(r"(?:\./)?(?:val/)?")}  # before a name; True: train
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,12 @@ class TarTask:
 class TrainArchive(Source):
     """The official train archive: a tar of class tars."""
 
+    def claims(self, name: str) -> bool:
+        """Archives may be called as people like."""
+        return may_be_archive(name)
+
     def find(self, seen: Seen) -> Iterator[Input]:
-        """Yield the files of that name."""
+        """Yield the tars of class tars, and what has its name and nothing else inside."""
         return _archives(seen, TRAIN, self)
 
     def form(self, found: Input) -> str:  # noqa: ARG002
@@ -108,8 +111,12 @@ class ClassTarFolder(Source):
 class ValidationArchive(Source):
     """The official validation archive: a flat tar, in one piece."""
 
+    def claims(self, name: str) -> bool:
+        """Archives may be called as people like."""
+        return may_be_archive(name)
+
     def find(self, seen: Seen) -> Iterator[Input]:
-        """Yield the files of that name."""
+        """Yield the tars whose images have no folder, or that have its name."""
         return _archives(seen, VALIDATION, self)
 
     def form(self, found: Input) -> str:  # noqa: ARG002
@@ -126,9 +133,8 @@ class ValidationArchive(Source):
 
 
 def _archives(seen: Seen, role: str, source: Source) -> Iterator[Input]:
-    names = OFFICIAL_BY_ROLE[role].names
-    for path in seen.files:
-        if path.name in names and (found := archive_at(path, role, seen.problems, source)):
+    for path in seen.archives(role):
+        if found := archive_at(path, role, seen.problems, source):
             yield found
 
 
@@ -140,14 +146,15 @@ def class_tars(path: Path, *, salvage: bool = False) -> tuple[list[ClassTar], Fo
     outside = Found(0, "")
     with open_range(path) as tar:
         for member in _files(tar, outside, CLASS_TARS if salvage else None):
-            match = _CLASS_TAR.fullmatch(member.name)
-            if not match or official().find(match[1]) is None:
+            name = base_name(member.name)
+            wnid = name.removesuffix(".tar")
+            if not CLASS_TAR.fullmatch(name) or official().find(wnid) is None:
                 reason = "is not one of the 1,000 class tars of ILSVRC2012"
                 outside.problems.append(Problem(path.name, reason, printable(member.name), member.offset))
-            elif match[1] in tars:
+            elif wnid in tars:
                 outside.problems.append(Problem(path.name, "is there twice", member.name, member.offset))
             else:
-                tars[match[1]] = ClassTar(match[1], member.offset, member.size)
+                tars[wnid] = ClassTar(wnid, member.offset, member.size)
     if not tars and not outside.problems:
         outside.problems.append(Problem(path.name, "has no class tars in it"))
     return list(tars.values()), outside
@@ -176,7 +183,7 @@ def run_tar_task(task: TarTask) -> list[Found]:
     with open_range(Path(task.path)) as whole:
         if task.role == TRAIN:
             return [_walk_class_tar(task, whole, tar) for tar in task.class_tars]
-        return [_walk_images(task, whole, classes_by_name(task.role, task.truth))]
+        return [_walk_images(task, whole, classes_by_path(task.role, task.truth))]
 
 
 def _walk_separate(task: TarTask, tar: ClassTar) -> Found:
@@ -187,19 +194,23 @@ def _walk_separate(task: TarTask, tar: ClassTar) -> Found:
 
 def _walk_class_tar(task: TarTask, whole: TarRange, tar: ClassTar) -> Found:
     part = whole._replace(container=tar.container, start=tar.offset, end=tar.offset + tar.size)
+    start = b""
+    with contextlib.suppress(OSError):  # a bad place on the disk, which the walk names
+        start = whole.read(START_BYTES, tar.offset)
+    if packed := packed_by(start):
+        reason = f"is {packed}-compressed: unpack it with {unpacker(packed)}"
+        return Found(task.archive, tar.container, problems=[Problem(part.archive, reason, tar.container, tar.offset)])
     own = official().index_of(tar.wnid)
-    return _walk_images(task, part, classes_by_name(TRAIN, task.truth, (own,), f"the tar of {tar.wnid}"))
+    class_of = classes_by_name(TRAIN, task.truth, (own,), f"the tar of {tar.wnid}")
+    return _walk_images(task, part, lambda path: class_of(base_name(path)))
 
 
 def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
     found = Found(task.archive, tar.container)
-    folders = _FOLDERS[task.role == TRAIN]
     seen: dict[str, str] = {}
     for member in _files(tar, found, IMAGES if task.salvage else None):
-        start = folders.match(member.name)
-        assert start is not None  # it also matches the empty text
-        name = member.name[start.end() :]
-        class_index = class_of(name)
+        name = base_name(member.name)
+        class_index = class_of(member.name)
         if isinstance(class_index, str) and is_annotation(name):
             found.annotations += 1
             continue

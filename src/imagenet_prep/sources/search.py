@@ -1,8 +1,7 @@
 """What did the user give us? The only search, which asks every kind of source.
 
-An archive is recognised by its official name, a folder by the names of the files in it. What is inside an archive is
-verified (``disguise``). The program never chooses between two sources of one thing: it asks the
-user.
+An archive is recognised by what is inside, a folder by the names of the files in it. An archive that is not used is
+named with the reason. The program never chooses between two sources of one thing: it asks the user.
 """
 
 from __future__ import annotations
@@ -28,17 +27,14 @@ from imagenet_prep.imagenet.archives import (
 from imagenet_prep.imagenet.classes import Taxonomy, official
 from imagenet_prep.model.given import given
 from imagenet_prep.sources.archive_file import archive_at
-from imagenet_prep.sources.base import ImageSet, Input, Seen, all_sources, form_of_folders, is_claimed
+from imagenet_prep.sources.base import ImageSet, Input, Seen, all_sources, form_of_folders
 from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
-from imagenet_prep.sources.labels import KAGGLE_CLASSES
 from imagenet_prep.sources.others import class_tars_of_others, others_in
 from imagenet_prep.sources.survey import survey
+from imagenet_prep.sources.unused import not_used, why_unused
 
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
 _NAMED = 5  # of unfinished downloads
-_BESIDE = {name: archive.role for archive in OFFICIAL_ARCHIVES for name in archive.names} | {
-    KAGGLE_CLASSES: VALIDATION_CLASSES
-}
 _TEST_FOLDERS = ("test", "held-out", "held_out", "holdout", "hold-out")  # where people put what they hold out of train
 
 SourcePath = str | PathLike[str]
@@ -117,17 +113,20 @@ def _recognised(
     by_role: dict[str, list[Input]] = {}
     _refuse_unknown_classes(found.sets)
     _refuse_tars_of_others(found.sets)
-    for each in _inputs(found):
+    inputs = _inputs(found)
+    for each in inputs:
         others = by_role.setdefault(each.role, [])
         if each.folder or not any(each.path.samefile(other.path) for other in others):  # found twice, but one
             others.append(each)
     _name_held_out(by_role)
     _refuse_two(by_role)
     if TRAIN not in by_role and VALIDATION not in by_role:
-        raise _nothing(sources, found)
-    _refuse_unused(sources, found)
+        raise _nothing(sources, found, inputs)
     chosen = {role: by_role[role][0] for role in _ORDER if role in by_role}
     if not {TRAIN, VALIDATION} <= by_role.keys() and (remark := _unnamed(found)):
+        tell(remark)
+    _refuse_unused(sources, found, [each.path for each in inputs])
+    if remark := not_used(found, {each.path for each in inputs}):
         tell(remark)
     for each in chosen.values():
         if each.role in (TRAIN, VALIDATION) and not each.folder and (hole := first_hole(each.path)):
@@ -163,10 +162,10 @@ def _inputs(found: Seen) -> list[Input]:
 
 def _beside_images(found: Seen) -> Iterator[Input]:
     """Yield lists of classes, annotations, and what has no labels."""
-    for path in found.files:
-        role = _BESIDE.get(path.name)
-        if role not in (None, TRAIN, VALIDATION) and (each := archive_at(path, role, found.problems, None)):
-            yield each
+    for role in (role for role in _ORDER if role not in (TRAIN, VALIDATION)):
+        for path in found.archives(role):
+            if each := archive_at(path, role, found.problems, None):
+                yield each
     for of in found.sets:
         if of.role not in (TRAIN, VALIDATION):
             yield Input(of.role, of.path, parts=of.parts, example=of.example)
@@ -229,29 +228,30 @@ def _refuse_two(by_role: dict[str, list[Input]]) -> None:
     )
 
 
-def _refuse_unused(sources: tuple[Path, ...], found: Seen) -> None:
+def _refuse_unused(sources: tuple[Path, ...], found: Seen, used: list[Path]) -> None:
     """Refuse a source that contributes nothing: its name may be mistyped."""
-    places = [*(each.path for each in found.sets), *(path for path in found.files if is_claimed(path.name))]
+    places = [*(each.path for each in found.sets), *used]
     unused = [source for source in sources if not any(place.is_relative_to(source) for place in places)]
     unused = [source for source in unused if not any(_is_same(source, place) for place in places)]
     if unused:
         raise SourceError(
             "Nothing in these sources is used:",
-            tuple(Problem(printable(str(source)), _why_unused(source)) for source in unused),
-            "Leave them out, or check their names: archives are recognised by their official names.",
+            tuple(Problem(printable(str(source)), _why_unused(source, found)) for source in unused),
+            "Leave them out, or see what is in them: archives are recognised by that, images by their names.",
         )
 
 
-def _why_unused(source: Path) -> str:
-    tool = tool_of(source.name)
-    return f"is a download that is not finished ({tool})" if tool else "has nothing in it that is known"
+def _why_unused(source: Path, found: Seen) -> str:
+    if tool := tool_of(source.name):
+        return f"is a download that is not finished ({tool})"
+    return why_unused(source, found.contents(source)) if source in found.files else "has nothing in it that is known"
 
 
 def _is_same(source: Path, place: Path) -> bool:
     return any(os.path.samefile(source, each) for each in (place, *place.parents) if each.exists())
 
 
-def _nothing(sources: tuple[Path, ...], found: Seen) -> _NothingError:
+def _nothing(sources: tuple[Path, ...], found: Seen, inputs: list[Input]) -> _NothingError:
     wanted = " and ".join(archive.names[0] for archive in OFFICIAL_ARCHIVES if archive.role in (TRAIN, VALIDATION))
     there = sorted(printable(path.name) for source in sources if source.is_dir() for path in source.iterdir())
     seen = f" Seen there: {', '.join(there[:10])}{' …' if len(there) > 10 else ''}." if there else ""
@@ -260,9 +260,10 @@ def _nothing(sources: tuple[Path, ...], found: Seen) -> _NothingError:
         f"Looked for {wanted}, for class folders, and for files such as n01440764_10026.JPEG and "
         "ILSVRC2012_val_00000001.JPEG."
     )
-    if any(each.role == UNLABELLED for each in found.sets):
+    if any(each.role == UNLABELLED for each in inputs):
         remedy += " The images called ILSVRC2012_test_… have no labels."
-    remedy += f" {_unfinished(found.unfinished)}".rstrip()
+    unused = not_used(found, {each.path for each in inputs})
+    remedy = " ".join(filter(None, (remedy, unused, _unfinished(found.unfinished))))
     if found.builds:
         remedy += (
             f" {printable(str(found.builds[0]))} is a build, and passed over; what it has moved, `imagenet-prep undo` "

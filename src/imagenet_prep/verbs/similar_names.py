@@ -23,7 +23,7 @@ def called_alike(archive: OfficialArchive, folder: Path, there: set[str]) -> lis
     alike = re.compile(rf"{re.escape(stem)}(?![0-9A-Za-z_]).*", re.IGNORECASE | re.DOTALL)  # not …_train_t3.tar
     own = {*archive.names, *(part_path(folder / name).name for name in archive.names)}
     return [
-        f"{printable(name)} is not looked at, because archives are known by their official names. It is called like "
+        f"{printable(name)} is not looked at: fetch knows archives by their official names. It is called like "
         f"{archive.names[0]}, {_and(archive, folder, folder / name, there)}."
         for name in sorted(there - own)
         if alike.fullmatch(name) and is_archive_at(folder / name)

@@ -1,0 +1,128 @@
+"""What is inside a file that may be an archive, told by its first member.
+
+Browsers, mirrors and people call archives as they like. So the inside counts first, and the official name only where
+the inside says nothing: then the file is damaged, or is something else, and the walk or ``disguise`` says what.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import zlib
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from imagenet_prep.codecs.tar import Missing, TarRange, walk
+from imagenet_prep.errors import SourceError
+from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_ARCHIVES, TRAIN, UNLABELLED, VALIDATION, VALIDATION_CLASSES
+from imagenet_prep.imagenet.classes import official
+from imagenet_prep.sources.disguise import START_BYTES, packed_by
+from imagenet_prep.sources.downloads import tool_of
+from imagenet_prep.sources.found import LITTER
+from imagenet_prep.sources.labels import CLASS_TAR, KAGGLE_CLASSES, base_name, role_of
+
+_PACKED_TAR = r"tar(?:\.(?:gz|xz|bz2|zst))?|tgz|txz|tbz2?|tzst"
+_ARCHIVE = re.compile(
+    rf"(?P<whole>[^.].*\.(?:{_PACKED_TAR}|zip)(?: ?\(\d+\))?)"
+    r"(?P<part>\.(?:\d{1,3}|part(?:\d+|[a-z]{2})|[a-d][a-z]))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_OF_ANOTHER_TASK = re.compile(r"ILSVRC2012_img_train_t3\b")  # the dogs of train once more, in tars of the same names
+_DEVKIT_FOLDER = "ILSVRC2012_devkit_t12/"
+_BY_NAME = {name: archive.role for archive in OFFICIAL_ARCHIVES for name in archive.names} | {
+    KAGGLE_CLASSES: VALIDATION_CLASSES
+}
+_MOST_FOLDERS = 5_000  # that may precede the first file
+_UNPACKED_BYTES = 1 << 16
+_ENDLESS = 1 << 62
+_COPIES = {f".{number}" for number in range(1, 10)}
+
+
+class Contents(NamedTuple):
+    """What a file holds: the ``role`` of the official archive whose like it is, "" for none that is known, and the
+    ``first`` of its files; ``packed`` says by what the whole is compressed, "" for a plain tar.
+    """
+
+    role: str = ""
+    first: str = ""
+    packed: str = ""
+
+    @property
+    def class_tars(self) -> bool:
+        """Whether it holds tars of the 1,000 classes."""
+        return self.role == TRAIN and CLASS_TAR.fullmatch(base_name(self.first)) is not None
+
+
+def may_be_archive(name: str) -> bool:
+    """Whether a file is called like an archive, or a part of one."""
+    return _ARCHIVE.fullmatch(name) is not None
+
+
+def is_of_another_task(name: str) -> bool:
+    """Whether a file is called like the images of task 3, which has tars of the same names as train."""
+    return _OF_ANOTHER_TASK.match(name) is not None
+
+
+def whole_of(path: Path) -> Path | None:
+    """Give the archive that a file is a part of; None if it is none. ``val.tar.1`` may also be a second copy, as wget
+    calls it: it is a part if there are others.
+    """
+    match = _ARCHIVE.fullmatch(path.name)
+    if not match or not match["part"]:
+        return None
+    whole = path.with_name(match["whole"])
+    others = (f"{whole}.{int(match['part'][1:]) + step}" for step in (-1, 1)) if match["part"] in _COPIES else ()
+    return whole if match["part"] not in _COPIES or any(map(os.path.lexists, others)) else None
+
+
+def _is_no_archive(path: Path) -> bool:
+    return is_of_another_task(path.name) or whole_of(path) is not None or bool(tool_of(path.name))
+
+
+def role_of_archive(path: Path, contents: Contents) -> str:
+    """Give the role of the archive that a file is, "" if it is none that can be used, or ought to be."""
+    named = _BY_NAME.get(path.name, "")
+    if named not in ("", TRAIN, VALIDATION) or _is_no_archive(path):
+        return named
+    if contents.packed and contents.role in (TRAIN, VALIDATION, UNLABELLED):
+        return named
+    return contents.role or named
+
+
+def contents_at(path: Path) -> Contents:
+    """Look into a file; nothing of what is there is believed that is no archive, or cannot be read."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait forever
+            return Contents()
+        with path.open("rb") as file:
+            start = file.read(START_BYTES)
+            packed = packed_by(start)
+            tar = TarRange(file.fileno(), path.name, "", 0, os.fstat(file.fileno()).st_size)
+            if packed == "gzip":
+                data = start + file.read(_UNPACKED_BYTES - len(start))
+                unpacked = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _UNPACKED_BYTES)
+                tar = tar._replace(end=_ENDLESS, stream=io.BytesIO(unpacked))
+            first = "" if packed not in ("", "gzip") else _first_file(tar)
+    except (OSError, zlib.error):
+        return Contents()
+    return Contents(_role_of_member(first), first, packed)
+
+
+def _first_file(tar: TarRange) -> str:
+    try:
+        for member in islice(walk(tar), _MOST_FOLDERS):
+            if not isinstance(member, Missing) and member.is_file and not LITTER.fullmatch(member.name):
+                return member.name
+    except SourceError:  # which is said where all of it is walked, if its name says that it is one of these
+        pass
+    return ""
+
+
+def _role_of_member(member: str) -> str:
+    name = base_name(member)
+    if CLASS_TAR.fullmatch(name):
+        return TRAIN if official().find(name.removesuffix(".tar")) else ""
+    return role_of(name) or (DEVKIT if _DEVKIT_FOLDER in member else "")
