@@ -8,10 +8,12 @@ from pathlib import Path
 
 from imagenet_prep.sources.base import all_sources
 from imagenet_prep.sources.class_folders import ClassFolders
+from imagenet_prep.sources.image_tar import ImageTar
 from imagenet_prep.sources.official import ClassTarFolder, TrainArchive, ValidationArchive
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import TRAIN, VALIDATION
 from imagenet_prep.testing.contracts import Known, SourceContract
+from support.tools import gnu_tar
 
 
 def small(folder: Path, layout: str, *, validation: int = 2) -> Miniature:
@@ -55,6 +57,29 @@ class TestValidationArchive(SourceContract):
         small(folder, "archives")
         (folder / TRAIN).unlink()
         return [image for image in images() if image.split == "validation"]
+
+
+class TestATarOfClassFolders(SourceContract):
+    """Of both splits, packed by GNU tar."""
+
+    source = ImageTar()
+
+    def write(self, folder: Path) -> tuple[Known, ...]:
+        with tempfile.TemporaryDirectory() as place:
+            small(Path(place) / "imagenet", "sorted")
+            gnu_tar(folder / "imagenet.tar", "--sort=name", "--mtime=@0", "imagenet", here=Path(place))
+        return images()
+
+
+class TestATarOfFlatTrainImages(SourceContract):
+    source = ImageTar()
+
+    def write(self, folder: Path) -> list[Known]:
+        with tempfile.TemporaryDirectory() as place:
+            for image in of_train():
+                Path(place, image.name).write_bytes(image.data)
+            gnu_tar(folder / "train.tar", "--sort=name", "--mtime=@0", ".", here=Path(place))
+        return of_train()
 
 
 class TestClassTarFolder(SourceContract):

@@ -42,6 +42,13 @@ def tars() -> list[bytes]:
     return _dialects((f"{'n' * 90}/{'x' * 60}.JPEG", b"y" * 100), ("plain.JPEG", b"z" * 900), ("grün.JPEG", b""))
 
 
+def archives() -> list[bytes]:
+    """Of class tars, of validation images, and of both splits in folders."""
+    image, truth = ("n01440764/n01440764_18.JPEG", b"an image"), ("ILSVRC2012_val_00000001.JPEG", b"an image")
+    trees = _dialects((f"imagenet/train/{image[0]}", image[1]), (f"imagenet/val/{truth[0]}", truth[1]))
+    return [*trees, *_dialects(truth), *_dialects(("n01440764.tar", tar_of([image])))]
+
+
 def devkits() -> list[bytes]:
     return _either_way(_dialects((GROUND_TRUTH, b"490\n361\n")))
 

@@ -34,10 +34,12 @@ from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.imagenet.lists import chosen_classes, listed_names
 from imagenet_prep.options import Recipe
 from imagenet_prep.outputs.base import StoredShard, output_from
+from imagenet_prep.sources.base import Walk
 from imagenet_prep.sources.boxes import read_box_folder, read_boxes
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import classes_by_name
+from imagenet_prep.sources.search import recognise
 from imagenet_prep.stores.memory import MemoryStore
 from imagenet_prep.testing.output_contract import CLASS_NAMES
 from imagenet_prep.verbs.build.relocate import times_before
@@ -99,6 +101,21 @@ def walk_tar(data: bytes) -> None:
     places = [(each.offset, each.size) for each in found if isinstance(each, Member)]
     assert all(size >= 0 and offset + size <= len(data) for offset, size in places)
     assert all(offset + size < later for (offset, size), (later, _) in itertools.pairwise(places))
+
+
+def search_archive(data: bytes) -> None:
+    """Whatever an archive is, it is recognised, walked as what it is, and every image lies in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.tar")
+        path.write_bytes(data)
+        for found in recognise([path]).values():
+            if found.source:
+                pieces = tuple(found.source.pieces(found).pieces)
+                work = Walk(found.source, 0, str(path), found.origin, pieces, validation_truth())
+                for part in found.source.walk(work):
+                    ends = map(int.__add__, part.offsets, part.sizes)
+                    assert all(0 < offset <= end <= len(data) for offset, end in zip(part.offsets, ends, strict=True))
+                    assert all(map(str.isprintable, map(str, part.problems)))
 
 
 def read_file(read: Callable[[Path], object], prepared: Callable[[bytes], bytes], data: bytes) -> object:
@@ -248,6 +265,9 @@ def _file(read: Callable[[Path], object], prepared: Callable[[bytes], bytes] = b
 
 TARGETS = {
     "tar": Target(walk_tar, sound.tars, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS),
+    "archive": Target(
+        lambda data: search_archive(mended(data)), sound.archives, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS
+    ),
     "devkit": Target(_file(read_ground_truth, mended), sound.devkits, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS),
     "boxes": Target(
         _file(lambda path: list(read_boxes(path)), mended),

@@ -28,6 +28,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "train-archive": "imagenet_prep.sources.official.TrainArchive",
         "validation-archive": "imagenet_prep.sources.official.ValidationArchive",
+        "image-tar": "imagenet_prep.sources.image_tar.ImageTar",
         "class-tars": "imagenet_prep.sources.official.ClassTarFolder",
         "class-folders": "imagenet_prep.sources.class_folders.ClassFolders",
     }
@@ -79,7 +80,7 @@ class Seen:
         return self._contents[path]
 
     def archives(self, role: str) -> Iterator[Path]:
-        """Yield the files that are archives of a role, by what is inside or by their names."""
+        """Yield the files that are official archives of a role, by what is inside or by their names."""
         return (path for path in self.files if role_of_archive(path, self.contents(path)) == role)
 
 

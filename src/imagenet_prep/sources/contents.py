@@ -1,4 +1,4 @@
-"""What is inside a file that may be an archive, told by its first member.
+"""What is inside a file that may be an archive, told by its first members.
 
 Browsers, mirrors and people call archives as they like. So the inside counts first, and the official name only where
 the inside says nothing: then the file is damaged, or is something else, and the walk or ``disguise`` says what.
@@ -17,9 +17,18 @@ from typing import NamedTuple
 
 from imagenet_prep.codecs.tar import Missing, TarRange, walk
 from imagenet_prep.errors import SourceError
-from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_ARCHIVES, TRAIN, UNLABELLED, VALIDATION, VALIDATION_CLASSES
+from imagenet_prep.imagenet.archives import (
+    DEVKIT,
+    OFFICIAL_ARCHIVES,
+    TRAIN,
+    TRAIN_BOXES,
+    UNLABELLED,
+    VALIDATION,
+    VALIDATION_BOXES,
+    VALIDATION_CLASSES,
+)
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.sources.disguise import START_BYTES, packed_by
+from imagenet_prep.sources.disguise import START_BYTES, is_archive, packed_by
 from imagenet_prep.sources.downloads import tool_of
 from imagenet_prep.sources.found import LITTER
 from imagenet_prep.sources.labels import CLASS_TAR, KAGGLE_CLASSES, base_name, role_of
@@ -35,25 +44,28 @@ _DEVKIT_FOLDER = "ILSVRC2012_devkit_t12/"
 _BY_NAME = {name: archive.role for archive in OFFICIAL_ARCHIVES for name in archive.names} | {
     KAGGLE_CLASSES: VALIDATION_CLASSES
 }
-_MOST_FOLDERS = 5_000  # that may precede the first file
+_MOST_MEMBERS = 5_000  # that may precede the first one that tells
 _UNPACKED_BYTES = 1 << 16
 _ENDLESS = 1 << 62
 _COPIES = {f".{number}" for number in range(1, 10)}
 
 
 class Contents(NamedTuple):
-    """What a file holds: the ``role`` of the official archive whose like it is, "" for none that is known, and the
-    ``first`` of its files; ``packed`` says by what the whole is compressed, "" for a plain tar.
+    """What a file holds: ``known`` is the first of its files that tells, ``role`` that of the official archive that has
+    such files, "" for none; ``first`` is the first of all files; ``packed`` says by what the whole is compressed, ""
+    for a plain tar, ``damage`` what is wrong with it before any file.
     """
 
     role: str = ""
+    known: str = ""
     first: str = ""
     packed: str = ""
+    damage: str = ""
 
     @property
-    def class_tars(self) -> bool:
-        """Whether it holds tars of the 1,000 classes."""
-        return self.role == TRAIN and CLASS_TAR.fullmatch(base_name(self.first)) is not None
+    def lies_in_folder(self) -> bool:
+        """Whether what tells lies in a folder."""
+        return "/" in self.known.removeprefix("./")
 
 
 def may_be_archive(name: str) -> bool:
@@ -83,13 +95,25 @@ def _is_no_archive(path: Path) -> bool:
 
 
 def role_of_archive(path: Path, contents: Contents) -> str:
-    """Give the role of the archive that a file is, "" if it is none that can be used, or ought to be."""
+    """Give the role of the official archive that a file is, "" if it is none that can be used, or ought to be."""
     named = _BY_NAME.get(path.name, "")
     if named not in ("", TRAIN, VALIDATION) or _is_no_archive(path):
         return named
     if contents.packed and contents.role in (TRAIN, VALIDATION, UNLABELLED):
         return named
-    return contents.role or named
+    return "" if may_be_tree(path, contents) else contents.role or named
+
+
+def may_be_tree(path: Path, contents: Contents) -> bool:
+    """Whether a file is a tar that may have images of any kind anywhere, and no official archive."""
+    if contents.packed or _is_no_archive(path):
+        return False
+    named = _BY_NAME.get(path.name, "")
+    if contents.role == TRAIN:
+        return not CLASS_TAR.fullmatch(base_name(contents.known))
+    if contents.role == VALIDATION:
+        return named != VALIDATION and contents.lies_in_folder
+    return not named and contents.role in (TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
 
 
 def contents_at(path: Path) -> Contents:
@@ -105,20 +129,22 @@ def contents_at(path: Path) -> Contents:
                 data = start + file.read(_UNPACKED_BYTES - len(start))
                 unpacked = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _UNPACKED_BYTES)
                 tar = tar._replace(end=_ENDLESS, stream=io.BytesIO(unpacked))
-            first = "" if packed not in ("", "gzip") else _first_file(tar)
+            return _contents(tar, packed) if packed in ("", "gzip") else Contents(packed=packed)
     except (OSError, zlib.error):
         return Contents()
-    return Contents(_role_of_member(first), first, packed)
 
 
-def _first_file(tar: TarRange) -> str:
+def _contents(tar: TarRange, packed: str) -> Contents:
+    first = damage = ""
     try:
-        for member in islice(walk(tar), _MOST_FOLDERS):
+        for member in islice(walk(tar), _MOST_MEMBERS):
             if not isinstance(member, Missing) and member.is_file and not LITTER.fullmatch(member.name):
-                return member.name
-    except SourceError:  # which is said where all of it is walked, if its name says that it is one of these
-        pass
-    return ""
+                first = first or member.name
+                if role := _role_of_member(member.name):
+                    return Contents(role, member.name, first, packed)
+    except SourceError as error:  # what follows is said where all of it is walked
+        damage = error.problems[0].reason if not first and is_archive(tar.read(START_BYTES, 0)) else ""
+    return Contents("", "", first, packed, damage)
 
 
 def _role_of_member(member: str) -> str:

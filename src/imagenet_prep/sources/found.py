@@ -31,8 +31,9 @@ class Found:
 
     ``names`` are the names one after the other in UTF-8, ``lengths`` their lengths in bytes. ``unended`` is the place
     where an end-of-archive block is missing; ``ignored`` counts folders and litter, ``annotations`` those that lie
-    beside the images. ``archive`` is the place of the archive among those that were found. ``endings`` are those that
-    files have in place of ``.JPEG``, each with its number, by which ``ended`` has one for each image.
+    beside the images. ``archive`` is the place of the archive among those that were found. ``places`` are folders in
+    the container and endings that files have in place of ``.JPEG``, each with its number, by which ``placed`` has one
+    for each image.
     """
 
     archive: int
@@ -42,8 +43,8 @@ class Found:
     class_indexes: array[int] = field(default_factory=lambda: array("h"))
     offsets: array[int] = field(default_factory=lambda: array("q"))
     sizes: array[int] = field(default_factory=lambda: array("i"))
-    endings: dict[str, int] = field(default_factory=dict)
-    ended: array[int] = field(default_factory=lambda: array("h"))
+    places: dict[str, int] = field(default_factory=dict)
+    placed: array[int] = field(default_factory=lambda: array("h"))
     problems: list[Problem] = field(default_factory=list)
     unended: Problem | None = None
     ignored: int = 0
@@ -51,13 +52,16 @@ class Found:
 
     @property
     def containers(self) -> list[str]:
-        """What the catalog calls the places of its images, one for each of the ``endings``."""
-        return [container_of(self.container, ending) for ending in self.endings]
+        """What the catalog calls the ``places``."""
+        return ["/".join(filter(None, (self.container, place))) for place in self.places]
 
-    def add(self, file: str, class_index: int, offset: int, size: int) -> None:
-        """Note one image; ``file`` is its file's name, in ASCII, and may end otherwise than in ImageNet."""
+    def add(self, file: str, class_index: int, offset: int, size: int, folder: str = "") -> None:
+        """Note one image; ``file`` is its file's name, in ASCII, and may end otherwise than in ImageNet; it lies in
+        ``folder`` in the container.
+        """
         name, ending = official_name(file)
-        self.ended.append(self.endings.setdefault(ending, len(self.endings)))
+        place = container_of(folder, ending) if folder or ending else ""
+        self.placed.append(self.places.setdefault(place, len(self.places)))
         self.names += name.encode()
         self.lengths.append(len(name))
         self.class_indexes.append(class_index)

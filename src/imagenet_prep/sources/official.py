@@ -145,7 +145,7 @@ def class_tars(path: Path, *, salvage: bool = False) -> tuple[list[ClassTar], Fo
     tars: dict[str, ClassTar] = {}
     outside = Found(0, "")
     with open_range(path) as tar:
-        for member in _files(tar, outside, CLASS_TARS if salvage else None):
+        for member in files_of(tar, outside, CLASS_TARS if salvage else None):
             name = base_name(member.name)
             wnid = name.removesuffix(".tar")
             if not CLASS_TAR.fullmatch(name) or official().find(wnid) is None:
@@ -208,7 +208,7 @@ def _walk_class_tar(task: TarTask, whole: TarRange, tar: ClassTar) -> Found:
 def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
     found = Found(task.archive, tar.container)
     seen: dict[str, str] = {}
-    for member in _files(tar, found, IMAGES if task.salvage else None):
+    for member in files_of(tar, found, IMAGES if task.salvage else None):
         name = base_name(member.name)
         class_index = class_of(member.name)
         if isinstance(class_index, str) and is_annotation(name):
@@ -230,7 +230,7 @@ def _walk_images(task: TarTask, tar: TarRange, class_of: ClassOf) -> Found:
     return found
 
 
-def _files(tar: TarRange, found: Found, salvage: re.Pattern[bytes] | None) -> Iterator[Member]:
+def files_of(tar: TarRange, found: Found, salvage: re.Pattern[bytes] | None = None) -> Iterator[Member]:
     """Yield the regular files of a tar; note the rest in ``found``, and damage, which ends the walk, unless it goes on
     at the next name that ``salvage`` finds.
     """

@@ -41,6 +41,8 @@ def why_unused(path: Path, contents: Contents) -> str:
         return "has images that train has too"
     if contents.packed:
         return f"is {contents.packed}-compressed: {_how_to_unpack(path, contents.packed)}"
+    if contents.damage:
+        return f"cannot be read: {contents.damage}"
     if contents.first:
         return f"begins with {printable(contents.first)}, which is not of ILSVRC2012"
     return disguise_at(path, plain_tar=False) or "has nothing in it that is known"

@@ -182,7 +182,7 @@ def _entries(images: Sequence[Found]) -> Entries:
     )
     text, count = b"".join(part.names for part in images), len(lengths)
     names = [text[end - size : end].decode() for end, size in zip(accumulate(lengths), lengths, strict=True)]
-    containers = [of[ending] for part in images for of in [part.containers] for ending in part.ended]
+    containers = [of[place] for part in images for of in [part.containers] for place in part.placed]
     return Entries(names, classes, array("b", bytes(count)), containers, offsets, sizes, [None] * count)
 
 

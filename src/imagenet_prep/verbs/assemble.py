@@ -57,12 +57,13 @@ def assemble(
 def _check(parts: list[Found], catalog: Catalog, annotations: list[Annotations], paths: list[str]) -> list[str]:
     """Raise what the walk found wrong, all at once; give the notes."""
     census = check_counts(catalog)
-    problems = [problem for part in parts for problem in part.problems]
+    # A tar that has both splits is walked for each.
+    problems = list(dict.fromkeys(problem for part in parts for problem in part.problems))
     problems += _doubled(catalog, paths)
     useless, unused = without_use(catalog, annotations)
     problems += useless
     if not census.complete:  # a sound archive with all its images may end without its mark
-        problems += [part.unended for part in parts if part.unended]
+        problems += dict.fromkeys(part.unended for part in parts if part.unended)
     problems = problems or list(census.problems)  # wrong counts follow from the problems above
     if problems:
         raise SourceError("The source is not what it should be:", tuple(problems), _remedy(problems, catalog))
@@ -87,19 +88,22 @@ def _remedy(problems: list[Problem], catalog: Catalog) -> str:
 
 
 def _doubled(catalog: Catalog, paths: list[str]) -> Iterator[Problem]:
-    """Yield every image that is in two places. In one archive the walk has seen it, and two of a kind are refused."""
-    if not any(archive.folder for archive in catalog.archives):
+    """Yield every image that is in two places, with both."""
+    if pc.count_distinct(catalog.table["name"]).as_py() == len(catalog):
         return
     counts = pc.value_counts(catalog.table["name"])
     doubled = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     rows = np.flatnonzero(pc.is_in(catalog.table["name"], doubled).to_numpy())
-    places = catalog.table.take(pa.array(rows)).select(["name", "archive", "container"]).to_pylist()
+    places = catalog.table.take(pa.array(rows)).select(["name", "archive", "container", "offset"]).to_pylist()
     first: dict[str, str] = {}
     for place in sorted(places, key=lambda place: str(place["name"])):
         path, member = paths[place["archive"]], file_of(place["container"], place["name"])
-        other = first.setdefault(place["name"], f"{path}/{member}")
-        if other != f"{path}/{member}":
-            yield Problem(printable(path), f"is the same image as {printable(other)}", printable(member))
+        if place["name"] not in first:
+            first[place["name"]] = f"{path}/{member}"
+            continue
+        other = first[place["name"]]
+        twice = "is there twice" if other == f"{path}/{member}" else f"is the same image as {printable(other)}"
+        yield Problem(printable(path), twice, printable(member), place["offset"] or None)
 
 
 def _table(parts: list[Found], annotations: list[Annotations]) -> pa.Table:
@@ -122,8 +126,8 @@ def _containers(parts: list[Found], counts: list[int]) -> pa.DictionaryArray:
     if len(places) > _MOST_CONTAINERS:
         remedy = "Give a source with fewer folders, or the official archives."
         raise SourceError(f"The images lie in more than {_MOST_CONTAINERS:,} folders and tars.", remedy=remedy)
-    before = np.cumsum([0, *(len(part.endings) for part in parts)])[:-1]
-    numbers = np.repeat(before, counts) + _joined([part.ended for part in parts], np.int16)
+    before = np.cumsum([0, *(len(part.places) for part in parts)])[:-1]
+    numbers = np.repeat(before, counts) + _joined([part.placed for part in parts], np.int16)
     return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int16()), pa.array(places, pa.string()))
 
 

@@ -86,7 +86,7 @@ def _decode_tasks(path: str, parts: list[Found]) -> Iterator[DecodeTask]:
                 names=names[rows],
                 class_indexes=part.class_indexes[rows],
                 archives=array("b", bytes(count)),
-                containers=[containers[ending] for ending in part.ended[rows]],
+                containers=[containers[place] for place in part.placed[rows]],
                 offsets=part.offsets[rows],
                 sizes=part.sizes[rows],
                 boxes=[None] * count,
