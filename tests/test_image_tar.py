@@ -14,6 +14,7 @@ import imagenet_prep
 from imagenet_prep import BuildOptions, IndexOptions, SourceError
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.imagenet.names import file_of, validation_image
+from imagenet_prep.sources import tree as tree_of_archive
 from imagenet_prep.sources.search import form_of, recognise
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import VALIDATION, Members, write_flat_archive
@@ -184,7 +185,7 @@ def test_an_image_twice_is_named_with_both_places(tree: Path, tmp_path: Path, se
 def test_a_member_that_was_appended_again_is_named(tree: Path, tmp_path: Path, sentence: Sentence) -> None:
     """GNU tar would extract the later one."""
     image = min((tree / "train" / TENCH).iterdir())
-    gnu_tar(tmp_path / "all.tar", "train", image.relative_to(tree), "--hard-dereference", here=tree)
+    gnu_tar(tmp_path / "all.tar", "--sort=name", "--hard-dereference", "train", image.relative_to(tree), here=tree)
 
     sentence(refused(tmp_path / "all.tar"))
 
@@ -192,7 +193,7 @@ def test_a_member_that_was_appended_again_is_named(tree: Path, tmp_path: Path, s
 def test_an_image_in_the_folder_of_another_class_is_named(tree: Path, tmp_path: Path, sentence: Sentence) -> None:
     image = min((tree / "train" / TENCH).iterdir())
     image.rename(tree / "train" / CRANE / image.name)
-    gnu_tar(tmp_path / "all.tar", "imagenet", here=tree.parent)
+    gnu_tar(tmp_path / "all.tar", "--sort=name", "imagenet", here=tree.parent)
 
     sentence(refused(tmp_path / "all.tar"))
 
@@ -232,7 +233,7 @@ def test_one_that_was_cut_is_refused(size: int, tree: Path, tmp_path: Path, sent
 
 
 def test_more_folders_than_can_be_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sentence: Sentence) -> None:
-    monkeypatch.setattr("imagenet_prep.sources.image_tar._MOST_PLACES", 5)
+    monkeypatch.setattr(tree_of_archive, "MOST_PLACES", 5)
     members: Members = [(f"{number}/{of.wnid}_1.JPEG", b"") for number, of in enumerate(official().classes[:7])]
     write_flat_archive(tmp_path / "all.tar", members)
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from imagenet_prep.sources.base import all_sources
 from imagenet_prep.sources.class_folders import ClassFolders
 from imagenet_prep.sources.image_tar import ImageTar
+from imagenet_prep.sources.image_zip import ClassZips, ImageZip
 from imagenet_prep.sources.official import ClassTarFolder, TrainArchive, ValidationArchive
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import TRAIN, VALIDATION
 from imagenet_prep.testing.contracts import Known, SourceContract
-from support.tools import gnu_tar
+from support.tools import gnu_tar, zipped
 
 
 def small(folder: Path, layout: str, *, validation: int = 2) -> Miniature:
@@ -79,6 +80,29 @@ class TestATarOfFlatTrainImages(SourceContract):
             for image in of_train():
                 Path(place, image.name).write_bytes(image.data)
             gnu_tar(folder / "train.tar", "--sort=name", "--mtime=@0", ".", here=Path(place))
+        return of_train()
+
+
+class TestAZipOfClassFolders(SourceContract):
+    """Of both splits, packed by Info-ZIP."""
+
+    source = ImageZip()
+
+    def write(self, folder: Path) -> tuple[Known, ...]:
+        with tempfile.TemporaryDirectory() as place:
+            small(Path(place) / "imagenet", "sorted")
+            zipped(folder / "imagenet.zip", "-0", "-r", "-X", "imagenet", here=Path(place))
+        return images()
+
+
+class TestAFolderOfClassZips(SourceContract):
+    source = ClassZips()
+
+    def write(self, folder: Path) -> list[Known]:
+        with tempfile.TemporaryDirectory() as place:
+            small(Path(place), "extracted", validation=0)
+            for path in sorted(Path(place, "train").iterdir()):
+                zipped(folder / f"{path.name}.zip", "-0", "-r", "-X", path.name, here=path.parent)
         return of_train()
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import tarfile
+import zipfile
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -47,6 +48,21 @@ def archives() -> list[bytes]:
     image, truth = ("n01440764/n01440764_18.JPEG", b"an image"), ("ILSVRC2012_val_00000001.JPEG", b"an image")
     trees = _dialects((f"imagenet/train/{image[0]}", image[1]), (f"imagenet/val/{truth[0]}", truth[1]))
     return [*trees, *_dialects(truth), *_dialects(("n01440764.tar", tar_of([image])))]
+
+
+def zips() -> list[bytes]:
+    """Of both splits, with folders, stored; with the sizes after the bytes; with one that is compressed."""
+    found = []
+    for comment, method in ((b"", zipfile.ZIP_STORED), (b"a comment", zipfile.ZIP_STORED), (b"", zipfile.ZIP_DEFLATED)):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.comment = comment
+            archive.mkdir("train")
+            archive.writestr("train/n01440764_18.JPEG", b"an image")
+            archive.writestr("val/ILSVRC2012_val_00000001.JPEG", b"an image")
+            archive.writestr("README", b"a text", method)
+        found.append(file.getvalue())
+    return found
 
 
 def devkits() -> list[bytes]:
@@ -224,6 +240,10 @@ def notes() -> list[bytes]:
 
 # --- Words ------------------------------------------------------------------------------------------------------------
 
+ZIP_WORDS = (
+    b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"\x01\0\x18\0", b"\xff" * 4, b"../",
+    b"n01440764_18.JPEG", b"ILSVRC2012_val_00000001.JPEG", b"\x08\0", b"\x01\0",
+)  # fmt: skip
 TAR_WORDS = (
     b"ustar\x0000", b"ustar  \0", b"././@LongLink", b"20 size=-99\n", b"12 path=abc\n", b"22 GNU.sparse.map=0,1\n",
     b"22 GNU.sparse.major=1\n", b"size=", b"path=",

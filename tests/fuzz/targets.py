@@ -106,7 +106,7 @@ def walk_tar(data: bytes) -> None:
 def search_archive(data: bytes) -> None:
     """Whatever an archive is, it is recognised, walked as what it is, and every image lies in it."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "a.tar")
+        path = Path(folder, "archive")
         path.write_bytes(data)
         for found in recognise([path]).values():
             if found.source:
@@ -268,6 +268,7 @@ TARGETS = {
     "archive": Target(
         lambda data: search_archive(mended(data)), sound.archives, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS
     ),
+    "zip": Target(search_archive, sound.zips, sound.ZIP_WORDS, SourceError),
     "devkit": Target(_file(read_ground_truth, mended), sound.devkits, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS),
     "boxes": Target(
         _file(lambda path: list(read_boxes(path)), mended),

@@ -20,3 +20,11 @@ def gnu_tar(archive: Path, *arguments: object, here: Path) -> Path:
     """Pack with GNU tar; on macOS that is called gtar."""
     run_tool("gtar" if shutil.which("gtar") else "tar", "-cf", archive.absolute(), *arguments, here=here)
     return archive
+
+
+def zipped(archive: Path, *arguments: object, here: Path) -> Path:
+    """Pack with Info-ZIP's zip: -0 stores, -r goes into folders."""
+    run_tool("zip", "-q", *(each for each in arguments if str(each).startswith("-")), archive.absolute(), *(
+        each for each in arguments if not str(each).startswith("-")
+    ), here=here)  # fmt: skip
+    return archive

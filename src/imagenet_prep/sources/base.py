@@ -29,6 +29,8 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "train-archive": "imagenet_prep.sources.official.TrainArchive",
         "validation-archive": "imagenet_prep.sources.official.ValidationArchive",
         "image-tar": "imagenet_prep.sources.image_tar.ImageTar",
+        "image-zip": "imagenet_prep.sources.image_zip.ImageZip",
+        "class-zips": "imagenet_prep.sources.image_zip.ClassZips",
         "class-tars": "imagenet_prep.sources.official.ClassTarFolder",
         "class-folders": "imagenet_prep.sources.class_folders.ClassFolders",
     }
@@ -63,6 +65,7 @@ class ImageSet(NamedTuple):
 class Seen:
     """What a search saw: sets, other files, and what is wrong. ``files`` are in no set; ``unnamed`` are folders
     named after classes in which no file has a name of ImageNet's; ``builds`` and ``unfinished`` downloads were ignored.
+    ``unused`` says why a source does not use a file that is of its kind.
     """
 
     sets: list[ImageSet] = field(default_factory=list)
@@ -71,6 +74,7 @@ class Seen:
     unnamed: list[Path] = field(default_factory=list)
     builds: list[Path] = field(default_factory=list)
     unfinished: list[Path] = field(default_factory=list)
+    unused: dict[Path, str] = field(default_factory=dict)
     _contents: dict[Path, Contents] = field(default_factory=dict, compare=False)
 
     def contents(self, path: Path) -> Contents:

@@ -27,7 +27,7 @@ from imagenet_prep.imagenet.archives import (
 from imagenet_prep.imagenet.classes import Taxonomy, official
 from imagenet_prep.model.given import given
 from imagenet_prep.sources.archive_file import archive_at
-from imagenet_prep.sources.base import ImageSet, Input, Seen, all_sources, form_of_folders
+from imagenet_prep.sources.base import ImageSet, Input, Part, Seen, all_sources, form_of_folders
 from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
 from imagenet_prep.sources.others import class_tars_of_others, others_in
 from imagenet_prep.sources.survey import survey
@@ -125,8 +125,8 @@ def _recognised(
     chosen = {role: by_role[role][0] for role in _ORDER if role in by_role}
     if not {TRAIN, VALIDATION} <= by_role.keys() and (remark := _unnamed(found)):
         tell(remark)
-    _refuse_unused(sources, found, [each.path for each in inputs])
-    if remark := not_used(found, {each.path for each in inputs}):
+    _refuse_unused(sources, found, _files_of(inputs))
+    if remark := not_used(found, _files_of(inputs)):
         tell(remark)
     for each in chosen.values():
         if each.role in (TRAIN, VALIDATION) and not each.folder and (hole := first_hole(each.path)):
@@ -228,7 +228,11 @@ def _refuse_two(by_role: dict[str, list[Input]]) -> None:
     )
 
 
-def _refuse_unused(sources: tuple[Path, ...], found: Seen, used: list[Path]) -> None:
+def _files_of(inputs: list[Input]) -> set[Path]:
+    return {each.path / part.name for each in inputs for part in (*each.parts, Part("", None))}
+
+
+def _refuse_unused(sources: tuple[Path, ...], found: Seen, used: set[Path]) -> None:
     """Refuse a source that contributes nothing: its name may be mistyped."""
     places = [*(each.path for each in found.sets), *used]
     unused = [source for source in sources if not any(place.is_relative_to(source) for place in places)]
@@ -244,7 +248,7 @@ def _refuse_unused(sources: tuple[Path, ...], found: Seen, used: list[Path]) -> 
 def _why_unused(source: Path, found: Seen) -> str:
     if tool := tool_of(source.name):
         return f"is a download that is not finished ({tool})"
-    return why_unused(source, found.contents(source)) if source in found.files else "has nothing in it that is known"
+    return why_unused(source, found) if source in found.files else "has nothing in it that is known"
 
 
 def _is_same(source: Path, place: Path) -> bool:
@@ -262,7 +266,7 @@ def _nothing(sources: tuple[Path, ...], found: Seen, inputs: list[Input]) -> _No
     )
     if any(each.role == UNLABELLED for each in inputs):
         remedy += " The images called ILSVRC2012_test_… have no labels."
-    unused = not_used(found, {each.path for each in inputs})
+    unused = not_used(found, _files_of(inputs))
     remedy = " ".join(filter(None, (remedy, unused, _unfinished(found.unfinished))))
     if found.builds:
         remedy += (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from imagenet_prep.errors import counted, printable
 from imagenet_prep.sources.base import Seen
-from imagenet_prep.sources.contents import Contents, is_of_another_task, may_be_archive, whole_of
+from imagenet_prep.sources.contents import is_of_another_task, may_be_archive, whole_of
 from imagenet_prep.sources.disguise import disguise_at, unpacker
 
 _NAMED = 5
@@ -28,13 +28,16 @@ def not_used(found: Seen, used: Collection[Path]) -> str:
         if whole := whole_of(path):
             parts.setdefault(whole, []).append(path)
     said = [f"{printable(str(of[0]))} {_how_to_join(whole, of)}" for whole, of in parts.items()]
-    said += [f"{printable(str(p))} {why_unused(p, found.contents(p))}" for p in unused if not whole_of(p)]
+    said += [f"{printable(str(p))} {why_unused(p, found)}" for p in unused if not whole_of(p)]
     more = [f"and {len(said) - _NAMED:,} more"] if len(said) > _NAMED else []
     return f"Not used: {'; '.join([*said[:_NAMED], *more])}." if said else ""
 
 
-def why_unused(path: Path, contents: Contents) -> str:
+def why_unused(path: Path, found: Seen) -> str:
     """Say why a file is not used."""
+    contents = found.contents(path)
+    if path in found.unused:
+        return found.unused[path]
     if whole := whole_of(path):
         return _how_to_join(whole, [path])
     if is_of_another_task(path.name):
@@ -50,8 +53,6 @@ def why_unused(path: Path, contents: Contents) -> str:
 
 def _how_to_unpack(path: Path, packed: str) -> str:
     name, program = shlex.quote(str(path)), unpacker(packed)
-    if packed == "zip":
-        return f"`{program} {name} -d {shlex.quote(str(path.with_suffix('')))}` unpacks it"
     if _OWN_SUFFIX.fullmatch(path.suffix):
         return f"`{program} -k {name}` unpacks it"
     return f"`{program} < {name} > {shlex.quote(f'{path}.unpacked.tar')}` unpacks it"
