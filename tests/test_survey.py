@@ -456,10 +456,10 @@ def test_names_of_the_users_own_are_known_by_the_users_table(tmp_path: Path) -> 
     assert found(tmp_path, taxonomy=mine) == {"train": (tmp_path, "2 class folders")}
 
 
-def test_two_class_folders_given_as_two_sources_are_not_called_unknown(tmp_path: Path) -> None:
+def test_two_class_folders_given_as_two_sources_add_up(tmp_path: Path) -> None:
     tree(tmp_path, *FISHES)
 
-    assert refused(tmp_path / TENCH, tmp_path / GOLDFISH).summary == "There is more than one source of the same thing:"
+    assert found(tmp_path / TENCH, tmp_path / GOLDFISH) == found(tmp_path)
 
 
 def test_more_folders_than_can_be_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sentence: Sentence) -> None:

@@ -36,6 +36,8 @@ SOURCES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+TEST_FOLDERS = ("test", "held-out", "held_out", "holdout", "hold-out")  # where people put what they hold out of train
+
 
 class Part(NamedTuple):
     """A folder inside a set, or a class tar: its name ("" for the set's own folder), and the class indexes it may hold

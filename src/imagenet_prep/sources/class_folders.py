@@ -15,10 +15,21 @@ from imagenet_prep.errors import Problem, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.imagenet.names import official_name
 from imagenet_prep.model.archive import PRIVATE
-from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk, form_of_folders, is_claimed
+from imagenet_prep.sources.base import (
+    TEST_FOLDERS,
+    Input,
+    Part,
+    Pieces,
+    Seen,
+    Source,
+    Walk,
+    form_of_folders,
+    is_claimed,
+)
 from imagenet_prep.sources.found import LARGEST, Found, is_litter
 from imagenet_prep.sources.labels import ClassOf, classes_by_name, is_annotation, is_of_another_set
 from imagenet_prep.sources.survey import is_folder
+from imagenet_prep.sources.together import joined
 
 
 class ClassFolders(Source):
@@ -27,9 +38,14 @@ class ClassFolders(Source):
     may_be_split: ClassVar[bool] = True
 
     def find(self, seen: Seen) -> Iterator[Input]:
-        """Yield the folders of train and validation images."""
-        sets = (of for of in seen.sets if of.role in (TRAIN, VALIDATION) and not of.tars)
-        return (Input(of.role, of.path, parts=of.parts, example=of.example, source=self) for of in sets)
+        """Yield the folders of train and validation images; several that add up as one."""
+        for role in (TRAIN, VALIDATION):
+            sets = [of for of in seen.sets if of.role == role and not of.tars]
+            held_out = [of for of in sets if of.path.name in TEST_FOLDERS]
+            others = [of for of in seen.sets if of.role != role]
+            found = (*joined([of for of in sets if of not in held_out], others), *held_out)
+            for of in sorted(found, key=lambda of: str(of.path)):
+                yield Input(role, of.path, parts=of.parts, example=of.example, source=self)
 
     def form(self, found: Input) -> str:
         """Count the folders."""

@@ -27,15 +27,15 @@ from imagenet_prep.imagenet.archives import (
 from imagenet_prep.imagenet.classes import Taxonomy, official
 from imagenet_prep.model.given import given
 from imagenet_prep.sources.archive_file import archive_at
-from imagenet_prep.sources.base import ImageSet, Input, Part, Seen, all_sources, form_of_folders
+from imagenet_prep.sources.base import TEST_FOLDERS, ImageSet, Input, Part, Seen, all_sources, form_of_folders
 from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
 from imagenet_prep.sources.others import class_tars_of_others, others_in
+from imagenet_prep.sources.labels import role_of
 from imagenet_prep.sources.survey import survey
 from imagenet_prep.sources.unused import not_used, why_unused
 
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
 _NAMED = 5  # of unfinished downloads
-_TEST_FOLDERS = ("test", "held-out", "held_out", "holdout", "hold-out")  # where people put what they hold out of train
 
 SourcePath = str | PathLike[str]
 
@@ -177,8 +177,10 @@ def _refuse_unknown_classes(sets: list[ImageSet]) -> None:
     problems = [
         Problem(printable(str(path)), "is not named after one of the 1,000 classes")
         for path in flat
-        if path.name not in _TEST_FOLDERS
+        if path.name not in TEST_FOLDERS
         and not official().called(path.name)
+        and not path.name.isdigit()
+        and len({name[:9] for name in os.listdir(path) if role_of(name) == TRAIN}) < 2
         and any(other.parent == path.parent for other in flat if other is not path)
     ]
     if len(problems) > 1:
@@ -200,7 +202,7 @@ def _refuse_tars_of_others(sets: list[ImageSet]) -> None:
 def _name_held_out(by_role: dict[str, list[Input]]) -> None:
     """Train images in a test folder beside a train folder were held out by somebody: both together are train."""
     train = by_role.get(TRAIN, [])
-    out = [each for each in train if each.source and each.source.may_be_split and each.path.name in _TEST_FOLDERS]
+    out = [each for each in train if each.source and each.source.may_be_split and each.path.name in TEST_FOLDERS]
     if len(train) == 2 and len(out) == 1:
         train.remove(out[0])
         by_role[HELD_OUT] = [replace(out[0], role=HELD_OUT)]
