@@ -297,6 +297,18 @@ def test_many_archives_that_are_not_used_take_one_line(source: Path) -> None:
     assert line.endswith("and 95 more.")
 
 
+@pytest.mark.parametrize("order", [("jpg", "cls", "json"), ("cls", "jpg", "json"), ("JPEG", "json")])
+def test_shards_of_webdataset_beside_the_archives_are_named_and_not_taken(
+    order: tuple[str, ...], source: Path, sentence: Sentence
+) -> None:
+    for number in range(3):
+        members = [(f"{TENCH}_{image}.{suffix}", b"0") for image in range(2) for suffix in order]
+        write_flat_archive(source / f"imagenet1k-train-{number:04}.tar", members)
+
+    assert roles(source)["train"] == TRAIN
+    sentence(notes(source)[0], alike=True)
+
+
 def test_archives_of_other_things_stand_in_nobodys_way(source: Path) -> None:
     write_flat_archive(source / "thesis.tar", [("thesis/figure.pdf", b"")])
     (source / "train").mkdir()

@@ -11,11 +11,12 @@ import os
 import re
 import stat
 import zlib
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from imagenet_prep.codecs.tar import Missing, TarRange, walk
+from imagenet_prep.codecs.tar import Member, TarRange, walk
 from imagenet_prep.errors import SourceError
 from imagenet_prep.imagenet.archives import (
     DEVKIT,
@@ -28,6 +29,7 @@ from imagenet_prep.imagenet.archives import (
     VALIDATION_CLASSES,
 )
 from imagenet_prep.imagenet.classes import official
+from imagenet_prep.imagenet.names import STEM
 from imagenet_prep.sources.disguise import START_BYTES, is_archive, packed_by
 from imagenet_prep.sources.downloads import tool_of
 from imagenet_prep.sources.found import LITTER
@@ -44,6 +46,8 @@ _DEVKIT_FOLDER = "ILSVRC2012_devkit_t12/"
 _BY_NAME = {name: archive.role for archive in OFFICIAL_ARCHIVES for name in archive.names} | {
     KAGGLE_CLASSES: VALIDATION_CLASSES
 }
+_LABEL = re.compile(rf"{STEM}\.(?:cls|json)", re.ASCII)
+_FILES_OF_SAMPLE = 3  # in a WebDataset shard, among which is the label
 _MOST_MEMBERS = 5_000  # that may precede the first one that tells
 _UNPACKED_BYTES = 1 << 16
 _ENDLESS = 1 << 62
@@ -53,7 +57,8 @@ _COPIES = {f".{number}" for number in range(1, 10)}
 class Contents(NamedTuple):
     """What a file holds: ``known`` is the first of its files that tells, ``role`` that of the official archive that has
     such files, "" for none; ``first`` is the first of all files; ``packed`` says by what the whole is compressed, ""
-    for a plain tar, ``damage`` what is wrong with it before any file.
+    for a plain tar, ``damage`` what is wrong with it before any file. A WebDataset ``shard`` has labels beside its
+    images.
     """
 
     role: str = ""
@@ -61,6 +66,7 @@ class Contents(NamedTuple):
     first: str = ""
     packed: str = ""
     damage: str = ""
+    shard: bool = False
 
     @property
     def lies_in_folder(self) -> bool:
@@ -135,16 +141,27 @@ def contents_at(path: Path) -> Contents:
 
 
 def _contents(tar: TarRange, packed: str) -> Contents:
-    first = damage = ""
+    first, damage, still = "", "", _FILES_OF_SAMPLE
+    found: Contents | None = None
     try:
-        for member in islice(walk(tar), _MOST_MEMBERS):
-            if not isinstance(member, Missing) and member.is_file and not LITTER.fullmatch(member.name):
-                first = first or member.name
-                if role := _role_of_member(member.name):
-                    return Contents(role, member.name, first, packed)
+        for name in islice(_file_names(tar), _MOST_MEMBERS):
+            if _LABEL.fullmatch(base_name(name)):
+                return Contents(first=name, packed=packed, shard=True)
+            first = first or name
+            if found is None and (role := _role_of_member(name)):
+                found = Contents(role, name, first, packed)
+            if found and (still == 0 or not role_of(base_name(found.known))):
+                return found
+            still -= 1 if found else 0
     except SourceError as error:  # what follows is said where all of it is walked
         damage = error.problems[0].reason if not first and is_archive(tar.read(START_BYTES, 0)) else ""
-    return Contents("", "", first, packed, damage)
+    return found or Contents(first=first, packed=packed, damage=damage)
+
+
+def _file_names(tar: TarRange) -> Iterator[str]:
+    for member in walk(tar):
+        if isinstance(member, Member) and member.is_file and not LITTER.fullmatch(member.name):
+            yield member.name
 
 
 def _role_of_member(member: str) -> str:

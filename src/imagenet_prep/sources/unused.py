@@ -44,6 +44,8 @@ def why_unused(path: Path, found: Seen) -> str:
         return "has images that train has too"
     if contents.packed:
         return f"is {contents.packed}-compressed: {_how_to_unpack(path, contents.packed)}"
+    if contents.shard:
+        return "is a WebDataset shard, which is not read as a source"
     if contents.damage:
         return f"cannot be read: {contents.damage}"
     if contents.first:
