@@ -34,7 +34,8 @@ _CLASS_FOLDER = re.compile(rf"{WNID}|\d{{1,4}}", re.ASCII)
 class Other:
     """One row: what it is, by what signs it is known, in words, and what to do. ``files`` and ``folders`` are patterns
     of whole names, of a folder with the one above where that has a slash; ``start`` is what stands in a file at byte
-    ``at``. One that may lie beside what is built counts only where nothing can be: ``alone``.
+    ``at``. One that may lie beside what is built counts only where nothing can be: ``alone``. One whose images have
+    names as in ImageNet is refused by the names of folders: ``never``.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Other:
     start: bytes = b""
     at: int = 0
     alone: bool = False
+    never: bool = False
 
     def is_called(self, path: Path, *, folder: bool) -> bool:
         """Whether the name of a file or folder is a sign of it."""
@@ -87,6 +89,7 @@ OTHERS = (
         "images of other classes, made smaller; give the archives of ILSVRC2012",
         files=r"imagenet21k_resized.*",
         folders=rf"imagenet21k_(resized|{_SETS})",
+        never=True,
     ),
     Other(
         "ImageNet-V2",
@@ -137,6 +140,7 @@ OTHERS = (
         "200 classes at 64 pixels, under other names; give the archives of ILSVRC2012",
         files=r"tiny-imagenet-200.*|val_annotations\.txt|val_\d+\.jpeg",
         folders=r"tiny-imagenet-200",
+        never=True,
     ),
     Other(
         "downsampled ImageNet",
@@ -219,6 +223,13 @@ def others_in(sources: Collection[Path], used: Collection[Path] = (), *, nothing
         if other := _by_start(path):
             known.setdefault(other.name, other.at_place(path))
     return tuple(known[other.name] for other in OTHERS if other.name in known)
+
+
+def around(path: Path) -> Problem | None:
+    """Name what a folder lies in, if it is never taken for ILSVRC2012, whatever its images are called."""
+    folders = [path, *path.parents]
+    found = ((other, folder) for other in OTHERS if other.never for folder in folders)
+    return next((other.at_place(folder) for other, folder in found if other.is_called(folder, folder=True)), None)
 
 
 def class_tars_of_others(folder: Path, strange: int) -> Problem | None:

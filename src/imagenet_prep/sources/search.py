@@ -29,8 +29,8 @@ from imagenet_prep.model.given import given
 from imagenet_prep.sources.archive_file import archive_at
 from imagenet_prep.sources.base import TEST_FOLDERS, ImageSet, Input, Part, Seen, all_sources, form_of_folders
 from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
-from imagenet_prep.sources.others import class_tars_of_others, others_in
 from imagenet_prep.sources.labels import role_of
+from imagenet_prep.sources.others import around, class_tars_of_others, others_in
 from imagenet_prep.sources.survey import survey
 from imagenet_prep.sources.unused import not_used, why_unused
 
@@ -73,7 +73,8 @@ def recognise(
     except MissingSourceError:
         raise
     except _NothingError as error:
-        raise SourceError(error.summary, others_in(sources, nothing=True), error.remedy) from error
+        others = others_in(sources, nothing=True)
+        raise SourceError(error.summary, others, error.remedy if others else error.with_unused) from error
     except SourceError as error:
         others = others_in(sources)
         if not others:
@@ -94,7 +95,9 @@ def _beside_others(error: SourceError, others: tuple[Problem, ...]) -> SourceErr
 
 
 class _NothingError(SourceError):
-    """Neither train nor validation is there."""
+    """Neither train nor validation is there. ``with_unused`` is the remedy with the files that are not used."""
+
+    with_unused: str = ""
 
 
 def _recognised(
@@ -123,6 +126,7 @@ def _recognised(
     if TRAIN not in by_role and VALIDATION not in by_role:
         raise _nothing(sources, found, inputs)
     chosen = {role: by_role[role][0] for role in _ORDER if role in by_role}
+    _refuse_others(chosen)
     if not {TRAIN, VALIDATION} <= by_role.keys() and (remark := _unnamed(found)):
         tell(remark)
     _refuse_unused(sources, found, _files_of(inputs))
@@ -132,6 +136,13 @@ def _recognised(
         if each.role in (TRAIN, VALIDATION) and not each.folder and (hole := first_hole(each.path)):
             tell(_with_hole(each.path, *hole))
     return chosen
+
+
+def _refuse_others(chosen: dict[str, Input]) -> None:
+    """Refuse images of another data set, whose names cannot be told from ImageNet's."""
+    others = [other for each in chosen.values() if (other := around(each.path.absolute()))]
+    if others:
+        raise SourceError("What lies there is not ILSVRC2012:", tuple(dict.fromkeys(others)))
 
 
 def _unfinished(paths: list[Path]) -> str:
@@ -268,15 +279,17 @@ def _nothing(sources: tuple[Path, ...], found: Seen, inputs: list[Input]) -> _No
     )
     if any(each.role == UNLABELLED for each in inputs):
         remedy += " The images called ILSVRC2012_test_… have no labels."
-    unused = not_used(found, _files_of(inputs))
-    remedy = " ".join(filter(None, (remedy, unused, _unfinished(found.unfinished))))
+    more = [_unfinished(found.unfinished)]
     if found.builds:
-        remedy += (
-            f" {printable(str(found.builds[0]))} is a build, and passed over; what it has moved, `imagenet-prep undo` "
+        more.append(
+            f"{printable(str(found.builds[0]))} is a build, and passed over; what it has moved, `imagenet-prep undo` "
             "puts back."
         )
-    remedy += f" {_unnamed(found)}".rstrip()
-    return _NothingError(f"There are no ILSVRC2012 archives or images with classes in {places}.{seen}", remedy=remedy)
+    more.append(_unnamed(found))
+    summary = f"There are no ILSVRC2012 archives or images with classes in {places}.{seen}"
+    error = _NothingError(summary, remedy=" ".join(filter(None, (remedy, *more))))
+    error.with_unused = " ".join(filter(None, (remedy, not_used(found, _files_of(inputs)), *more)))
+    return error
 
 
 def _unnamed(found: Seen) -> str:
