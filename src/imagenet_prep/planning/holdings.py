@@ -49,7 +49,7 @@ class Holdings:
     """All of a source. ``origins`` has train and validation, as far as there are images; ``space`` is what each format
     needs for all of them, in bytes. ``decoded`` counts images that were decoded, ``remarks`` are of those that decode,
     but with a remark of the decoder; ``notes`` are for the user. ``original`` says whether the images seem to be the
-    original ones, None where they could not be counted.
+    original ones, None where they could not be counted or read.
     """
 
     pieces: tuple[Piece, ...]

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 
 from imagenet_prep.codecs.jpeg import NotAnImageError, inspect
-from imagenet_prep.errors import SourceError
 from imagenet_prep.model.original import Shape
 from imagenet_prep.model.task import Entries
 from imagenet_prep.sources.reader import ArchiveReader
 
 
 def shapes_of(archives: tuple[str, ...], some: Entries) -> list[Shape]:
-    """Read ``some`` images; ``archives`` are the paths of the archives. What is not an image is left out, and an image
-    that cannot be read ends it: others name both.
+    """Read ``some`` images; ``archives`` are the paths of the archives. What is not an image is left out: others
+    name it. Raises SourceError if one cannot be read.
     """
     shapes: list[Shape] = []
-    with contextlib.suppress(SourceError), ArchiveReader(archives) as reader:
+    with ArchiveReader(archives) as reader:
         for _, buffer, start, end in reader.images(some, [True] * len(some), before_reuse=lambda: None):
             with contextlib.suppress(NotAnImageError):
                 facts = inspect(buffer, start, end)

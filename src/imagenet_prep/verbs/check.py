@@ -134,7 +134,7 @@ def _condemn(catalog: Catalog, found: list[Input], findings: _Findings) -> None:
     findings.problems += condemned(catalog, [str(each.path) for each in found])
 
 
-def _original(catalog: Catalog, paths: tuple[str, ...]) -> Original:
+def _original(catalog: Catalog, paths: tuple[str, ...]) -> Original | None:
     """Look whether the images are the original ones, at some from all over each origin."""
     from imagenet_prep.planning.original import SAMPLED
     from imagenet_prep.verbs.original import original_of

@@ -19,16 +19,21 @@ from imagenet_prep.sources.shapes import shapes_of
 Rows = npt.NDArray[np.int64]
 
 
-def original_of(catalog: Catalog, paths: tuple[str, ...], samples: Mapping[str, Rows]) -> Original:
-    """Judge the images of a catalog; ``samples`` are those of ``judge``, ``paths`` where the archives are."""
+def original_of(catalog: Catalog, paths: tuple[str, ...], samples: Mapping[str, Rows]) -> Original | None:
+    """Judge the images of a catalog; ``samples`` are those of ``judge``, ``paths`` where the archives are. None if one
+    of them cannot be read: who reads all of them names it, and the verdict waits for a run that can.
+    """
 
     def read(rows: pa.Table) -> list[Shape]:
         return shapes_of(paths, entries_of(rows, catalog.archives))
 
-    return judge(catalog, samples, read)
+    try:
+        return judge(catalog, samples, read)
+    except SourceError:
+        return None
 
 
-def original_of_plan(of: Plan) -> Original:
+def original_of_plan(of: Plan) -> Original | None:
     """Judge the source of a plan, as far as it is used. Of its images those are sampled that come first in a split:
     these are the same whatever they lie in, and as good as chosen by chance.
     """
@@ -43,7 +48,11 @@ def original_of_plan(of: Plan) -> Original:
 def require_original(original: Original | None) -> None:
     """Raise SourceError unless the sizes agree."""
     if original is None or original.verdict != AGREES:
-        seen = f"{original.verdict} ({original.reason})" if original else "has gone, and nobody has looked"
+        seen = (
+            f"{original.verdict} ({original.reason})"
+            if original
+            else "has gone or cannot be read, and nobody has looked"
+        )
         raise SourceError(
             "These are not known to be the original images, which --require-original asks for:",
             (Problem("the source", seen),),
