@@ -46,13 +46,7 @@ def data_dir(shards_of: Built) -> str:
 
 def truth(of: Built, split: str) -> list[Row]:
     """All images of a split, in their order; of one that was converted, without a digest."""
-    names = sorted((of.out / f"splits/{split}.txt").read_text().split(), key=lambda name: _key(split, name))
-    pictures = [(name, of.pictures[name]) for name in names]
-    return [(name, each.sha256 if each.plain else "", each.class_index) for name, each in pictures]
-
-
-def _key(split: str, name: str) -> bytes:
-    return hashlib.md5(f"{split}{name}".encode()).digest()
+    return [(row.name, row.sha256 if of.pictures[row.name].plain else "", row.label) for row in of.rows(split)]
 
 
 def rows(of: Built, examples: Iterable[dict[str, Any]]) -> list[Row]:

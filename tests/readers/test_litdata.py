@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from imagenet_prep import BuildOptions, build, official
+from imagenet_prep import BuildOptions, build
 from readers.conftest import HOLD_OUT, Built
 
 SPLITS = ("train", "validation", "test")
@@ -37,18 +37,6 @@ def dataset(chunks_of: Built, tmp_path: Path) -> Any:
     return of
 
 
-def truth(of: Built, split: str) -> list[Row]:
-    """Name, digest of the image, label and class name of all images of a split, in their order."""
-    names = sorted((of.out / f"splits/{split}.txt").read_text().split(), key=lambda name: _key(split, name))
-    classes = official().classes
-    pictures = [(name, of.pictures[name]) for name in names]
-    return [(name, each.sha256, each.class_index, classes[each.class_index].name) for name, each in pictures]
-
-
-def _key(split: str, name: str) -> bytes:
-    return hashlib.md5(f"{split}{name}".encode()).digest()
-
-
 def row(sample: dict[str, Any]) -> Row:
     return sample["name"], hashlib.sha256(sample["image"]).hexdigest(), sample["label"], sample["class_name"]
 
@@ -63,8 +51,8 @@ def test_litdata_reads_every_sample_in_order_and_leaves_the_data_set_as_it_is(
 ) -> None:
     before = _files(chunks_of.out)
     found = dataset(split)
-    assert rows(found) == truth(chunks_of, split)
-    assert rows([found[place] for place in range(len(found))]) == truth(chunks_of, split)
+    assert rows(found) == chunks_of.rows(split)
+    assert rows([found[place] for place in range(len(found))]) == chunks_of.rows(split)
     assert _files(chunks_of.out) == before
 
 
@@ -82,8 +70,8 @@ def test_litdata_reads_every_sample_once_with_several_workers(
 
     loader = StreamingDataLoader(dataset(split, shuffle=shuffle), batch_size=2, num_workers=workers, collate_fn=rows)
     found = [each for batch in loader for each in batch]
-    assert sorted(found) == sorted(truth(chunks_of, split))
-    assert not shuffle or found != truth(chunks_of, split)
+    assert sorted(found) == sorted(chunks_of.rows(split))
+    assert not shuffle or found != chunks_of.rows(split)
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import readers.torch_vision  # noqa: F401 — which loads torchvision where PyTorch has no CUDA
-from imagenet_prep import BuildOptions, build, official
+from imagenet_prep import BuildOptions, build
 from imagenet_prep.testing import Miniature
 from readers.conftest import HOLD_OUT, Built
 
@@ -31,18 +31,6 @@ def shards_of(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Built:
     out = tmp_path_factory.mktemp("mds") / "data"
     build(built.archives, out, BuildOptions.of(format="mds", test_per_class=HOLD_OUT, shards=COUNTS))
     return Built(built.archives, out)
-
-
-def truth(of: Built, split: str) -> list[Row]:
-    """Name, digest of the image, label and class name of all images of a split, in their order."""
-    names = sorted((of.out / f"splits/{split}.txt").read_text().split(), key=lambda name: _key(split, name))
-    classes = official().classes
-    pictures = [(name, of.pictures[name]) for name in names]
-    return [(name, each.sha256, each.class_index, classes[each.class_index].name) for name, each in pictures]
-
-
-def _key(split: str, name: str) -> bytes:
-    return hashlib.md5(f"{split}{name}".encode()).digest()
 
 
 def row(sample: dict[str, Any]) -> Row:
@@ -70,8 +58,8 @@ def dataset(tmp_path: Path) -> Iterator[Any]:
 @pytest.mark.parametrize("split", SPLITS)
 def test_streaming_reads_every_sample_in_order(shards_of: Built, split: str, dataset: Any) -> None:
     found = dataset(shards_of.out, split)
-    assert list(map(row, found)) == truth(shards_of, split)
-    assert list(map(row, map(found.__getitem__, range(len(found))))) == truth(shards_of, split)
+    assert list(map(row, found)) == shards_of.rows(split)
+    assert list(map(row, map(found.__getitem__, range(len(found))))) == shards_of.rows(split)
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -87,9 +75,9 @@ def test_streaming_reads_every_sample_with_several_workers(
         for batch in DataLoader(found, 2, num_workers=2, collate_fn=lambda batch: list(map(row, batch)))
         for each in batch
     ]
-    assert set(rows) == set(truth(shards_of, split))  # it repeats a sample where they do not divide by the workers
+    assert set(rows) == set(shards_of.rows(split))  # it repeats a sample where they do not divide by the workers
     assert len(rows) - len(set(rows)) <= 2
-    assert not shuffle or rows != truth(shards_of, split)
+    assert not shuffle or rows != shards_of.rows(split)
 
 
 def test_streaming_reads_where_the_data_set_lies_and_leaves_it_as_it_is(shards_of: Built) -> None:
@@ -97,7 +85,7 @@ def test_streaming_reads_where_the_data_set_lies_and_leaves_it_as_it_is(shards_o
 
     before = _files(shards_of.out)
     found = StreamingDataset(local=str(shards_of.out / "mds"), split="train", batch_size=2, num_canonical_nodes=1)
-    assert list(map(row, found)) == truth(shards_of, "train")
+    assert list(map(row, found)) == shards_of.rows("train")
     assert _files(shards_of.out) == before
 
 
@@ -119,7 +107,7 @@ def test_its_own_class_for_imagenet_reads_images_and_labels(shards_of: Built) ->
 
     folder = str(shards_of.out / "mds")
     found = StreamingImageNet(local=folder, split="validation", batch_size=2, num_canonical_nodes=1)
-    expected = truth(shards_of, "validation")
+    expected = shards_of.rows("validation")
     sizes = [(shards_of.pictures[name].height, shards_of.pictures[name].width) for name, *_ in expected]
     read = list(found)
     assert [label for _, label in read] == [label for _, _, label, _ in expected]

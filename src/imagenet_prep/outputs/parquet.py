@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO, ClassVar
 
-import xxhash
 from fastcrc.crc32 import iso_hdlc as crc32  # zlib's
 
 from imagenet_prep.codecs.parquet_file import LONGEST_HEADER, MAGIC, RowGroup, page_header, page_in, rows_in
@@ -34,6 +33,7 @@ from imagenet_prep.outputs.base import (
     Written,
     shards_option,
 )
+from imagenet_prep.outputs.shard_file import ShardFile
 from imagenet_prep.stores.base import Batch, Store
 
 FOLDER = "parquet"
@@ -193,16 +193,13 @@ class _Writer:
         self._start = self._out.size
 
 
-class _Reader:
-    """One shard of ``size`` bytes being read. What is wrong raises AuditError with the offset of the page it is in."""
+class _Reader(ShardFile):
+    """One shard being read. What is wrong raises AuditError with the offset of the page it is in."""
 
     def __init__(self, file: BinaryIO, path: str, size: int, class_names: Sequence[str]) -> None:
-        self._file = file
-        self._path = path
-        self._size = size
+        super().__init__(file, path, size)
         self._class_names = class_names
-        self._offset = self._start = 0  # of what is read next, and of what is being read
-        self._digest = xxhash.xxh3_128()
+        self._start = 0  # of what is being read
 
     def samples(self) -> Iterator[Sample]:
         """Give all samples."""
@@ -215,33 +212,29 @@ class _Reader:
                 groups.append(group)
                 left -= group.rows
             end = ending(groups, self._class_names)
-            self._expect(end, "the footer does not describe its pages", left=self._size - self._offset)
+            self._expect(end, "the footer does not describe its pages", left=self.size - self.offset)
         except ValueError as error:
-            raise AuditError("A shard is damaged:", (Problem(self._path, str(error), offset=self._start),)) from error
-
-    def fact(self) -> FileFact:
-        """Say what was read."""
-        return FileFact(self._path, self._offset, self._digest.hexdigest())
+            raise AuditError("A shard is damaged:", (Problem(self.path, str(error), offset=self._start),)) from error
 
     def _count(self) -> int:
         """Look in the footer for the number of rows."""
-        self._start = max(0, self._size - _LAST)
-        self._file.seek(self._start)
-        end = self._file.read(_LAST)
+        self._start = max(0, self.size - _LAST)
+        self.file.seek(self._start)
+        end = self.file.read(_LAST)
         footer = self._start - int.from_bytes(end[:4], "little")
         if end[4:] != MAGIC or footer < len(MAGIC):
             raise ValueError("the file does not end as Parquet does")
-        self._start = self._file.seek(footer)
-        count = rows_in(self._file.read(_FOOTER_START), COLUMNS)
-        self._file.seek(0)
+        self._start = self.file.seek(footer)
+        count = rows_in(self.file.read(_FOOTER_START), COLUMNS)
+        self.file.seek(0)
         return count
 
     def _row_group(self, rows: int) -> tuple[RowGroup, list[Sample]]:
-        bounds = [self._offset]
+        bounds = [self.offset]
         images = [self._image() for _ in range(rows)]
         pages = []
         for _ in COLUMNS[1:]:
-            bounds.append(self._offset)
+            bounds.append(self.offset)
             pages.append(self._page(rows))
         self._start = bounds[0]
         found = decode(pages, rows)
@@ -251,7 +244,7 @@ class _Reader:
             Sample(row.name, image, row.class_index, row.width, row.height, kind=row.kind)
             for row, image in zip(found, images, strict=True)
         ]
-        return RowGroup(rows, (*bounds, self._offset)), samples
+        return RowGroup(rows, (*bounds, self.offset)), samples
 
     def _image(self) -> memoryview:
         page = self._page(1)
@@ -261,26 +254,16 @@ class _Reader:
         return image
 
     def _page(self, rows: int) -> bytes:
-        self._start = self._offset
-        header, size = page_in(self._file.read(LONGEST_HEADER))
-        self._file.seek(self._offset)
-        start, data = self._take(header), self._take(size)
+        self._start = self.offset
+        header, size = page_in(self.file.read(LONGEST_HEADER))
+        self.file.seek(self.offset)
+        start, data = self.take(header), self.take(size)
         if start != page_header(size, rows, crc32(data)):
             raise ValueError("a page does not match its checksum")
         return data
 
     def _expect(self, data: bytes, problem: str, left: int | None = None) -> None:
         """Take ``data``, of which, where it is the last, so many bytes are left."""
-        self._start = self._offset
-        if left not in (None, len(data)) or self._take(len(data)) != data:
+        self._start = self.offset
+        if left not in (None, len(data)) or self.take(len(data)) != data:
             raise ValueError(problem)
-
-    def _take(self, size: int) -> bytes:
-        if self._offset + size > self._size:  # before memory is taken for it
-            raise ValueError(f"{size:,} bytes that belong to it reach beyond the end of the file")
-        data = self._file.read(size)
-        if len(data) < size:
-            raise ValueError("the file has become shorter")
-        self._digest.update(data)
-        self._offset += size
-        return data

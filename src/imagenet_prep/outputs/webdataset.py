@@ -12,9 +12,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, BinaryIO, ClassVar
-
-import xxhash
+from typing import Any, ClassVar
 
 from imagenet_prep.codecs.features import as_bytes
 from imagenet_prep.codecs.ustar import BLOCK, END, padding, size_in
@@ -36,6 +34,7 @@ from imagenet_prep.outputs.base import (
     Written,
     shards_option,
 )
+from imagenet_prep.outputs.shard_file import ShardFile
 from imagenet_prep.stores.base import Batch, Sink, Store
 
 FOLDER = "webdataset"
@@ -209,37 +208,26 @@ class _Writer:
         return Written(files, sum(file.size for file in files), columns)
 
 
-class _Tar:
-    """One shard of ``size`` bytes being read. What is wrong raises AuditError with the offset of the sample."""
-
-    def __init__(self, file: BinaryIO, path: str, size: int) -> None:
-        self._file = file
-        self._path = path
-        self._size = size
-        self._offset = 0
-        self._digest = xxhash.xxh3_128()
+class _Tar(ShardFile):
+    """One shard being read. What is wrong raises AuditError with the offset of the sample."""
 
     def sample(self, class_names: Sequence[str]) -> Sample | None:
         """Read the next sample; None at the end."""
-        start = self._offset
+        start = self.offset
         try:
-            head = self._take(BLOCK)
+            head = self.take(BLOCK)
             if any(head):
                 return self._rest(head, class_names)
             self._check_end()
         except ValueError as error:
-            raise AuditError("A shard is damaged:", (Problem(self._path, str(error), offset=start),)) from error
+            raise AuditError("A shard is damaged:", (Problem(self.path, str(error), offset=start),)) from error
         return None
 
-    def fact(self) -> FileFact:
-        """Say what was read."""
-        return FileFact(self._path, self._offset, self._digest.hexdigest())
-
     def _rest(self, head: bytes, class_names: Sequence[str]) -> Sample:
-        image = self._take(size_in(head))
-        before = self._take(between(len(image)))
-        text = self._take(size_in(before[-BLOCK:]))
-        after = self._take(len(padding(len(text))))
+        image = self.take(size_in(head))
+        before = self.take(between(len(image)))
+        text = self.take(size_in(before[-BLOCK:]))
+        after = self.take(len(padding(len(text))))
         sample = decode(image, text)
         expected = encode(sample, class_names[sample.class_index])
         if head != expected.head or before + text + after != expected.tail:
@@ -247,15 +235,5 @@ class _Tar:
         return sample
 
     def _check_end(self) -> None:
-        if self._offset + BLOCK != self._size or any(self._take(BLOCK)):
+        if self.offset + BLOCK != self.size or any(self.take(BLOCK)):
             raise ValueError("there are zeros where the header of a member should be")
-
-    def _take(self, size: int) -> bytes:
-        if self._offset + size > self._size:  # before memory is taken for it
-            raise ValueError(f"{size:,} bytes that belong to a sample reach beyond the end of the file")
-        data = self._file.read(size)
-        if len(data) < size:
-            raise ValueError("the file has become shorter")
-        self._digest.update(data)
-        self._offset += size
-        return data

@@ -123,7 +123,7 @@ def may_be_tree(path: Path, contents: Contents) -> bool:
 
 
 def contents_at(path: Path) -> Contents:
-    """Look into a file; nothing of what is there is believed that is no archive, or cannot be read."""
+    """Look into a file; one that is not an archive, or cannot be read, says nothing."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait forever
             return Contents()

@@ -1,7 +1,7 @@
 """Archives that lie there and are not used: each is named with what is wrong and the command that puts it right.
 
-An archive may be all of train, in a form that cannot be read where it lies. Who is told of validation alone believes
-that train is not there.
+An archive may be all of train, in a form that cannot be read where it lies. A user who reads of validation alone
+would believe that train is not there.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class UrlOptions:
 
     ``url_files`` have more of them, one on a line; ``-`` is standard input. ``cookies`` is a file in Netscape's format,
     ``headers`` one with ``Name: value`` on each line. ``retries`` are those in a row that bring no byte; ``timeout`` is
-    in seconds without a byte, 0 for ever; ``rate`` in bytes a second, 0 for as fast as it goes. ``fresh``: start these
+    in seconds without a byte, 0 for no limit; ``rate`` in bytes a second, 0 for no limit. ``fresh``: start these
     files over, in place of what came of them so far.
     """
 
@@ -43,7 +43,7 @@ class TorrentOptions:
     ``accept_terms`` says that the user has the right to the data. ``rate`` and ``upload_rate`` are in bytes a second, 0
     for as fast as it goes. ``peers`` are ``HOST:PORT``. Without ``discovery`` nobody is asked but ``peers`` and the
     torrent's own trackers. ``seed``: go on giving to others at the end, until interrupted. ``timeout`` is in seconds
-    without a byte from anybody, 0 for ever.
+    without a byte from anybody, 0 for no limit.
     """
 
     torrents: tuple[str, ...]

@@ -33,7 +33,7 @@ for _name in ("connection", "connectionpool", "response", "util.retry"):
 
 
 class Web:
-    """Asks servers for files. ``timeout`` is in seconds without a byte, 0 for ever."""
+    """Asks servers for files. ``timeout`` is in seconds without a byte, 0 for no limit."""
 
     def __init__(self, cookies: CookieJar, headers: Mapping[str, str], timeout: float) -> None:
         self._cookies = cookies
