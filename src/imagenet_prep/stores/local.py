@@ -26,12 +26,11 @@ from imagenet_prep.stores.errors import MAY_READ, library_errors, output_errors,
 from imagenet_prep.stores.lock import held, turn
 from imagenet_prep.stores.publish import Publication
 from imagenet_prep.stores.ranges import DescriptorReader
-from imagenet_prep.stores.sync import refusal
+from imagenet_prep.stores.sync import WRITE_BEHIND_BYTES, refusal, write_behind
 from imagenet_prep.stores.temporary import sweep
 from imagenet_prep.stores.tree import Tree, try_link
 
 _BUFFERS_AT_ONCE = 1020  # below IOV_MAX, which is 1024 on Linux and macOS
-WRITE_BEHIND_BYTES = 16 << 20  # handed to the page cache before the disk is asked to start
 
 
 class _Sink:
@@ -66,7 +65,7 @@ class _Sink:
         """Have the disk start with what is new, so that the last sync finds little left to wait for; and have the page
         cache free what is on the disk by now, for the next bytes: memory in use costs half of new memory.
         """
-        _write_behind(self._descriptor, 0, self._written)
+        write_behind(self._descriptor, 0, self._written)
         self._begun = self._written
 
     def fact(self) -> FileFact:
@@ -97,7 +96,7 @@ class _Scratch:
         """Have the disk start with what is new, which stays in memory, because it will be read."""
         size = os.fstat(self._draft.descriptor).st_size
         if size - self._begun >= WRITE_BEHIND_BYTES:
-            _write_behind(self._draft.descriptor, self._begun, size - self._begun)
+            write_behind(self._draft.descriptor, self._begun, size - self._begun)
             self._begun = size
 
     def fact(self) -> FileFact:
@@ -105,15 +104,8 @@ class _Scratch:
         if self._fact is None:
             with output_errors(Path(self._draft.final)), open(self._draft.descriptor, "rb", closefd=False) as file:
                 self._fact = fact_of(self._path, file)
-            _write_behind(self._draft.descriptor, 0, self._fact.size)
+            write_behind(self._draft.descriptor, 0, self._fact.size)
         return self._fact
-
-
-def _write_behind(descriptor: int, start: int, length: int) -> None:
-    """Have the disk start with what is dirty in a part of a file, and the page cache free the rest of it."""
-    if hasattr(os, "posix_fadvise"):  # not on macOS; of dirty pages this advice means: write them
-        with contextlib.suppress(OSError):  # advice, which some file systems ignore
-            os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def _write_all(descriptor: int, buffers: list[Buffer]) -> None:

@@ -14,7 +14,7 @@ from imagenet_prep.model.receipt import FileFact
 from imagenet_prep.stores.digests import fact_of
 from imagenet_prep.stores.draft import Draft
 from imagenet_prep.stores.errors import output_errors, undisturbed
-from imagenet_prep.stores.sync import sync_file, sync_folder
+from imagenet_prep.stores.sync import WRITE_BEHIND_BYTES, sync_file, sync_folder, write_behind
 from imagenet_prep.stores.temporary import top_of
 from imagenet_prep.stores.tree import Tree
 
@@ -64,6 +64,8 @@ class Publication:
         for path, draft in self._open.items():
             with output_errors(self._folder / path):
                 sync_file(draft.descriptor)
+                if (size := os.fstat(draft.descriptor).st_size) >= WRITE_BEHIND_BYTES:
+                    write_behind(draft.descriptor, 0, size)  # the next file gets memory that is in use
         folders = sorted({(self._folder / path).parent for path in self._open})
         for file in files:
             self._finish(file)

@@ -7,6 +7,7 @@ that fails is another thing: then its bytes may be lost.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -20,10 +21,19 @@ _REFUSED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # not 
 # What Windows' disks under WSL and old network disks say of a folder, too. A folder has no bytes to lose.
 _REFUSED_OF_FOLDERS = (*_REFUSED, errno.EIO, errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM)
 
+WRITE_BEHIND_BYTES = 4 << 20  # handed to the page cache before the disk is asked to start
+
 
 def sync_file(descriptor: int) -> None:
     """Have the bytes of a file on the disk, where its file system can. Raises OSError."""
     _unless_refused(descriptor, _REFUSED)
+
+
+def write_behind(descriptor: int, start: int, length: int) -> None:
+    """Have the disk start with what is dirty in a part of a file, and the page cache free the rest of it."""
+    if hasattr(os, "posix_fadvise"):  # not on macOS; of dirty pages this advice means: write them
+        with contextlib.suppress(OSError):  # advice, which some file systems ignore
+            os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def sync_folder(folder: Path) -> None:
