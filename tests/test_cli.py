@@ -324,7 +324,7 @@ def test_own_class_names_reach_the_class_table(archives: Path, tmp_path: Path) -
     [
         (("--shards", "train:3"), "--shards 'train:3' is not of the form train=64."),
         (("--shards", "dev=3"), "There is no split 'dev'"),
-        (("--format", "beton"), f"'beton' is not one of {', '.join(map(repr, OUTPUTS))}"),
+        (("--format", "beton"), f"'beton' is unknown. There are {', '.join(sorted(OUTPUTS))}."),
         (("--test-per-class", "-1"), "-1 is not a whole number from 0 up"),
     ],
 )

@@ -23,7 +23,15 @@ from imagenet_prep.imagenet.presets import PRESETS
 from imagenet_prep.model.given import Count, Jobs, Seed, Share, check_fields, given, nearest
 from imagenet_prep.model.receipt import DECODE, HEADER
 from imagenet_prep.model.task import FAIL, Check, OnBad
-from imagenet_prep.outputs.base import DEFAULT_OUTPUT, OUTPUTS, Output, options_of, output_class, output_from
+from imagenet_prep.outputs.base import (
+    DEFAULT_OUTPUT,
+    OUTPUTS,
+    Output,
+    options_of,
+    output_class,
+    output_from,
+    reader_for,
+)
 from imagenet_prep.platform import is_text, local_path
 
 if TYPE_CHECKING:
@@ -185,13 +193,19 @@ class BuildOptions:
 
     @classmethod
     def of(cls, **given: Any) -> BuildOptions:
-        """Take what the command line takes, under the same names: ``format``, one name or several; the fields of a
-        selection and of BuildOptions; and options of outputs, each for every output that has it.
+        """Take what the command line takes, under the same names: ``format``, one name or several; ``reader``, what
+        ``--for`` takes, one name or several; the fields of a selection and of BuildOptions; and options of outputs,
+        each for every output that has it.
 
         Raises UsageError for an unknown name.
         """
-        formats = given.pop("format", DEFAULT_OUTPUT)
-        names = dict.fromkeys([formats] if isinstance(formats, str) else formats)
+        readers = _one_or_several(given.pop("reader", ()))
+        formats = _one_or_several(given.pop("format", () if readers else DEFAULT_OUTPUT))
+        names = dict.fromkeys(formats)
+        for output, reader in map(reader_for, readers):
+            names[output.name] = None
+            needed = {f"{output.name}.{key}": value for key, value in reader.options.items() if key not in given}
+            given = needed | given
         own = {each.name: given.pop(each.name) for each in fields(cls) if each.name in given and each.name != "recipe"}
         chosen = {each.name: given.pop(each.name) for each in fields(Selection) if each.name in given}
         outputs = _outputs(names, given)
@@ -254,7 +268,10 @@ def _classes(given: Any, taxonomy: Taxonomy) -> Any:
         return ()
     if str(given) in PRESETS:
         return preset_classes(str(given))
-    missing = f"is neither a file nor a preset; the presets are {', '.join(PRESETS)}"
+    listed = [part.strip() for part in str(given).split(",")]
+    if isinstance(given, str) and (len(listed) > 1 or taxonomy.called(given)) and not local_path(given).exists():
+        return chosen_classes("\n".join(listed), "classes", taxonomy)
+    missing = f"is neither a class, nor a file, nor a preset; the presets are {', '.join(PRESETS)}"
     return chosen_classes(_content(given, "classes", missing), str(given), taxonomy)
 
 

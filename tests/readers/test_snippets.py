@@ -19,10 +19,11 @@ WITHOUT_CUDA = "import readers.torch_vision\n"  # which loads torchvision where 
 
 @pytest.mark.parametrize(("name", "reader"), SHOWN, ids=lambda of: of.framework if isinstance(of, Reader) else of)
 def test_the_snippet_shows_samples(miniature: Miniature, name: str, reader: Reader, tmp_path: Path) -> None:
-    build(miniature.root, tmp_path / "out", BuildOptions.of(format=name, test_per_class=2, **reader.options))
+    how = {"reader": reader.meant_by} if reader.meant_by else {"format": name, **reader.options}
+    build(miniature.root, tmp_path / "out", BuildOptions.of(test_per_class=2, **how))
     script = tmp_path / "read.py"
     needs_torchvision = {"torchvision", "timm", "mosaicml-streaming"} & set(reader.install.split())
-    script.write_text(WITHOUT_CUDA * bool(needs_torchvision) + reader.snippet.replace("DATA", str(tmp_path / "out")))
+    script.write_text(WITHOUT_CUDA * bool(needs_torchvision) + reader.example(str(tmp_path / "out")))
     settings = {
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]),
         "HF_HOME": str(tmp_path / "hub"),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_prep.cli.groups import InGroups
 from imagenet_prep.cli.invocation import note_resuming
 from imagenet_prep.cli.options import (
     LocalPath,
@@ -24,9 +26,12 @@ from imagenet_prep.cli.options import (
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.cli.recipe import given_recipe, recipe_options
 from imagenet_prep.errors import UsageError
+from imagenet_prep.imagenet.archives import TRAIN
+from imagenet_prep.model.events import Note
 from imagenet_prep.model.receipt import DECODE, HEADER
 from imagenet_prep.model.task import FAIL, ON_BAD
-from imagenet_prep.options import BuildOptions
+from imagenet_prep.options import BuildOptions, Recipe
+from imagenet_prep.outputs.base import options_of, reader_for
 
 if TYPE_CHECKING:
     from imagenet_prep.model.events import Watch
@@ -43,7 +48,7 @@ def _out(context: click.Context, _argument: click.Parameter, out: Path) -> Path:
     return out
 
 
-@click.command()
+@click.command(cls=InGroups)
 @click.argument("sources", nargs=-1, metavar="SOURCE…", type=LocalPath(readable=False))
 @click.argument("out", type=LocalPath(readable=False), callback=_out)
 @recipe_options
@@ -107,7 +112,11 @@ def build(
     how = {name: given.pop(name) for name in _HOW}
     options = BuildOptions(recipe=given_recipe(context, given, class_names(class_map)), **how)
     with watching(as_json=as_json, quiet=quiet) as watch:
+        for name in given["readers"]:
+            watch(Note(_stands_for(name, options.recipe)))
         result, code = (_planned if dry_run else _built)(sources, out, options, watch, engine, as_json)
+    if not (dry_run or as_json):
+        result = "\n".join([result, *_what_next(out, given["readers"], options.recipe)])
     click.echo(result)  # when the bar is gone: it would erase what is printed beside it
     context.exit(code)
 
@@ -116,6 +125,30 @@ def summed_up(report: Report, out: Path, show: Callable[[Report, str], str], *, 
     """Give what to print of a build, and the exit code."""
     text = json.dumps(asdict(report)) if as_json else show(report, str(out))
     return text, _SET_ASIDE if report.set_aside else 0
+
+
+def _stands_for(reader: str, recipe: Recipe) -> str:
+    """Say which options ``--for`` stands for, and whether train is the standard set."""
+    output, _ = reader_for(reader)
+    made = next(each for each in recipe.outputs if each.name == output.name)
+    own = {name: value for name, value in options_of(made).items() if value != options_of(output())[name]}
+    flags = [f"--format {output.name}", *(f"--{key.replace('_', '-')} {own[key]}" for key in own if key != "shards")]
+    chosen, standard = recipe.selection, "Train is the standard set."
+    if chosen.is_subset or chosen.exclude:
+        standard = "Train is not the standard set: images are left out."
+    elif chosen.test_list or chosen.test_per_class:
+        standard = "Train is not the standard set: --test-per-class 0 holds nothing out of it."
+    return f"--for {reader} stands for {' '.join(flags)}. {standard}"
+
+
+def _what_next(out: Path, readers: tuple[str, ...], recipe: Recipe) -> Iterator[str]:
+    """Give the code that reads the data set, and the command that proves it."""
+    if not recipe.selection.splits or TRAIN in recipe.selection.splits:
+        for name in readers:
+            _, reader = reader_for(name)
+            yield f"\nTo read it with {name}, after pip install {reader.install}:\n"
+            yield indent(reader.example(str(out.absolute())), "    ")
+    yield f"Next: imagenet-prep audit {quote(str(out))} reads every record back."
 
 
 def _built(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -39,3 +40,9 @@ def demo(out: Path) -> None:
         click.echo(show.audited(audit(data, AuditOptions(jobs=1), watch=watch), str(data)))
     click.echo("4. What came out")
     click.echo(show.tree(data))
+    click.echo(
+        "\nWith your own images, in whatever form you have them:\n\n"
+        "  imagenet-prep check ARCHIVES\n"
+        "  imagenet-prep build ARCHIVES DATA\n"
+    )
+    click.echo(f"Without any: imagenet-prep fetch ARCHIVES. The demo may go: rm -r {shlex.quote(str(out))}")

@@ -65,6 +65,12 @@ class _Commands(click.Group):
             raise UsageError(f"There is no command {args[0]!r}.", remedy=nearest(args[0], _COMMANDS))
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take ``help COMMAND`` for ``COMMAND --help``."""
+        if args[:1] == ["help"]:
+            args = [*args[1:2], "--help"]
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command. For programs an interrupt is one line: click would add an empty one."""
         try:
@@ -80,7 +86,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="imagenet-prep")
+@click.version_option(__version__, "-V", "--version", prog_name="imagenet-prep")
 def cli() -> None:
     """Turn ImageNet ILSVRC2012, as archives or folders, into training data: verified, labelled, split, shuffled.
 

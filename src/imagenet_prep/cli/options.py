@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from imagenet_prep.cli.invocation import note_json
 from imagenet_prep.errors import UsageError, printable
+from imagenet_prep.model.given import nearest
 from imagenet_prep.platform import lacking, local_path
 
 if TYPE_CHECKING:
@@ -40,6 +42,24 @@ class LocalPath(click.Path):
         except (OSError, ValueError):
             pass
         return super().convert(path, param, ctx)
+
+
+class OneOf(click.Choice[str]):
+    """One of a few words, in whatever case. ``others`` are what people also call some of them. Its message asks for the
+    one that was probably meant.
+    """
+
+    def __init__(self, words: Sequence[str], others: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(words)
+        self._others = others
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Give the word. Raises what click raises."""
+        word = str(value).lower()
+        word = self._others.get(word, word)
+        if word not in self.choices:
+            self.fail(f"{printable(repr(value))} is unknown. {nearest(word, self.choices)}", param, ctx)
+        return word
 
 
 class Whole(click.IntRange):

@@ -12,23 +12,31 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from imagenet_prep.cli.options import LocalPath, Whole
+from imagenet_prep.cli.options import LocalPath, OneOf, Whole
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.archives import SPLITS
 from imagenet_prep.imagenet.classes import Taxonomy
 from imagenet_prep.model.given import choices_of
 from imagenet_prep.options import TEST_PER_CLASS, BuildOptions, Recipe
-from imagenet_prep.outputs.base import DEFAULT_OUTPUT, OUTPUTS, output_class
+from imagenet_prep.outputs.base import DEFAULT_OUTPUT, OUTPUTS, output_class, reader_for, readers_by_name
 
 _SELECTION = (
     click.option(
         "--format",
         "format_",
         multiple=True,
-        type=click.Choice(list(OUTPUTS)),
+        type=OneOf(list(OUTPUTS)),
         default=(DEFAULT_OUTPUT,),
         show_default=True,
         help="What to write; repeatable. Several formats share one read of the source.",
+    ),
+    click.option(
+        "--for",
+        "readers",
+        multiple=True,
+        type=OneOf(list(readers_by_name())),
+        help="Write what this framework reads, in place of --format and its options; options beside it win. "
+        "Repeatable. It changes no split, and the summary ends with the code that reads the result.",
     ),
     click.option(
         "--test-per-class",
@@ -53,9 +61,9 @@ _SELECTION = (
     ),
     click.option(
         "--classes",
-        metavar="FILE|PRESET",
-        help="Only these classes: a file with a WNID, class index or name on each line; or the preset imagenette, "
-        "imagewoof or imagenet100 (write ./imagenette for a file of that name).",
+        metavar="CLASSES",
+        help="Only these classes: names, WNIDs or class indexes with commas between them; a file with one on each "
+        "line; or the preset imagenette, imagewoof or imagenet100 (write ./imagenette for a file of that name).",
     ),
     click.option(
         "--images-per-class",
@@ -65,7 +73,11 @@ _SELECTION = (
     ),
     click.option("--limit", metavar="N|P%", help="At most N images of each split, or P percent of it."),
     click.option(
-        "--split", "splits", multiple=True, type=click.Choice(SPLITS), help="Write only this split; repeatable."
+        "--split",
+        "splits",
+        multiple=True,
+        type=OneOf(SPLITS, {"val": "validation"}),
+        help="Write only this split; repeatable.",
     ),
     click.option(
         "--recipe",
@@ -82,6 +94,7 @@ _SELECTION = (
         help="Set an option of one format, such as folders.names=wnid or tfds.shards=train=64.",
     ),
 )
+_FLAGS = {"format_": "format", "readers": "for", "splits": "split"}  # that have another name here
 
 
 def _output_fields() -> dict[str, tuple[Any, tuple[str, ...]]]:
@@ -95,7 +108,7 @@ def _flags() -> Iterator[Callable[..., Any]]:
         yield click.option(
             f"--{name.replace('_', '-')}",
             name,
-            type=click.Choice(choices) if choices else str,
+            type=OneOf(choices) if choices else str,
             multiple=not choices,
             metavar=each.metadata["form"] or None,
             default=each.default if choices else (),
@@ -123,25 +136,27 @@ def given_recipe(context: click.Context, given: dict[str, Any], taxonomy: Taxono
         if context.get_parameter_source("class_map") is not ParameterSource.DEFAULT:
             chosen["class_map"] = None
         if chosen or settings:
-            flag = f"--{next(iter(chosen), 'set').rstrip('_').replace('_', '-')}"
+            flag = f"--{_FLAGS.get(name := next(iter(chosen), 'set'), name).replace('_', '-')}"
             raise UsageError(f"--recipe says everything: {flag} cannot be beside it.")
         return read_recipe(path)
     if "test_list" in chosen and "test_per_class" in chosen:
         raise UsageError("--test-list replaces --test-per-class: give only one of them.")
-    formats = chosen.pop("format_", (DEFAULT_OUTPUT,))
-    values = {name: _value(name, value) for name, value in chosen.items()}
+    readers = chosen.get("readers", ())
+    formats = chosen.pop("format_", () if readers else (DEFAULT_OUTPUT,))
+    written = {*formats, *(reader_for(name)[0].name for name in readers)}
+    values = {name: _value(name, value) for name, value in chosen.items() if name != "readers"}
     for text in settings:
         key, equals, value = text.partition("=")
         output, dot, name = key.partition(".")
         if not equals or not dot:
             raise UsageError(f"--set {text!r} is not of the form folders.names=wnid.")
-        if output not in formats:
+        if output not in written:
             raise UsageError(
-                f"--set {text}: {output} is not among the formats to write ({', '.join(formats)}).",
+                f"--set {text}: {output} is not among the formats to write ({', '.join(sorted(written))}).",
                 remedy=f"Formats are {', '.join(OUTPUTS)}; each that is to be written is given with --format.",
             )
         values[key] = _value(name, (value,) if name == "shards" else value)
-    return BuildOptions.of(format=formats, taxonomy=taxonomy, **values).recipe
+    return BuildOptions.of(format=formats, reader=readers, taxonomy=taxonomy, **values).recipe
 
 
 def _value(name: str, value: Any) -> Any:

@@ -67,7 +67,7 @@ class ArrayRecord(RecordOutput):
     document_paths: ClassVar[tuple[str, ...]] = tuple(f"{FOLDER}/{name}" for name in DOCUMENTS)
     readers: ClassVar[tuple[Reader, ...]] = (
         Reader("tfds-data-source", _TFDS, "tensorflow-datasets pillow"),
-        Reader("grain", _GRAIN, "grain tensorflow-datasets pillow"),
+        Reader("grain", _GRAIN, "grain tensorflow-datasets pillow", meant_by=("jax",)),
     )
 
     def check_installed(self) -> None:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, cast
@@ -68,13 +69,18 @@ class Reader(NamedTuple):
     """A program of somebody else's that reads an output as it is. ``framework`` is what people call it, in one word;
     ``options`` are those of the output that it needs, where they are not the defaults. ``snippet`` is Python that gives
     the first samples of train; ``DATA`` in it stands for the path of the data set. ``install`` is what pip installs for
-    it.
+    it. ``meant_by`` are the values of ``--for`` that mean it: each is that of one reader, among those of all outputs.
     """
 
     framework: str
     snippet: str
     install: str
     options: Mapping[str, Any] = MappingProxyType({})
+    meant_by: tuple[str, ...] = ()
+
+    def example(self, data: str) -> str:
+        """Give the snippet for the data set in the folder ``data``."""
+        return self.snippet.replace("DATA", data.replace("\\", r"\\").replace('"', r"\""))
 
 
 class ShardWriter(Protocol):
@@ -247,6 +253,20 @@ def output_class(name: str) -> type[Output]:
     module, _, kind = OUTPUTS[name].rpartition(".")
     found: type[Output] = getattr(import_module(module), kind)
     return found
+
+
+@cache
+def readers_by_name() -> Mapping[str, tuple[type[Output], Reader]]:
+    """Give what each value of ``--for`` means: a reader, and its output."""
+    kinds = [output_class(name) for name in OUTPUTS]
+    return {name: (kind, reader) for kind in kinds for reader in kind.readers for name in reader.meant_by}
+
+
+def reader_for(name: str) -> tuple[type[Output], Reader]:
+    """Give the output to write for a framework, and its reader; UsageError lists the frameworks there are."""
+    if name not in (known := readers_by_name()):
+        raise UsageError(f"There is no reader {name!r}.", remedy=nearest(name, known))
+    return known[name]
 
 
 def output_from(name: str, document: Mapping[str, Any]) -> Output:

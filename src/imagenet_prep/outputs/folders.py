@@ -101,10 +101,10 @@ class Folders(Output):
     image_range: ClassVar[ImageRange | None] = WHOLE_FILE
     document_paths: ClassVar[tuple[str, ...]] = (CLASSES, META)
     readers: ClassVar[tuple[Reader, ...]] = (
-        Reader("torchvision", _TORCHVISION, "torchvision", _AS_TORCHVISION),
-        Reader("timm", _TIMM, "timm", _AS_TORCHVISION),
-        Reader("imagefolder", _IMAGEFOLDER, "datasets pillow", _AS_WNIDS),
-        Reader("keras", _KERAS, "keras tensorflow", _AS_WNIDS),
+        Reader("torchvision", _TORCHVISION, "torchvision", _AS_TORCHVISION, meant_by=("pytorch", "torchvision")),
+        Reader("timm", _TIMM, "timm", _AS_TORCHVISION, meant_by=("timm",)),
+        Reader("imagefolder", _IMAGEFOLDER, "datasets pillow", _AS_WNIDS, meant_by=("imagefolder",)),
+        Reader("keras", _KERAS, "keras tensorflow", _AS_WNIDS, meant_by=("keras",)),
     )
     links: ClassVar[bool] = True
     shards = MappingProxyType({})

@@ -63,7 +63,7 @@ class LitData(TableOutput):
     document_paths: ClassVar[tuple[str, ...]] = tuple(f"{FOLDER}/{split}/index.json" for split in SPLITS)
     row: ClassVar[Row] = Row(tuple(range(len(COLUMNS))))
     least_shards: ClassVar[int] = 64  # on shared file systems litdata gives whole chunks to its workers
-    readers: ClassVar[tuple[Reader, ...]] = (Reader("litdata", _LITDATA, "litdata pillow"),)
+    readers: ClassVar[tuple[Reader, ...]] = (Reader("litdata", _LITDATA, "litdata pillow", meant_by=("litdata",)),)
 
     def path(self, shard: ShardName) -> str:
         """Give the name that litdata's writer gives, if there is only one."""

@@ -55,7 +55,9 @@ class Mds(TableOutput):
     document_paths: ClassVar[tuple[str, ...]] = tuple(f"{FOLDER}/{split}/index.json" for split in SPLITS)
     row: ClassVar[Row] = Row(tuple(place for place, size in enumerate(_SIZES) if size is None))
     fixed: ClassVar[bytes] = json.dumps(_CONFIG, sort_keys=True).encode()
-    readers: ClassVar[tuple[Reader, ...]] = (Reader("mosaicml", _STREAMING, "mosaicml-streaming"),)
+    readers: ClassVar[tuple[Reader, ...]] = (
+        Reader("mosaicml", _STREAMING, "mosaicml-streaming", meant_by=("mosaic",)),
+    )
 
     def path(self, shard: ShardName) -> str:
         """Give the name that streaming's writer gives."""

@@ -100,7 +100,7 @@ class Parquet(Output):
     image_range: ClassVar[ImageRange | None] = ImageRange("image_offset", "image_length")
     least_shards: ClassVar[int] = 64
     readers: ClassVar[tuple[Reader, ...]] = (
-        Reader("huggingface", _HUGGING_FACE, "datasets pillow"),
+        Reader("huggingface", _HUGGING_FACE, "datasets pillow", meant_by=("huggingface",)),
         Reader("timm", _TIMM, "timm datasets"),
         Reader("pandas", _PANDAS, "pandas pyarrow pillow"),
         Reader("polars", _POLARS, "polars pillow"),

@@ -37,7 +37,9 @@ class Tfds(RecordOutput):
     name: ClassVar[str] = "tfds"
     folder: ClassVar[str] = "tfds"
     overhead: ClassVar[int] = 128
-    readers: ClassVar[tuple[Reader, ...]] = (Reader("tfds", _TFDS, "tensorflow tensorflow-datasets"),)
+    readers: ClassVar[tuple[Reader, ...]] = (
+        Reader("tfds", _TFDS, "tensorflow tensorflow-datasets", meant_by=("tfds",)),
+    )
     document_paths: ClassVar[tuple[str, ...]] = tuple(f"{FOLDER}/{name}" for name in DOCUMENTS)
 
     def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:

@@ -75,8 +75,8 @@ class TFRecord(RecordOutput):
     overhead: ClassVar[int] = 1024  # 460 bytes for a long class name, and 20 for each box
     document_paths: ClassVar[tuple[str, ...]] = (f"{FOLDER}/{spec.FEATURES}", f"{FOLDER}/{spec.INFO}")
     readers: ClassVar[tuple[Reader, ...]] = (
-        Reader("tensorflow", _TENSORFLOW, "tensorflow"),
-        Reader("dali", _DALI, "nvidia-dali-cuda130"),
+        Reader("tensorflow", _TENSORFLOW, "tensorflow", meant_by=("tensorflow",)),
+        Reader("dali", _DALI, "nvidia-dali-cuda130", meant_by=("dali",)),
     )
 
     def writer(self, batch: Batch, planned: PlannedShard) -> ShardWriter:

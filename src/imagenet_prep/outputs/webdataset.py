@@ -102,7 +102,7 @@ class WebDataset(Output):
     document_paths: ClassVar[tuple[str, ...]] = (INFO,)
     least_shards: ClassVar[int] = 64
     readers: ClassVar[tuple[Reader, ...]] = (
-        Reader("webdataset", _WEBDATASET, "webdataset torch pillow"),
+        Reader("webdataset", _WEBDATASET, "webdataset torch pillow", meant_by=("webdataset",)),
         Reader("timm", _TIMM, "timm webdataset"),
         Reader("huggingface", _HUGGING_FACE, "datasets pillow"),
         Reader("dali", _DALI, "nvidia-dali-cuda130"),
