@@ -331,7 +331,7 @@ def test_a_subset_is_refused_where_the_original_is_required(tmp_path: Path) -> N
 def test_the_original_is_built_where_it_is_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_miniature(tmp_path / "source", MiniatureOptions(classes=2, images_per_class=4)).root
     agrees = Original("sizes agree with the official archives", "a miniature of them")
-    monkeypatch.setattr("imagenet_prep.verbs.build.job.original_of_plan", lambda _plan: agrees)
+    monkeypatch.setattr("imagenet_prep.verbs.build.job.original_of_plan", lambda _plan, _places: agrees)
 
     done = run("build", source, tmp_path / "data", *BUILD, "--require-original", "--quiet")
 

@@ -95,7 +95,7 @@ VERBS = {
     "similar_names": ("verbs.fetch",),
     # Archives are no part of a data set: fetch writes them by the same means as a local store writes its files.
     "fetch": ("verbs.checksums", "stores.lock", "stores.publish", "stores.sync", "stores.temporary"),
-    "build": ("verbs.index", "verbs.decode", "verbs.original"),
+    "build": ("verbs.index", "verbs.decode", "verbs.original", "stores.temporary"),  # for what is unpacked
     "audit": ("verbs.decode",),
     "resume": ("verbs.build", "verbs.audit"),
     "open": (),
@@ -111,6 +111,7 @@ TOUCHES_FILES = {
     "verbs.build.preflight": "asks of the source's files whether they can be moved",
     "verbs.build.relocate": "takes the names of moved files away in the source",
     "verbs.build.shard": "asks whether an archive has changed while it was read",
+    "verbs.build.spool": "unpacks archives to files that nobody else can open, and are no part of the data set",
     "verbs.undo": "gives the folders of the source the times they had",
     "verbs.audit.others": "looks at data sets that others made, which lie in folders of theirs",
 }

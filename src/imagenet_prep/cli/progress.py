@@ -27,6 +27,7 @@ _SHORTEST_BAR, _LONGEST_BAR = 10, 40
 _NAMES = {
     Stage.INDEX: "Indexing",
     Stage.BOXES: "Reading bounding boxes",
+    Stage.UNPACK: "Unpacking",
     Stage.WRITE: "Writing shards",
     Stage.FINISH: "Writing the manifest",
     Stage.AUDIT: "Reading back",

@@ -14,6 +14,7 @@ class Stage(StrEnum):
 
     INDEX = "index"
     BOXES = "boxes"
+    UNPACK = "unpack"
     WRITE = "write"
     FINISH = "finish"
     AUDIT = "audit"

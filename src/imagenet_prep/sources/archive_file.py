@@ -11,17 +11,20 @@ from imagenet_prep.sources.disguise import disguise_at
 from imagenet_prep.sources.downloads import interrupted
 
 
-def archive_at(path: Path, role: str, problems: list[Problem], source: Source | None = None) -> Input | None:
-    """Give the file as an input; None if it cannot be read. What is wrong with it is added to ``problems``."""
+def archive_at(
+    path: Path, role: str, problems: list[Problem], source: Source | None = None, packed: str = ""
+) -> Input | None:
+    """Give the file as an input; None if it cannot be read. What is wrong with it is added to ``problems``.
+    ``packed`` says by what it is compressed.
+    """
     try:
         status = path.stat()
     except OSError as error:
         problems.append(Problem(printable(str(path)), f"cannot be read: {error.strerror}"))
         return None
     # A file that is not used blocks nothing, whatever it is.
-    wrong = (
-        None if role == UNLABELLED else disguise_at(path, plain_tar=role in (TRAIN, VALIDATION)) or interrupted(path)
-    )
+    plain = role in (TRAIN, VALIDATION) and not packed
+    wrong = None if role == UNLABELLED else disguise_at(path, plain_tar=plain) or interrupted(path)
     if wrong:
         problems.append(Problem(printable(str(path)), wrong))
-    return Input(role, path, status.st_size, status.st_mtime_ns, source=source)
+    return Input(role, path, status.st_size, status.st_mtime_ns, source=source, packed=packed)

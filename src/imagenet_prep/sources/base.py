@@ -94,7 +94,7 @@ class Seen:
 class Input:
     """A file or folder that is used: ``role`` says for what, ``source`` which kind of source it is, None for lists of
     classes and for annotations. ``size`` is in bytes, ``modified`` in nanoseconds; both are 0 for a folder, which has
-    ``parts``.
+    ``parts``. One that is ``packed`` can only be read in order, or from ``plain``, where it was unpacked to.
     """
 
     role: str
@@ -104,6 +104,8 @@ class Input:
     parts: tuple[Part, ...] = ()
     example: str = ""  # one of the files that lie in the folder itself
     source: Source | None = None
+    packed: str = ""
+    plain: str = ""
 
     @property
     def folder(self) -> bool:
@@ -134,7 +136,8 @@ class Pieces(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Walk:
     """Some pieces of one input for one worker: small and picklable. ``archive`` is the place of the input among all,
-    ``path`` where it is; ``truth`` has the class index of validation image i + 1 at i, nothing for train.
+    ``path`` where it is, ``plain`` where it lies unpacked; ``truth`` has the class index of validation image i + 1 at
+    i, nothing for train.
     """
 
     source: Source
@@ -143,6 +146,7 @@ class Walk:
     role: str
     pieces: tuple[Any, ...]
     truth: array[int]
+    plain: str = ""
 
 
 class Source(ABC):

@@ -10,7 +10,6 @@ import io
 import os
 import re
 import stat
-import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -34,6 +33,7 @@ from imagenet_prep.sources.disguise import START_BYTES, is_archive, packed_by
 from imagenet_prep.sources.downloads import tool_of
 from imagenet_prep.sources.found import LITTER
 from imagenet_prep.sources.labels import CLASS_TAR, KAGGLE_CLASSES, base_name, role_of
+from imagenet_prep.sources.unpacking import PACKED, UnpackingError, unpacked
 
 _PACKED_TAR = r"tar(?:\.(?:gz|xz|bz2|zst))?|tgz|txz|tbz2?|tzst"
 _ARCHIVE = re.compile(
@@ -49,8 +49,9 @@ _BY_NAME = {name: archive.role for archive in OFFICIAL_ARCHIVES for name in arch
 _LABEL = re.compile(rf"{STEM}\.(?:cls|json)", re.ASCII)
 _FILES_OF_SAMPLE = 3  # in a WebDataset shard, among which is the label
 _MOST_MEMBERS = 5_000  # that may precede the first one that tells
-_UNPACKED_BYTES = 1 << 16
+_UNPACKED_BYTES, _PIECE_BYTES = 1 << 16, 1 << 10
 _ENDLESS = 1 << 62
+ALSO_PLAIN = PACKED | {""}
 _COPIES = {f".{number}" for number in range(1, 10)}
 
 
@@ -105,21 +106,21 @@ def role_of_archive(path: Path, contents: Contents) -> str:
     named = _BY_NAME.get(path.name, "")
     if named not in ("", TRAIN, VALIDATION) or _is_no_archive(path):
         return named
-    if contents.packed and contents.role in (TRAIN, VALIDATION, UNLABELLED):
+    if contents.packed and contents.role == UNLABELLED:
         return named
     return "" if may_be_tree(path, contents) else contents.role or named
 
 
 def may_be_tree(path: Path, contents: Contents) -> bool:
     """Whether a file is a tar that may have images of any kind anywhere, and no official archive."""
-    if contents.packed or _is_no_archive(path):
+    if contents.packed not in ALSO_PLAIN or _is_no_archive(path):
         return False
     named = _BY_NAME.get(path.name, "")
     if contents.role == TRAIN:
         return not CLASS_TAR.fullmatch(base_name(contents.known))
     if contents.role == VALIDATION:
         return named != VALIDATION and contents.lies_in_folder
-    return not named and contents.role in (TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
+    return not named and not contents.packed and contents.role in (TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
 
 
 def contents_at(path: Path) -> Contents:
@@ -130,14 +131,27 @@ def contents_at(path: Path) -> Contents:
         with path.open("rb") as file:
             start = file.read(START_BYTES)
             packed = packed_by(start)
-            tar = TarRange(file.fileno(), path.name, "", 0, os.fstat(file.fileno()).st_size)
-            if packed == "gzip":
-                data = start + file.read(_UNPACKED_BYTES - len(start))
-                unpacked = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _UNPACKED_BYTES)
-                tar = tar._replace(end=_ENDLESS, stream=io.BytesIO(unpacked))
-            return _contents(tar, packed) if packed in ("", "gzip") else Contents(packed=packed)
-    except (OSError, zlib.error):
+            size = os.fstat(file.fileno()).st_size
+            tar = TarRange(file.fileno(), path.name, "", 0, size)
+            if packed in PACKED:
+                file.seek(0)
+                first, damage = _start_of(unpacked(file, size, packed, _PIECE_BYTES))
+                known = _contents(tar._replace(end=_ENDLESS, stream=io.BytesIO(first)), packed)
+                return known if known.first else known._replace(damage=damage)
+            return Contents(packed=packed) if packed else _contents(tar, packed)
+    except OSError:
         return Contents()
+
+
+def _start_of(pieces: Iterator[bytes]) -> tuple[bytes, str]:
+    """Give what a packed file begins with, and what is wrong there, which matters if nothing else is known."""
+    start = b""
+    try:
+        while len(start) < _UNPACKED_BYTES and (piece := next(pieces, None)) is not None:
+            start += piece
+    except UnpackingError as error:
+        return start, str(error)
+    return start, ""
 
 
 def _contents(tar: TarRange, packed: str) -> Contents:

@@ -6,20 +6,24 @@ split, which takes those that are its own. Nothing of it is extracted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from imagenet_prep.codecs.tar import Member, TarRange, walk
 from imagenet_prep.errors import SourceError
+from imagenet_prep.imagenet.names import WNID
 from imagenet_prep.sources.archive_file import archive_at
 from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
-from imagenet_prep.sources.contents import may_be_archive, may_be_tree
+from imagenet_prep.sources.contents import Contents, may_be_archive, may_be_tree
 from imagenet_prep.sources.found import Found
 from imagenet_prep.sources.labels import classes_by_path
 from imagenet_prep.sources.official import files_of, open_range
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.tree import note_images, splits_among
+
+_CLASS_TAR = re.compile(rf"{WNID}\.t", re.ASCII)
 
 
 class ImageTar(Source):
@@ -32,11 +36,12 @@ class ImageTar(Source):
     def find(self, seen: Seen) -> Iterator[Input]:
         """Yield what a tar has of train and of validation; one that turns out to have none of either for what it is."""
         for path in (path for path in seen.files if may_be_tree(path, seen.contents(path))):
-            with source_errors(path):
-                status = path.stat()
-            splits = _splits(path, status.st_size, status.st_mtime_ns)
-            for role in splits or (seen.contents(path).role,):
-                if found := archive_at(path, role, seen.problems, self if splits else None):
+            contents = seen.contents(path)
+            if contents.packed and _CLASS_TAR.match(path.name):
+                continue  # one of a thousand, which are not unpacked one by one
+            splits = _splits_of(path, contents)
+            for role in splits or (contents.role,):
+                if found := archive_at(path, role, seen.problems, self if splits else None, contents.packed):
                     yield found
 
     def form(self, found: Input) -> str:  # noqa: ARG002
@@ -50,6 +55,15 @@ class ImageTar(Source):
     def walk(self, work: Walk) -> list[Found]:
         """Walk it, once for each piece, of which there is one."""
         return [_walk(work) for _ in work.pieces]
+
+
+def _splits_of(path: Path, contents: Contents) -> tuple[str, ...]:
+    """A packed one without any folder is of one split, as Hugging Face's are: to unpack it would take minutes."""
+    if contents.packed and not contents.lies_in_folder:
+        return (contents.role,)
+    with source_errors(path):
+        status = path.stat()
+    return _splits(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
@@ -69,7 +83,7 @@ def _files_before_damage(tar: TarRange) -> Iterator[Member]:
 
 def _walk(work: Walk) -> Found:
     found = Found(work.archive, "")
-    with open_range(Path(work.path)) as tar:
+    with open_range(Path(work.path), work.plain) as tar:
         class_of = classes_by_path(work.role, work.truth)
         note_images(found, files_of(tar, found), work.role, tar.archive, class_of)
     found.ignored = 0  # folders, which are in every such tar

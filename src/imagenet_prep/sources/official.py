@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError, counted, printable
@@ -27,8 +28,10 @@ from imagenet_prep.sources.contents import may_be_archive
 from imagenet_prep.sources.disguise import START_BYTES, packed_by, unpacker
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
 from imagenet_prep.sources.labels import CLASS_TAR, ClassOf, base_name, classes_by_name, classes_by_path, is_annotation
+from imagenet_prep.sources.packed import ENDLESS, unpacking_errors
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
+from imagenet_prep.sources.unpacking import PACKED, Forwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class TarTask:
     class_tars: tuple[ClassTar, ...] = ()
     separate: bool = False
     salvage: bool = False
+    plain: str = ""
 
 
 class TrainArchive(Source):
@@ -79,12 +83,12 @@ class TrainArchive(Source):
 
     def pieces(self, found: Input) -> Pieces:
         """Walk the archive itself, one header a class."""
-        tars, outside = class_tars(found.path)
+        tars, outside = class_tars(found.path, found.plain)
         return Pieces(tars, (outside,))
 
     def walk(self, work: Walk) -> list[Found]:
         """Walk class tars inside it."""
-        return run_tar_task(TarTask(work.archive, work.path, TRAIN, work.truth, work.pieces))
+        return run_tar_task(TarTask(work.archive, work.path, TRAIN, work.truth, work.pieces, plain=work.plain))
 
 
 class ClassTarFolder(Source):
@@ -129,22 +133,27 @@ class ValidationArchive(Source):
 
     def walk(self, work: Walk) -> list[Found]:
         """Walk it."""
-        return run_tar_task(TarTask(work.archive, work.path, VALIDATION, work.truth))
+        return run_tar_task(TarTask(work.archive, work.path, VALIDATION, work.truth, plain=work.plain))
 
 
 def _archives(seen: Seen, role: str, source: Source) -> Iterator[Input]:
     for path in seen.archives(role):
-        if found := archive_at(path, role, seen.problems, source):
+        if found := archive_at(path, role, seen.problems, source, _packed(seen, path)):
             yield found
 
 
-def class_tars(path: Path, *, salvage: bool = False) -> tuple[list[ClassTar], Found]:
+def _packed(seen: Seen, path: Path) -> str:
+    contents = seen.contents(path)
+    return contents.packed if contents.role and contents.packed in PACKED else ""
+
+
+def class_tars(path: Path, plain: str = "", *, salvage: bool = False) -> tuple[list[ClassTar], Found]:
     """Walk the train archive itself, one header a class. The second value has its problems, and no images. ``salvage``
     is that of a task.
     """
     tars: dict[str, ClassTar] = {}
     outside = Found(0, "")
-    with open_range(path) as tar:
+    with open_range(path, plain) as tar:
         for member in files_of(tar, outside, CLASS_TARS if salvage else None):
             name = base_name(member.name)
             wnid = name.removesuffix(".tar")
@@ -180,7 +189,7 @@ def run_tar_task(task: TarTask) -> list[Found]:
     """
     if task.separate:
         return [_walk_separate(task, tar) for tar in task.class_tars]
-    with open_range(Path(task.path)) as whole:
+    with open_range(Path(task.path), task.plain) as whole:
         if task.role == TRAIN:
             return [_walk_class_tar(task, whole, tar) for tar in task.class_tars]
         return [_walk_images(task, whole, classes_by_path(task.role, task.truth))]
@@ -196,7 +205,7 @@ def _walk_class_tar(task: TarTask, whole: TarRange, tar: ClassTar) -> Found:
     part = whole._replace(container=tar.container, start=tar.offset, end=tar.offset + tar.size)
     start = b""
     with contextlib.suppress(OSError):  # a bad place on the disk, which the walk names
-        start = whole.read(START_BYTES, tar.offset)
+        start = whole.read(START_BYTES, tar.offset) if tar.offset else os.pread(whole.descriptor, START_BYTES, 0)
     if packed := packed_by(start):
         reason = f"is {packed}-compressed: unpack it with {unpacker(packed)}"
         return Found(task.archive, tar.container, problems=[Problem(part.archive, reason, tar.container, tar.offset)])
@@ -255,15 +264,26 @@ def files_of(tar: TarRange, found: Found, salvage: re.Pattern[bytes] | None = No
 
 
 @contextlib.contextmanager
-def open_range(path: Path) -> Iterator[TarRange]:
-    """Open a whole tar file as a range, and close it at the end of the context. OSErrors become SourceErrors."""
+def open_range(path: Path, plain: str = "") -> Iterator[TarRange]:
+    """Open a whole tar file as a range, and close it at the end of the context. One that is compressed is unpacked
+    while it is read, to its end, unless it lies ``plain`` somewhere. What is wrong becomes a SourceError.
+    """
     with source_errors(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would let us wait forever
+        descriptor = os.open(
+            plain or path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        )  # a pipe would let us wait forever
     try:
         with source_errors(path):
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError("it is not a file")
-            yield TarRange(descriptor, path.name, "", 0, status.st_size)
+            tar = TarRange(descriptor, path.name, "", 0, status.st_size)
+            if (packed := packed_by(os.pread(descriptor, START_BYTES, 0))) not in PACKED:
+                yield tar
+                return
+            with open(descriptor, "rb", closefd=False) as file, unpacking_errors(path):
+                stream = Forwards(file, status.st_size, packed)
+                yield tar._replace(end=ENDLESS, stream=cast("BinaryIO", stream))
+                stream.finish()
     finally:
         os.close(descriptor)

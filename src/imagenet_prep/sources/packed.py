@@ -17,11 +17,35 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
-from imagenet_prep.errors import SourceError
+from imagenet_prep.errors import Problem, SourceError, printable
+from imagenet_prep.sources.disguise import START_BYTES, packed_by
 from imagenet_prep.sources.reader import source_errors
+from imagenet_prep.sources.unpacking import PACKED, UnpackingError
 
 _CHUNK_BYTES = 1 << 20
-_ENDLESS = 1 << 62  # bytes: how long a compressed archive is, is known when its end is met
+ENDLESS = 1 << 62  # bytes: how long a compressed archive is, is known when its end is met
+
+
+_REMEDY = "Download it again, or compare its checksum with the published one."
+
+
+@contextmanager
+def unpacking_errors(path: Path) -> Iterator[None]:
+    """Turn an UnpackingError about a source into a SourceError."""
+    try:
+        yield
+    except UnpackingError as error:
+        problem = Problem(printable(path.name), str(error), offset=error.offset)
+        raise SourceError("An archive cannot be unpacked:", (problem,), _REMEDY) from error
+
+
+def packed_at(path: Path | str) -> str:
+    """Say by what the file at ``path`` is packed, so that it is read in order; "" for a folder, and for nothing."""
+    if not os.path.isfile(path):
+        return ""
+    with source_errors(path), open(path, "rb") as archive:
+        packed = packed_by(archive.read(START_BYTES))
+    return packed if packed in PACKED else ""
 
 
 @contextmanager
@@ -34,7 +58,7 @@ def packed_archive(path: Path, remedy: str) -> Iterator[TarRange]:
             return
         try:
             with gzip.open(file) as stream:
-                yield tar._replace(end=_ENDLESS, stream=cast("BinaryIO", stream))
+                yield tar._replace(end=ENDLESS, stream=cast("BinaryIO", stream))
                 while stream.read(_CHUNK_BYTES):
                     pass
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:

@@ -9,6 +9,7 @@ from time import perf_counter
 
 from imagenet_prep.errors import SourceError
 from imagenet_prep.model.task import Entries
+from imagenet_prep.sources.packed import packed_at
 from imagenet_prep.sources.reader import ArchiveReader
 
 MEASURED = 48  # images: half a second on a hard disk
@@ -18,8 +19,10 @@ _SLOW_SECONDS = 3600.0  # of a whole build: shorter estimates are noise
 
 def slow_reads(archives: tuple[str, ...], some: Entries, images: int) -> str | None:
     """Read ``some`` of the ``images`` of a source, in the order in which they are to be read. Say in a sentence or two
-    how long all of them will take, if that is an hour or more.
+    how long all of them will take, if that is an hour or more; of packed archives nothing is known.
     """
+    if any(packed_at(archives[place]) for place in set(some.archives)):
+        return None
     count, size, seconds = _read(archives, some)
     whole = seconds / count * images if count else 0.0
     if whole < _SLOW_SECONDS:

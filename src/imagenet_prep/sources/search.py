@@ -35,6 +35,7 @@ from imagenet_prep.sources.survey import survey
 from imagenet_prep.sources.unused import not_used, why_unused
 
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
+_MOST_PACKED = 100  # that add up: one more place in the catalog each, which has 127
 _NAMED = 5  # of unfinished downloads
 
 SourcePath = str | PathLike[str]
@@ -60,7 +61,8 @@ def source_paths(source: SourcePath | Iterable[SourcePath]) -> list[Path]:
 def recognise(
     sources: Iterable[Path], taxonomy: Taxonomy | None = None, tell: Callable[[str], object] = str
 ) -> dict[str, Input]:
-    """Find archives and folders of images in ``sources``, which are folders or files, by role, in a fixed order.
+    """Find archives and folders of images in ``sources``, which are folders or files, by role, in a fixed order. Packed
+    tars of one role add up; the second has the role and " 2".
 
     ``taxonomy`` is a class table whose names class folders may have, beside the built-in ones. ``tell`` gets remarks
     for the user, a sentence each. Raises SourceError if
@@ -122,10 +124,12 @@ def _recognised(
         if each.folder or not any(each.path.samefile(other.path) for other in others):  # found twice, but one
             others.append(each)
     _name_held_out(by_role)
+    _prefer_plain(by_role, found)
+    inputs = [each for each in inputs if each.path not in found.unused]
     _refuse_two(by_role)
     if TRAIN not in by_role and VALIDATION not in by_role:
         raise _nothing(sources, found, inputs)
-    chosen = {role: by_role[role][0] for role in _ORDER if role in by_role}
+    chosen = _chosen(by_role)
     _refuse_others(chosen)
     if not {TRAIN, VALIDATION} <= by_role.keys() and (remark := _unnamed(found)):
         tell(remark)
@@ -136,6 +140,15 @@ def _recognised(
         if each.role in (TRAIN, VALIDATION) and not each.folder and (hole := first_hole(each.path)):
             tell(_with_hole(each.path, *hole))
     return chosen
+
+
+def _chosen(by_role: dict[str, list[Input]]) -> dict[str, Input]:
+    """Take one input of each role, and of images all that add up."""
+    return {
+        f"{role} {number}" if number > 1 else role: each
+        for role in _ORDER
+        for number, each in enumerate(by_role.get(role, ())[: None if role in (TRAIN, VALIDATION) else 1], start=1)
+    }
 
 
 def _refuse_others(chosen: dict[str, Input]) -> None:
@@ -219,9 +232,24 @@ def _name_held_out(by_role: dict[str, list[Input]]) -> None:
         by_role[HELD_OUT] = [replace(out[0], role=HELD_OUT)]
 
 
+def _prefer_plain(by_role: dict[str, list[Input]], found: Seen) -> None:
+    """Leave out what is packed where the same is unpacked: people keep both."""
+    for role, inputs in by_role.items():
+        if plain := [each for each in inputs if not each.packed]:
+            for each in inputs:
+                if each.packed:
+                    place = printable(str(plain[0].path))
+                    found.unused[each.path] = f"is {each.packed}-compressed, and {role} is there unpacked: {place}"
+            by_role[role] = plain
+
+
 def _refuse_two(by_role: dict[str, list[Input]]) -> None:
     doubled = [
-        each for role in _ORDER if role != UNLABELLED and len(by_role.get(role, ())) > 1 for each in by_role[role]
+        each
+        for role in _ORDER
+        if role != UNLABELLED and len(by_role.get(role, ())) > 1
+        for each in by_role[role]
+        if not each.packed or len(by_role[role]) > _MOST_PACKED
     ]
     if not doubled:
         return

@@ -42,7 +42,7 @@ def why_unused(path: Path, found: Seen) -> str:
         return _how_to_join(whole, [path])
     if is_of_another_task(path.name):
         return "has images that train has too"
-    if contents.packed:
+    if contents.packed and not contents.damage:
         return f"is {contents.packed}-compressed: {_how_to_unpack(path, contents.packed)}"
     if contents.shard:
         return "is a WebDataset shard, which is not read as a source"

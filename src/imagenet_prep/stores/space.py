@@ -14,9 +14,10 @@ def check_space(out: Place, needed: int, *, remedy: str = _REMEDY) -> None:
     free = store.free()
     if free is not None and free < needed:
         raise OutputError(
-            f"{store.place} needs {_amount(needed)}, and its file system has {_amount(free)} free.", remedy=remedy
+            f"{store.place} needs {amount(needed)}, and its file system has {amount(free)} free.", remedy=remedy
         )
 
 
-def _amount(size: int) -> str:
+def amount(size: int) -> str:
+    """Say a number of bytes."""
     return f"{size / 1e9:,.1f} GB" if size >= 10e9 else f"{size / 1e6:,.1f} MB"

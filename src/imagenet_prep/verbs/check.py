@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 
 # A build counts these as well: that is not worth opening half a million files.
+_PACKED = "The images were not decoded: they lie in archives that are compressed as a whole, which a build unpacks."
 _UNREAD = "{} has each annotation in a file of its own; --full and a build count their boxes."
 _GOLDEN = 0.618034  # its multiples are spread over the source, and far apart as in a shuffled order
 
@@ -102,7 +103,9 @@ def check(
             findings.original = _original(findings.catalog, paths_of(found))
         if options.full:
             with _checksums(pieces, watch) as checksums:
-                if findings.catalog is not None:
+                if any(each.packed for each in found):
+                    findings.notes.append(_PACKED)
+                elif findings.catalog is not None:
                     _decode(findings.catalog, paths_of(found), at_work, findings, watch)
                 findings.checksums = checksums.result()
             _judge(pieces, findings)

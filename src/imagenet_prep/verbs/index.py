@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -132,14 +132,16 @@ def catalog_of(
     watch: Watch,
     kept: tuple[Store, str] | None = None,
     told: bool = False,
+    plain: Callable[[str], str] = str,
 ) -> Catalog:
     """Catalog what was found, or take it from where it is ``kept`` (a store, and a path in it), or from the cache. Its
-    notes are said, unless they were ``told`` when the data set was started; warnings are said each time.
+    notes are said, unless they were ``told`` when the data set was started; warnings are said each time. ``plain``
+    gives the place to which it has unpacked a packed archive.
     """
     place = _place(options.cache) if options.cache else kept
     catalog = _kept(place, found)
     if catalog is None:
-        catalog = _walk(found, options, engine, watch)
+        catalog = _walk(unpacked(found, plain), options, engine, watch)
         if options.cache and place:
             from imagenet_prep.dataset.catalog_file import save_catalog
 
@@ -148,6 +150,15 @@ def catalog_of(
     for note in () if told else catalog.notes:
         watch(Note(note))
     return catalog
+
+
+def unpacked(found: list[Input], plain: Callable[[str], str]) -> list[Input]:
+    """Say of each packed archive where it lies unpacked, if ``plain`` gives another place."""
+    places = [plain(str(each.path)) if each.packed else str(each.path) for each in found]
+    return [
+        replace(each, plain=place) if place != str(each.path) else each
+        for each, place in zip(found, places, strict=True)
+    ]
 
 
 def judge_labels(catalog: Catalog, taxonomy: Taxonomy, watch: Watch, *, trust: bool) -> None:
@@ -252,7 +263,7 @@ def _walks(images: Sequence[tuple[int, Input, Source, Pieces]], truth: array[int
     for place, each, source, pieces in sorted(images, key=lambda one: len(one[3].pieces) > 1):
         needed = truth if each.role == VALIDATION else array("H")  # 100 kB that train images do not need
         for some in cut(pieces.pieces, engine.width):
-            yield Walk(source, place, path_for(engine, each.path), each.origin, tuple(some), needed)
+            yield Walk(source, place, path_for(engine, each.path), each.origin, tuple(some), needed, each.plain)
 
 
 def cut(parts: Sequence[Part], width: int) -> Iterator[Sequence[Part]]:

@@ -33,7 +33,7 @@ def original_of(catalog: Catalog, paths: tuple[str, ...], samples: Mapping[str, 
         return None
 
 
-def original_of_plan(of: Plan) -> Original | None:
+def original_of_plan(of: Plan, paths: tuple[str, ...]) -> Original | None:
     """Judge the source of a plan, as far as it is used. Of its images those are sampled that come first in a split:
     these are the same whatever they lie in, and as good as chosen by chance.
     """
@@ -42,7 +42,7 @@ def original_of_plan(of: Plan) -> Original | None:
     for rows in of.members.values():
         if len(rows):
             samples.setdefault(of.catalog.archives[origins[rows[0]]].role, rows)
-    return original_of(of.catalog, tuple(archive.path for archive in of.catalog.archives), samples)
+    return original_of(of.catalog, paths, samples)
 
 
 def require_original(original: Original | None) -> None:

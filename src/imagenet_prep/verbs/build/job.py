@@ -34,11 +34,14 @@ from imagenet_prep.verbs.build.preflight import check_links, paths_of, space_nee
 from imagenet_prep.verbs.build.relocate import relocate
 from imagenet_prep.verbs.build.remaining import Remaining
 from imagenet_prep.verbs.build.shard import make_shards
+from imagenet_prep.verbs.build.spool import Spool, spooled_size
 from imagenet_prep.verbs.decode import tell_decoder
 from imagenet_prep.verbs.original import original_of_plan, require_original, warn_of_copy
 
 
-def job(store: Store, catalog: Catalog, options: BuildOptions, state: State | None, watch: Watch) -> Job:
+def job(
+    store: Store, catalog: Catalog, options: BuildOptions, state: State | None, watch: Watch, spool: Spool | None = None
+) -> Job:
     """Plan a build, and say what of it is left to do. Raises what a build would raise before it begins, except for a
     lack of space; writes nothing.
     """
@@ -54,13 +57,14 @@ def job(store: Store, catalog: Catalog, options: BuildOptions, state: State | No
         for each in new:
             check_links(store, the_plan, each.output)
     original = state.original if state else None
+    places = tuple(map(spool.place, paths_of(the_plan))) if spool else paths_of(the_plan)
     if original is None and not has_begun_to_move(store):
-        original = original_of_plan(the_plan)
+        original = original_of_plan(the_plan, places)
     if options.require_original:
         require_original(original)
     warn_of_copy(original, watch)
     remaining = Remaining(store, the_plan, options.check, watch)
-    return Job(store, the_plan, options, state, remaining, original, grows=grows)
+    return Job(store, the_plan, options, state, remaining, original, spool, grows=grows)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Job:
     state: State | None
     remaining: Remaining
     original: Original | None
+    spool: Spool | None = None
     grows: bool = False
 
     def run(self, engine: Engine, watch: Watch) -> Report:
@@ -89,6 +94,13 @@ class Job:
         moves = any(each.output.moves for each in self.plan.outputs)  # its names in the source may still be there
         accounts = None if moves or self.remaining else finished(self.store, self.plan)
         return self._report(_Done(), accounts) if accounts else None
+
+    def packed(self) -> tuple[str, ...]:
+        """Give the packed archives that images are still to be read from."""
+        runs = runs_of(self.plan, self.remaining.is_missing)
+        archives = self.plan.catalog.numbers("archive")
+        used = {int(place) for run in runs if _reads(run) for place in set(archives[run.rows].tolist())}
+        return tuple(path for place, path in enumerate(paths_of(self.plan)) if place in used and spooled_size(path))
 
     def slow_reads(self) -> str | None:
         """Read a few of the images that are missing, and say if all of them take hours."""
@@ -110,7 +122,8 @@ class Job:
 
     def _run(self, done: _Done, engine: Engine, watch: Watch) -> Accounts:
         store, the_plan, todo = self.store, self.plan, self.remaining.shards()
-        check_space(store, space_needed(the_plan, todo))
+        spooled = self.spool.needed(self.packed()) if self.spool else 0
+        check_space(store, space_needed(the_plan, todo) + spooled)
         for output in {of.output.name: of.output for of, _ in todo}.values():
             if not has_begun_to_move(store):  # else there may be no file left to try with
                 try_links(store, the_plan, output)
@@ -170,20 +183,28 @@ class Job:
         size = sum(int(sizes[run.rows].astype("int64").sum()) for run in runs)
         tally = Tally(watch, Stage.WRITE, images, size)
         failures = Failures(grows=self.grows)
+        if self.spool:
+            for path in self.packed():
+                self.spool.plain(path)
         if runs:
             if unsynced := self.store.refusal():
                 watch(Note(unsynced))
             if self.options.check == DECODE:
                 tell_decoder(watch)
             tally.running()
-        work = seeing(engine, make_shards, [*paths_of(self.plan), *self.store.local_paths(STATE)])
+        work = seeing(engine, make_shards, [*self._places(), *self.store.local_paths(STATE)])
         for outcome in engine.run(work, self._tasks(runs), failures.lost, tally.running):
             done.add(outcome)
             failures.note(outcome)
             tally.finished(outcome.images, outcome.bytes_read)
         failures.raise_any(self.plan.images)
 
+    def _places(self) -> tuple[str, ...]:
+        """Give the places from which images are read."""
+        return tuple(map(self.spool.place, paths_of(self.plan))) if self.spool else paths_of(self.plan)
+
     def _tasks(self, runs: list[Work]) -> Iterator[ShardTask]:
+        places = self._places()
         catalog, names = self.plan.catalog, self.plan.recipe.selection.class_names
         moved = has_begun_to_move(self.store)  # then the archives may have changed
         modified = () if moved else tuple(archive.modified for archive in catalog.archives)
@@ -194,7 +215,7 @@ class Job:
                     Part(of.output, of.identity, shard.name, start, start + len(shard.rows))
                     for of, shard, start in run.shards
                 ),
-                archives=paths_of(self.plan),
+                archives=places,
                 entries=entries_of(catalog.table.take(run.rows), catalog.archives),
                 class_names=names,
                 on_bad=self.options.on_bad,

@@ -28,7 +28,9 @@ from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.search import SourcePath, source_paths
 from imagenet_prep.stores import Place, store_at
 from imagenet_prep.stores.base import Store
+from imagenet_prep.stores.space import amount
 from imagenet_prep.verbs.build.place import grown, has_begun_to_move, refuse_foreign
+from imagenet_prep.verbs.build.spool import Spool, spooled_size
 from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in, judge_labels
 
 if TYPE_CHECKING:
@@ -58,8 +60,12 @@ def build(
     started = time.monotonic()
     options, watch = options_given(options, BuildOptions), given("watch", watch, Watch)
     store = store_at(out)
-    with _swept(store), engine_for(engine, options.jobs) as at_work:
-        report = _prepared(source, store, options, at_work, watch).run(at_work, watch)
+    with (
+        _swept(store),
+        engine_for(engine, options.jobs) as at_work,
+        Spool(store, watch, shared=at_work.shares_files) as spool,
+    ):
+        report = _prepared(source, store, options, at_work, watch, spool).run(at_work, watch)
     return replace(report, seconds=time.monotonic() - started)
 
 
@@ -76,6 +82,9 @@ def preview(
     """
     with engine_for(engine, options.jobs) as at_work:
         job = _prepared(source, store_at(out), options, at_work, watch)
+    if needed := sum(map(spooled_size, job.packed())):
+        what = f"Packed archives are unpacked beside {job.store.place} first, and removed at the end"
+        watch(Note(f"{what}: about {amount(needed)}."))
     if job.remaining.proved:
         shards = sum(len(each.shards) for each in job.plan.outputs)
         are = "is" if job.remaining.proved == 1 else "are"
@@ -86,7 +95,12 @@ def preview(
 
 
 def _prepared(
-    source: SourcePath | Iterable[SourcePath], store: Store, options: BuildOptions, engine: Engine, watch: Watch
+    source: SourcePath | Iterable[SourcePath],
+    store: Store,
+    options: BuildOptions,
+    engine: Engine,
+    watch: Watch,
+    spool: Spool | None = None,
 ) -> Job:
     """Decide everything before a byte is written."""
     check_platform()
@@ -111,11 +125,13 @@ def _prepared(
         boxes = any(output.stores_boxes for output in recipe.outputs)
         how = IndexOptions(taxonomy=recipe.selection.taxonomy, boxes=boxes, trust_labels=options.trust_labels)
         found = found_in(sources, how, watch)
-        catalog = catalog_of(found, how, engine=engine, watch=watch, kept=(store, CATALOG), told=state is not None)
+        plain = spool.plain if spool else str
+        kept = (store, CATALOG)
+        catalog = catalog_of(found, how, engine=engine, watch=watch, kept=kept, told=state is not None, plain=plain)
     # With Arrow, which the index has loaded while it waited.
     from imagenet_prep.verbs.build.job import job
 
-    return job(store, catalog, replace(options, recipe=recipe), state, watch)
+    return job(store, catalog, replace(options, recipe=recipe), state, watch, spool)
 
 
 def completed(store: Store, options: BuildOptions) -> Report | None:

@@ -1,0 +1,194 @@
+"""What compresses a whole file, read once and in order: gzip, bzip2, xz and zstd.
+
+Every byte is checked that has a check: a file that ends early, a wrong checksum, and whatever follows the end are
+errors. So is a file that grows beyond what images can: they hardly compress, and a file that grows a hundred times is
+made to fill a disk.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Protocol
+
+_CHUNK_BYTES = 1 << 20
+_MOST_TIMES, _MOST_BYTES = 20, 64 << 20  # how far a file may grow: so many times, and so many bytes beyond
+_Unpack = Callable[[BinaryIO, int], Iterator[bytes]]
+_GZIP = zlib.MAX_WBITS | 16
+_TRAILER_BYTES, _WRAP = 4, 1 << 32  # a gzip file ends with its size as it was, modulo 4 GiB
+
+
+class UnpackingError(ValueError):
+    """Says what is wrong with a compressed file; ``offset`` is where in it that was seen, more or less."""
+
+    def __init__(self, reason: str, offset: int) -> None:
+        super().__init__(reason)
+        self.offset = offset
+
+
+class _Unpacker(Protocol):
+    """One stream of several that may follow each other in a file."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def unpack(self, data: bytes, most: int) -> Iterator[bytes]: ...
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._of = zlib.decompressobj(_GZIP)
+
+    @property
+    def eof(self) -> bool:
+        return self._of.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._of.unused_data
+
+    def unpack(self, data: bytes, most: int) -> Iterator[bytes]:
+        while data and not self._of.eof:
+            yield self._of.decompress(data, most)
+            data = self._of.unconsumed_tail
+
+
+class _Limited:
+    """bz2 and lzma keep for themselves what they have not used yet."""
+
+    def __init__(self, of: bz2.BZ2Decompressor | lzma.LZMADecompressor) -> None:
+        self._of = of
+
+    @property
+    def eof(self) -> bool:
+        return self._of.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._of.unused_data
+
+    def unpack(self, data: bytes, most: int) -> Iterator[bytes]:
+        yield self._of.decompress(data, most)
+        while not self._of.eof and not self._of.needs_input:
+            yield self._of.decompress(b"", most)
+
+
+def _in_streams(new: Callable[[], _Unpacker]) -> _Unpack:
+    def unpack(file: BinaryIO, most: int) -> Iterator[bytes]:
+        data = file.read(_CHUNK_BYTES)
+        while data:
+            of = new()
+            yield from of.unpack(data, most)
+            while not of.eof:
+                if not (data := file.read(_CHUNK_BYTES)):
+                    raise EOFError
+                yield from of.unpack(data, most)
+            data = of.unused_data.lstrip(b"\0")  # zeros pad a file that was on a tape
+            while not data and (more := file.read(_CHUNK_BYTES)):
+                data = more.lstrip(b"\0")
+
+    return unpack
+
+
+class _Lent:
+    """A file for Arrow to read, which would close it."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
+
+    def close(self) -> None:
+        """Leave it open."""
+
+
+def _zstd(file: BinaryIO, most: int) -> Iterator[bytes]:
+    import pyarrow as pa  # of all kept libraries with zstd the one that is there
+
+    with pa.CompressedInputStream(pa.PythonFile(_Lent(file), "r"), "zstd") as stream:
+        while data := stream.read(most):
+            yield data
+
+
+_BY: dict[str, _Unpack] = {
+    "gzip": _in_streams(_Gzip),
+    "bzip2": _in_streams(lambda: _Limited(bz2.BZ2Decompressor())),
+    "xz": _in_streams(lambda: _Limited(lzma.LZMADecompressor(lzma.FORMAT_XZ))),
+    "zstd": _zstd,
+}
+PACKED = frozenset(_BY)
+
+
+def unpacked(file: BinaryIO, size: int, packed: str, piece_bytes: int = _CHUNK_BYTES) -> Iterator[bytes]:
+    """Yield what is in a file of ``size`` bytes that is ``packed``, in pieces of at most so many bytes, some of which
+    may be empty. Raises UnpackingError.
+    """
+    limit, done = _MOST_TIMES * size + _MOST_BYTES, 0
+    try:
+        for piece in _BY[packed](file, piece_bytes):
+            done += len(piece)
+            if done > limit:
+                raise UnpackingError(f"grows to more than {limit:,} bytes, which images never do", file.tell())
+            yield piece
+    except EOFError as error:
+        raise UnpackingError(f"ends early: its {packed} data is not complete", file.tell()) from error
+    except (zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk
+            raise
+        raise UnpackingError(f"is damaged: {error}", file.tell()) from error
+
+
+def unpacked_size(file: BinaryIO, size: int, packed: str) -> int:
+    """Give how many bytes a file of ``size`` bytes takes unpacked. Of a gzip file that is known, if the last four bytes
+    are those of all of it, and images lie in it, which hardly compress; of others it is guessed, and generous.
+    """
+    if packed != "gzip" or size < _TRAILER_BYTES:
+        return size * 5 // 4
+    file.seek(size - _TRAILER_BYTES)
+    last = int.from_bytes(file.read(_TRAILER_BYTES), "little")
+    least = size * 63 // 64  # what cannot be compressed grows by less
+    return last + max(0, -(-(least - last) // _WRAP)) * _WRAP
+
+
+class Forwards(io.RawIOBase):
+    """A compressed file as `TarRange` reads one: at growing offsets; who goes back starts again."""
+
+    def __init__(self, file: BinaryIO, size: int, packed: str) -> None:
+        super().__init__()
+        self._file, self._size, self._packed = file, size, packed
+        self._restart()
+
+    def _restart(self) -> None:
+        self._file.seek(0)
+        self._pieces = unpacked(self._file, self._size, self._packed)
+        self._kept, self._start, self._at = b"", 0, 0  # a piece, and where it begins; where to read
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to an offset from the start."""
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation
+        if offset < self._start:
+            self._restart()
+        self._at = offset
+        return offset
+
+    def read(self, size: int = -1) -> bytes:
+        """Read so many bytes, fewer at the end; all the rest without a number is not for memory."""
+        while self._start + len(self._kept) < self._at + size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            keep = self._kept[max(0, self._at - self._start) :]
+            self._start += len(self._kept) - len(keep)
+            self._kept = keep + piece
+        begin = self._at - self._start
+        return self._kept[begin : begin + size]
+
+    def finish(self) -> None:
+        """Read to the end, where the checksum is."""
+        for piece in self._pieces:
+            self._start, self._kept = self._start + len(self._kept), piece
