@@ -5,10 +5,12 @@ through a spool that nobody sees; or a sentence.
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ from imagenet_prep.testing.archives import TRAIN, VALIDATION
 from imagenet_prep.verbs.build.run import preview
 from support.build import contents
 from support.sentences import Sentence
-from support.tools import gnu_tar, run_tool
+from support.tools import gnu_tar, run_tool, zipped
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
@@ -85,6 +87,23 @@ def of_a_tree(folder: Path) -> None:
     pack(folder, "gzip")
 
 
+def as_a_zip(folder: Path) -> None:
+    write(folder.parent / "tree" / "imagenet", "sorted")
+    folder.mkdir()
+    zipped(folder / "imagenet.zip", "-r", "imagenet", here=folder.parent / "tree")
+
+
+def as_a_zip_of_both(folder: Path) -> None:
+    """Some images are stored, some are not."""
+    write(folder.parent / "tree" / "imagenet", "kaggle")
+    folder.mkdir()
+    zipped(folder / "imagenet.zip", "-0", "-r", "imagenet", here=folder.parent / "tree")
+    (again,) = sorted((folder.parent / "tree").rglob("n01440764_*.JPEG"))[:1]
+    zipped(folder / "imagenet.zip", again.relative_to(folder.parent / "tree"), here=folder.parent / "tree")
+    with zipfile.ZipFile(folder / "imagenet.zip") as archive:
+        assert {each.compress_type for each in archive.infolist()} == {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+
+
 def is_the_usual(source: Path, usual: Miniature, place: Path, options: BuildOptions = OPTIONS) -> None:
     for one, out in ((source, "found"), (usual.root, "expected")):
         imagenet_prep.build(one, place / out, options)
@@ -108,8 +127,8 @@ def test_all_bytes_are_those_of_the_plain_archives(program: str, usual: Miniatur
     is_the_usual(tmp_path / "source", usual, tmp_path)
 
 
-@pytest.mark.parametrize("make", [by_hugging_face, of_a_tree])
-def test_so_are_those_of_other_tars(make: object, usual: Miniature, tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [by_hugging_face, of_a_tree, as_a_zip, as_a_zip_of_both])
+def test_so_are_those_of_other_archives(make: object, usual: Miniature, tmp_path: Path) -> None:
     assert callable(make)
     make(tmp_path / "source")
 
@@ -291,5 +310,23 @@ def test_a_file_that_would_fill_the_disk_is_not_unpacked(source: Path, tmp_path:
 
     with pytest.raises(SourceError, match=rf"{path.name} at byte [\d,]+: grows to more"):
         imagenet_prep.build(source, tmp_path / "out", OPTIONS)
+
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_an_image_in_a_zip_that_has_another_size_than_the_directory_says_is_named(size: int, tmp_path: Path) -> None:
+    as_a_zip(tmp_path / "source")
+    path = tmp_path / "source/imagenet.zip"
+    with zipfile.ZipFile(path) as archive:
+        image = next(each for each in archive.infolist() if each.filename.endswith(".JPEG"))
+    data = bytearray(path.read_bytes())
+    before, inside = (found.start() for found in re.finditer(image.filename.encode(), data))
+    for at in (before - 8, inside - 22):  # where its size stands, before its name
+        data[at : at + 4] = size.to_bytes(4, "little")
+    path.write_bytes(data)
+
+    with pytest.raises(SourceError, match=image.filename):
+        imagenet_prep.build(path, tmp_path / "out", OPTIONS)
 
     assert not (tmp_path / "out").exists()

@@ -1,12 +1,14 @@
 """A zip of images: class folders, flat images, Kaggle's tree, with any folders on top; or one zip a class.
 
-The bytes of a member that is stored lie in the zip as they are, so it is read where it lies. What the directory at the
-end says of a member is compared with what stands before the member's bytes, and no two may share any. A zip with images
-that are compressed or encrypted is not used, and named.
+The bytes of a member that is stored lie in the zip as they are, so it is read where it lies. If one image is
+compressed, all are unpacked: the plain form of such a zip is its images, one after another, and the directory says
+where each will lie. What the directory says of a member is compared with what stands before its bytes, and no two may
+share any. A zip with images that are encrypted is not used, and named; so are class zips that are compressed.
 """
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import shlex
@@ -14,7 +16,8 @@ import stat
 import struct
 import tarfile
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Generator, Iterator
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -28,7 +31,7 @@ from imagenet_prep.imagenet.names import WNID
 from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
 from imagenet_prep.sources.contents import may_be_archive, whole_of
 from imagenet_prep.sources.downloads import interrupted
-from imagenet_prep.sources.found import Found
+from imagenet_prep.sources.found import LARGEST, Found
 from imagenet_prep.sources.labels import base_name, classes_by_name, classes_by_path, role_of
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.tree import note_images, splits_among
@@ -40,11 +43,13 @@ _LOCAL = struct.Struct(
 _SIGNATURE = b"PK\x03\x04"
 _IN_ZIP64 = 0xFFFFFFFF
 _ENCRYPTED, _SIZES_FOLLOW, _UTF8 = 0x1, 0x8, 0x800  # flags
+_PACKED = "has compressed images, and only stored ones can be read where they lie"
+_CHUNK_BYTES = 1 << 20
 _REMEDY = "The zip is damaged: download it again, or unpack it, and give the folder."
 
 
 class ImageZip(Source):
-    """A zip of images that are stored."""
+    """A zip of images."""
 
     def claims(self, name: str) -> bool:
         """It may be called as people like."""
@@ -54,15 +59,16 @@ class ImageZip(Source):
         """Yield what a zip has of train and of validation."""
         of_classes = {path for _, paths in _class_zips(seen) for path in paths}
         for path in (path for path in _zips(seen) if path not in of_classes):
-            for role in _usable_splits(seen, path):
+            for role in _usable_splits(seen, path, packed=True):
                 if wrong := interrupted(path):
                     seen.problems.append(Problem(printable(str(path)), wrong))
                 with source_errors(path):
                     status = path.stat()
-                yield Input(role, path, status.st_size, status.st_mtime_ns, source=self)
+                packed = packed_zip(path)
+                yield Input(role, path, status.st_size, status.st_mtime_ns, source=self, packed=packed)
 
     def form(self, found: Input) -> str:  # noqa: ARG002
-        """It is not compressed."""
+        """Whether it is compressed decides nothing."""
         return "zip of images"
 
     def pieces(self, found: Input) -> Pieces:  # noqa: ARG002
@@ -112,8 +118,10 @@ def _class_zips(seen: Seen) -> Iterator[tuple[Path, list[Path]]]:
             yield folder, zips
 
 
-def _usable_splits(seen: Seen, path: Path) -> tuple[str, ...]:
-    """Give the splits of which a zip has images; none, and say why, if these cannot be read where they lie."""
+def _usable_splits(seen: Seen, path: Path, *, packed: bool = False) -> tuple[str, ...]:
+    """Give the splits of which a zip has images; none, and say why, if these cannot be read where they lie, or
+    not at all if it may be ``packed``.
+    """
     try:
         with source_errors(path):
             status = path.stat()
@@ -121,9 +129,9 @@ def _usable_splits(seen: Seen, path: Path) -> tuple[str, ...]:
     except SourceError as error:
         seen.unused[path] = error.problems[0].reason if error.problems else error.summary
         return ()
-    if holds.splits and not holds.wrong:
+    if holds.splits and not holds.wrong and (packed or not holds.packed):
         return holds.splits
-    seen.unused[path] = f"{holds.wrong}: {_how_to_unpack(path)}"
+    seen.unused[path] = f"{holds.wrong or _PACKED}: {_how_to_unpack(path)}"
     return ()
 
 
@@ -132,10 +140,11 @@ def _how_to_unpack(path: Path) -> str:
 
 
 class _Contents(NamedTuple):
-    """The splits of which a zip has images, and what is wrong with it."""
+    """The splits of which a zip has images, what is wrong with it, and whether one of them is compressed."""
 
     splits: tuple[str, ...]
     wrong: str
+    packed: bool
 
 
 @lru_cache(maxsize=16)
@@ -149,9 +158,62 @@ def _contents(path: Path, size: int, modified: int) -> _Contents:  # noqa: ARG00
         wrong = f"has no images, but {printable(first)}" if first else "is empty"
     elif any(each.flag_bits & _ENCRYPTED for each in images):
         wrong = "is encrypted"
-    elif any(each.compress_type != zipfile.ZIP_STORED for each in images):
-        wrong = "has compressed images, and only stored ones can be read where they lie"
-    return _Contents(splits, wrong)
+    return _Contents(splits, wrong, _is_packed(entries))
+
+
+def packed_zip(path: Path) -> str:
+    """Say whether images of a zip are compressed: "zip" if one is, or "". Raises SourceError."""
+    with source_errors(path):
+        status = path.stat()
+    return "zip" if _contents(path, status.st_size, status.st_mtime_ns).packed else ""
+
+
+def unpacked_zip_size(path: Path) -> int:
+    """Give how many bytes the images of a zip take. Raises SourceError."""
+    return sum(each.file_size for each in _directory(path)[0] if _is_image(each))
+
+
+def unpacked_zip(path: Path) -> Iterator[bytes]:
+    """Yield the images of a zip one after another, in the order in which they lie. Raises SourceError."""
+    with source_errors(path), path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        for each, limit in _with_limits(path):
+            if not _is_image(each):
+                continue
+            start, wrong = _place(file.fileno(), each, limit)
+            if each.file_size > LARGEST:
+                wrong = f"claims {each.file_size:,} bytes, too many for an image"
+            try:
+                if not wrong:
+                    size = yield from _unpacked_member(archive, each)
+                    wrong = "" if size == each.file_size else "is shorter than the directory of the zip says"
+            except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+                wrong = f"cannot be unpacked: {printable(str(error))}"
+            if wrong:
+                problem = Problem(path.name, wrong, printable(each.orig_filename), max(start, 0))
+                raise SourceError("An archive cannot be unpacked:", (problem,), _REMEDY)
+
+
+def _unpacked_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Generator[bytes, None, int]:
+    size = 0
+    with archive.open(entry) as member:  # which gives no more bytes than the directory says
+        while data := member.read(_CHUNK_BYTES):
+            size += len(data)
+            yield data
+    return size
+
+
+def _is_image(entry: zipfile.ZipInfo) -> bool:
+    return role_of(base_name(entry.filename)) in (TRAIN, VALIDATION)
+
+
+def _is_packed(entries: list[zipfile.ZipInfo]) -> bool:
+    return any(each.compress_type != zipfile.ZIP_STORED for each in entries if _is_image(each))
+
+
+def _with_limits(path: Path) -> Iterator[tuple[zipfile.ZipInfo, int]]:
+    """Yield the members, and where the next one begins."""
+    entries, end = _directory(path)
+    return zip(entries, [*(each.header_offset for each in entries[1:]), end], strict=True)
 
 
 def _directory(path: Path) -> tuple[list[zipfile.ZipInfo], int]:
@@ -172,6 +234,9 @@ def _walk(work: Walk, part: Part) -> Found:
     if part.name:
         of_zip = classes_by_name(work.role, work.truth, part.classes, f"the zip of {part.name.removesuffix('.zip')}")
         class_of = lambda member: of_zip(base_name(member))  # noqa: E731
+    if part.name and packed_zip(path):
+        found.problems.append(Problem(name, _PACKED, part.name))
+        return found
     with source_errors(path), path.open("rb") as file:
         note_images(found, _files(file.fileno(), path, name, found), work.role, name, class_of)
     if part.name and not found.lengths and not found.problems:
@@ -181,9 +246,8 @@ def _walk(work: Walk, part: Part) -> Found:
 
 def _files(descriptor: int, path: Path, archive: str, found: Found) -> Iterator[Member]:
     """Yield the files of a zip, with the places of their bytes; note what is wrong with others."""
-    entries, end = _directory(path)
-    limits = [*(each.header_offset for each in entries[1:]), end]
-    for each, limit in zip(entries, limits, strict=True):
+    packed, unpacked_to = bool(packed_zip(path)), 0
+    for each, limit in _with_limits(path):
         if each.filename.endswith("/"):
             continue
         start, wrong = _place(descriptor, each, limit)
@@ -191,7 +255,8 @@ def _files(descriptor: int, path: Path, archive: str, found: Found) -> Iterator[
             member = "/".join(filter(None, (found.container, printable(each.orig_filename))))
             found.problems.append(Problem(archive, wrong, member, max(each.header_offset, 0)))
         else:
-            yield Member(each.orig_filename, start, each.file_size, tarfile.REGTYPE)
+            yield Member(each.orig_filename, unpacked_to if packed else start, each.file_size, tarfile.REGTYPE)
+        unpacked_to += each.file_size if _is_image(each) else 0
 
 
 def _place(descriptor: int, entry: zipfile.ZipInfo, limit: int) -> tuple[int, str]:
@@ -209,8 +274,6 @@ def _place(descriptor: int, entry: zipfile.ZipInfo, limit: int) -> tuple[int, st
         return 0, "has another name than in the directory of the zip"
     if (flags | entry.flag_bits) & _ENCRYPTED:
         return 0, "is encrypted"
-    if entry.compress_type != zipfile.ZIP_STORED and role_of(base_name(entry.filename)):
-        return 0, "is compressed, and only stored images can be read where they lie"
     stated = () if flags & _SIZES_FOLLOW else (packed, size)
     if any(of not in (entry.file_size, _IN_ZIP64) for of in stated if entry.compress_type == zipfile.ZIP_STORED):
         return 0, "has another size than in the directory of the zip"

@@ -19,8 +19,9 @@ from typing import BinaryIO, cast
 from imagenet_prep.codecs.tar import Member, Missing, TarRange, walk
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.disguise import START_BYTES, packed_by
+from imagenet_prep.sources.image_zip import packed_zip, unpacked_zip, unpacked_zip_size
 from imagenet_prep.sources.reader import source_errors
-from imagenet_prep.sources.unpacking import PACKED, UnpackingError
+from imagenet_prep.sources.unpacking import PACKED, UnpackingError, unpacked, unpacked_size
 
 _CHUNK_BYTES = 1 << 20
 ENDLESS = 1 << 62  # bytes: how long a compressed archive is, is known when its end is met
@@ -45,7 +46,28 @@ def packed_at(path: Path | str) -> str:
         return ""
     with source_errors(path), open(path, "rb") as archive:
         packed = packed_by(archive.read(START_BYTES))
+    if packed == "zip":
+        return packed_zip(Path(path))
     return packed if packed in PACKED else ""
+
+
+def plain_size(path: Path | str) -> int:
+    """Give how many bytes the plain form of an archive takes, about; 0 if it is not packed. Raises SourceError."""
+    packed = packed_at(path)
+    if packed not in PACKED:
+        return unpacked_zip_size(Path(path)) if packed else 0
+    with source_errors(path), open(path, "rb") as archive:
+        return unpacked_size(archive, os.fstat(archive.fileno()).st_size, packed)
+
+
+def plain_form(path: Path) -> Iterator[bytes]:
+    """Yield the plain form of a packed archive, in pieces. Raises SourceError."""
+    packed = packed_at(path)
+    if packed not in PACKED:
+        yield from unpacked_zip(path)
+        return
+    with source_errors(path), path.open("rb") as archive, unpacking_errors(path):
+        yield from unpacked(archive, os.fstat(archive.fileno()).st_size, packed)
 
 
 @contextmanager

@@ -241,6 +241,8 @@ def _prefer_plain(by_role: dict[str, list[Input]], found: Seen) -> None:
                     place = printable(str(plain[0].path))
                     found.unused[each.path] = f"is {each.packed}-compressed, and {role} is there unpacked: {place}"
             by_role[role] = plain
+    for each in (each for inputs in by_role.values() for each in inputs):
+        found.unused.pop(each.path, None)  # it has another split, too
 
 
 def _refuse_two(by_role: dict[str, list[Input]]) -> None:

@@ -24,6 +24,7 @@ from imagenet_prep.planning.catalog import Catalog
 from imagenet_prep.planning.plan import Plan, Work, entries_of, plan
 from imagenet_prep.planning.plan import work as runs_of
 from imagenet_prep.planning.remarks import remarks
+from imagenet_prep.sources.packed import packed_at, plain_size
 from imagenet_prep.sources.random_reads import MEASURED, slow_reads
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.space import check_space
@@ -34,7 +35,7 @@ from imagenet_prep.verbs.build.preflight import check_links, paths_of, space_nee
 from imagenet_prep.verbs.build.relocate import relocate
 from imagenet_prep.verbs.build.remaining import Remaining
 from imagenet_prep.verbs.build.shard import make_shards
-from imagenet_prep.verbs.build.spool import Spool, spooled_size
+from imagenet_prep.verbs.build.spool import Spool
 from imagenet_prep.verbs.decode import tell_decoder
 from imagenet_prep.verbs.original import original_of_plan, require_original, warn_of_copy
 
@@ -100,7 +101,11 @@ class Job:
         runs = runs_of(self.plan, self.remaining.is_missing)
         archives = self.plan.catalog.numbers("archive")
         used = {int(place) for run in runs if _reads(run) for place in set(archives[run.rows].tolist())}
-        return tuple(path for place, path in enumerate(paths_of(self.plan)) if place in used and spooled_size(path))
+        return tuple(path for place, path in enumerate(paths_of(self.plan)) if place in used and packed_at(path))
+
+    def to_unpack(self) -> int:
+        """Give the bytes that these take unpacked."""
+        return sum(map(plain_size, self.packed()))
 
     def slow_reads(self) -> str | None:
         """Read a few of the images that are missing, and say if all of them take hours."""

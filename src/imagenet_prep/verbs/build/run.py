@@ -30,7 +30,7 @@ from imagenet_prep.stores import Place, store_at
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.space import amount
 from imagenet_prep.verbs.build.place import grown, has_begun_to_move, refuse_foreign
-from imagenet_prep.verbs.build.spool import Spool, spooled_size
+from imagenet_prep.verbs.build.spool import Spool
 from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in, judge_labels
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def preview(
     """
     with engine_for(engine, options.jobs) as at_work:
         job = _prepared(source, store_at(out), options, at_work, watch)
-    if needed := sum(map(spooled_size, job.packed())):
+    if needed := job.to_unpack():
         what = f"Packed archives are unpacked beside {job.store.place} first, and removed at the end"
         watch(Note(f"{what}: about {amount(needed)}."))
     if job.remaining.proved:

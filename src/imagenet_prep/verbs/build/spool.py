@@ -17,9 +17,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from imagenet_prep.model.events import Progress, Stage, Watch
-from imagenet_prep.sources.packed import packed_at, unpacking_errors
+from imagenet_prep.sources.packed import packed_at, plain_form, plain_size
 from imagenet_prep.sources.reader import source_errors
-from imagenet_prep.sources.unpacking import unpacked, unpacked_size
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.errors import output_errors
 from imagenet_prep.stores.space import check_space
@@ -53,7 +52,7 @@ class Spool:
 
     def needed(self, paths: Iterable[str]) -> int:
         """Give the bytes that the packed ones among archives will take, as far as they are not there."""
-        return sum(map(spooled_size, (path for path in paths if path not in self._places)))
+        return sum(plain_size(path) for path in paths if path not in self._places)
 
     def plain(self, path: str) -> str:
         """Give the place where an archive can be read anywhere: its own, unless it is packed. Raises SourceError and
@@ -63,8 +62,8 @@ class Spool:
         if path not in self._places:
             packed = packed_at(path)
             if packed:
-                check_space(self._store, spooled_size(path))
-            self._places[path] = self._unpack(path, packed) if packed else path
+                check_space(self._store, plain_size(path))
+            self._places[path] = self._unpack(path) if packed else path
         return self._places[path]
 
     def place(self, path: str) -> str:
@@ -80,16 +79,18 @@ class Spool:
             (each for path in local for each in (path, *path.parents) if each.is_dir()), Path(tempfile.gettempdir())
         )
 
-    def _unpack(self, path: str, packed: str) -> str:
+    def _unpack(self, path: str) -> str:
         folder = self._folder()
         with output_errors(folder):
             file, place = self._nameless_file(folder) if self._nameless else self._named_file(folder)
-        with source_errors(path), open(path, "rb") as archive, unpacking_errors(Path(path)):
-            status = os.fstat(archive.fileno())
-            for piece in unpacked(archive, status.st_size, packed):
-                with output_errors(folder):
-                    file.write(piece)
-                self._watch(Progress(Stage.UNPACK, 0, 0, archive.tell(), status.st_size, os.path.basename(path)))
+        with source_errors(path):
+            status = os.stat(path)
+        done, total = 0, plain_size(path)
+        for piece in plain_form(Path(path)):
+            with output_errors(folder):
+                file.write(piece)
+            done += len(piece)
+            self._watch(Progress(Stage.UNPACK, 0, 0, done, max(done, total), os.path.basename(path)))
         with output_errors(folder):
             file.flush()
             os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -105,14 +106,6 @@ class Spool:
         file = self._open.enter_context(open(place, "xb"))  # noqa: SIM115
         lock(file.fileno())
         return file, place
-
-
-def spooled_size(path: str) -> int:
-    """Give the bytes that an archive takes unpacked: 0 if it is not packed. Raises SourceError."""
-    if not (packed := packed_at(path)):
-        return 0
-    with source_errors(path), open(path, "rb") as archive:
-        return unpacked_size(archive, os.fstat(archive.fileno()).st_size, packed)
 
 
 def _remove(place: str) -> None:
