@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import struct
 import tarfile
 import zipfile
@@ -12,6 +14,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
+import pyarrow as pa
 from PIL import Image
 
 from imagenet_prep.codecs.sealed import seal
@@ -63,6 +66,16 @@ def zips() -> list[bytes]:
             archive.writestr("README", b"a text", method)
         found.append(file.getvalue())
     return found
+
+
+def packed() -> list[bytes]:
+    """Archives that are compressed as a whole, by everything that is taken, and a zip that compresses."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train/n01440764_18.JPEG", b"an image" * 9)
+        archive.writestr("val/ILSVRC2012_val_00000001.JPEG", b"an image" * 9)
+    found = [compress(tar) for tar in archives()[:2] for compress in (gzip.compress, bz2.compress, lzma.compress)]
+    return [*found, pa.compress(archives()[0], "zstd", asbytes=True), file.getvalue()]
 
 
 def devkits() -> list[bytes]:

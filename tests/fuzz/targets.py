@@ -39,6 +39,7 @@ from imagenet_prep.sources.boxes import read_box_folder, read_boxes
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import classes_by_name
+from imagenet_prep.sources.packed import plain_form
 from imagenet_prep.sources.search import recognise
 from imagenet_prep.stores.memory import MemoryStore
 from imagenet_prep.testing.output_contract import CLASS_NAMES
@@ -114,7 +115,10 @@ def search_archive(data: bytes) -> None:
                 work = Walk(found.source, 0, str(path), found.origin, pieces, validation_truth())
                 for part in found.source.walk(work):
                     ends = map(int.__add__, part.offsets, part.sizes)
-                    assert all(0 < offset <= end <= len(data) for offset, end in zip(part.offsets, ends, strict=True))
+                    if found.packed and part.problems:  # it may end early, and is not used
+                        continue
+                    size = sum(map(len, plain_form(path))) if found.packed else len(data)
+                    assert all(0 <= offset <= end <= size for offset, end in zip(part.offsets, ends, strict=True))
                     assert all(map(str.isprintable, map(str, part.problems)))
 
 
@@ -268,6 +272,7 @@ TARGETS = {
     "archive": Target(
         lambda data: search_archive(mended(data)), sound.archives, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS
     ),
+    "packed": Target(search_archive, sound.packed, sound.ZIP_WORDS, SourceError),
     "zip": Target(search_archive, sound.zips, sound.ZIP_WORDS, SourceError),
     "devkit": Target(_file(read_ground_truth, mended), sound.devkits, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS),
     "boxes": Target(

@@ -75,9 +75,8 @@ class Spool:
         such files.
         """
         local = [Path(path) for path in self._store.local_paths("")]
-        return next(
-            (each for path in local for each in (path, *path.parents) if each.is_dir()), Path(tempfile.gettempdir())
-        )
+        there = (each for path in local for each in (path, *path.parents) if each.is_dir())
+        return next(there, None) or Path(tempfile.gettempdir())
 
     def _unpack(self, path: str) -> str:
         folder = self._folder()
