@@ -234,9 +234,6 @@ def _walk(work: Walk, part: Part) -> Found:
     if part.name:
         of_zip = classes_by_name(work.role, work.truth, part.classes, f"the zip of {part.name.removesuffix('.zip')}")
         class_of = lambda member: of_zip(base_name(member))  # noqa: E731
-    if part.name and packed_zip(path):
-        found.problems.append(Problem(name, _PACKED, part.name))
-        return found
     with source_errors(path), path.open("rb") as file:
         note_images(found, _files(file.fileno(), path, name, found), work.role, name, class_of)
     if part.name and not found.lengths and not found.problems:
@@ -246,8 +243,12 @@ def _walk(work: Walk, part: Part) -> Found:
 
 def _files(descriptor: int, path: Path, archive: str, found: Found) -> Iterator[Member]:
     """Yield the files of a zip, with the places of their bytes; note what is wrong with others."""
-    packed, unpacked_to = bool(packed_zip(path)), 0
-    for each, limit in _with_limits(path):
+    members, unpacked_to = list(_with_limits(path)), 0
+    packed = _is_packed([each for each, _ in members])
+    if packed and found.container:
+        found.problems.append(Problem(archive, _PACKED, found.container))
+        return
+    for each, limit in members:
         if each.filename.endswith("/"):
             continue
         start, wrong = _place(descriptor, each, limit)

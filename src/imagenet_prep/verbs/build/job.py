@@ -13,6 +13,7 @@ from imagenet_prep.dataset.state import State, load_state, save_state, state_of
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.shared_files import seeing
 from imagenet_prep.errors import counted
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.imagenet.class_map import class_names
 from imagenet_prep.model.events import Note, Progress, Stage, Tally, Watch
 from imagenet_prep.model.original import Original
@@ -98,10 +99,16 @@ class Job:
 
     def packed(self) -> tuple[str, ...]:
         """Give the packed archives that images are still to be read from."""
+        archives = enumerate(self.plan.catalog.archives)
+        packed = {
+            place: each.path for place, each in archives if each.role in (TRAIN, VALIDATION) and packed_at(each.path)
+        }
+        if not packed:
+            return ()
+        origins = self.plan.catalog.numbers("archive")
         runs = runs_of(self.plan, self.remaining.is_missing)
-        archives = self.plan.catalog.numbers("archive")
-        used = {int(place) for run in runs if _reads(run) for place in set(archives[run.rows].tolist())}
-        return tuple(path for place, path in enumerate(paths_of(self.plan)) if place in used and packed_at(path))
+        used = {place for run in runs if _reads(run) for place in set(origins[run.rows].tolist())}
+        return tuple(path for place, path in packed.items() if place in used)
 
     def to_unpack(self) -> int:
         """Give the bytes that these take unpacked."""
