@@ -1,4 +1,4 @@
-# make demo   set up, make a miniature ILSVRC2012, build it, read it back
+# make demo   set up what a user needs, make a miniature ILSVRC2012, build it, read it back
 # make quick  set up, then the tests that start no Python: seconds
 # make test   set up, then lint, types and all tests that need no rights of their own: minutes
 
@@ -7,11 +7,16 @@ BIN := .venv/bin
 READERS := .venv-readers/bin
 FUZZ := .venv-fuzz/bin
 
-.PHONY: demo quick test test-system lint sentences test-services test-readers fuzz torture lock bench clean
+.PHONY: demo wheel quick test test-system lint sentences test-services test-readers fuzz torture lock bench clean
 
-demo: .venv/made
+demo: .venv-demo/made
 	rm -rf demo-output
-	$(BIN)/imagenet-prep demo demo-output
+	.venv-demo/bin/imagenet-prep demo demo-output
+
+# Wheel and sdist, in dist/.
+wheel: .venv/made
+	rm -rf dist
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python
 
 # tests/support/parts.py has what each part may do, and holds it to that.
 quick: .venv/made
@@ -64,6 +69,8 @@ bench: .venv/made
 
 # The locks hold versions and hashes, and no address: any index that has these files will do.
 lock: .venv/made
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+		--quiet --output-file requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header \
 		--quiet --output-file requirements/dev.txt
 	$(BIN)/uv pip compile requirements/readers.in --universal --python-version 3.11 --generate-hashes --no-header \
@@ -78,6 +85,12 @@ lock: .venv/made
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv-demo/made: requirements/run.txt pyproject.toml
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	.venv-demo/bin/pip install --quiet --disable-pip-version-check --no-deps .
 	touch $@
 
 .venv-fuzz/made: requirements/fuzz.txt pyproject.toml
@@ -101,4 +114,4 @@ TORCH := torch==2.13.0 torchvision==0.28.0 timm==1.0.31
 	touch $@
 
 clean:
-	rm -rf .venv .venv-readers .venv-fuzz .fuzz demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .venv-readers .venv-fuzz .fuzz demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis

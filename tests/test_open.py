@@ -619,3 +619,14 @@ def test_what_is_closed_gives_nothing(built: Path, sentence: Sentence) -> None:
         with pytest.raises(UsageError) as error:
             ask()
         sentence(error.value)
+
+
+def test_a_data_set_shows_what_is_in_it(built: Path) -> None:
+    data = imagenet_prep.open(built)
+    where, images, how = repr(data).splitlines()
+    assert where == f"<DataSet {built}"
+    assert images.startswith(f" images: train {len(data['train']):,}, validation ")
+    assert how == ' data["train"][0] is an image, with its label>'
+    assert repr(data["train"][:2]) == "<View of 2 images>"
+    data.close()
+    assert repr(data) == "<DataSet, closed>"

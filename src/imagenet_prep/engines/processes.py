@@ -25,7 +25,7 @@ from imagenet_prep.engines.base import Advance, Engine, Result, Task, raise_lost
 from imagenet_prep.engines.here import Here
 from imagenet_prep.engines.orders import outcome
 from imagenet_prep.engines.reports import Gauge
-from imagenet_prep.engines.worker import BEGUN, GRACE, Job, Worker, moved, stop, wait_for_news
+from imagenet_prep.engines.worker import BEGUN, GRACE, Job, Worker, moved, refuse_while_importing, stop, wait_for_news
 from imagenet_prep.errors import PrepError, UsageError
 
 _FOR_EACH_PROCESSOR = 2  # workers: while one waits for a read or a sync, another has the processor
@@ -208,6 +208,7 @@ class _Run(Generic[Task, Result]):
         """Take back what a dead worker had. The task it was at is lost if that was its second try, and is else the
         first for the new worker that takes its place.
         """
+        worker.refuse_unguarded()
         self._pool.remove(worker)
         self._gauge.ended(worker)
         self._ahead.extendleft(reversed(worker.jobs))
@@ -228,6 +229,7 @@ def local_engine(jobs: int) -> Iterator[Engine]:
     When the context ends, the processes are gone. When it ends early, by an error or an interrupt, they stop
     what they are doing within a second and remove what they had half written.
     """
+    refuse_while_importing()
     jobs = jobs or min(_FOR_EACH_PROCESSOR * available_processors(), _MOST_BY_DEFAULT)
     if jobs == 1 or current_process().daemon:
         yield Here()

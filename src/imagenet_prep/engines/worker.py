@@ -20,7 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import Pipe, get_context, resource_tracker
+from multiprocessing import Pipe, current_process, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
@@ -32,12 +32,15 @@ from typing import Any, NoReturn
 from imagenet_prep.engines.base import Advance
 from imagenet_prep.engines.orders import answer, order
 from imagenet_prep.engines.reports import reporting
+from imagenet_prep.errors import UsageError
 
 GRACE = 1.0  # seconds a worker has to remove what it was writing
 BEGUN = b"begun"
 _GOODBYE = b""
 _MOVED = struct.Struct("<5sQQ")  # a mark, count and size; a pickle has another first byte
 _MARK = b"moved"
+_UNGUARDED = 87  # the exit code of a worker in which the script of its parent starts work of its own
+_NAME = "imagenet-prep worker"
 _TERMINATED = 128 + signal.SIGTERM  # what a shell calls the exit code of a terminated process
 
 
@@ -75,7 +78,7 @@ class Worker:
         # An interrupt at the terminal, or its end, reaches the whole process group. Blocked here, it stays so in the
         # worker, from its first moment on: what becomes of it is for this process to decide.
         with _signals_held():
-            self._process = context.Process(target=serve, args=(self._theirs, foreign), daemon=True)
+            self._process = context.Process(target=serve, args=(self._theirs, foreign), daemon=True, name=_NAME)
             self._process.start()
         self._theirs.close()
 
@@ -105,6 +108,13 @@ class Worker:
         if process := self._started():
             process.terminate()
 
+    def refuse_unguarded(self) -> None:
+        """Raise UsageError if the process, which is gone, has ended because it was asked for workers itself."""
+        if process := self._started():
+            process.join(GRACE)
+            if process.exitcode == _UNGUARDED:
+                raise _unguarded() from None
+
     def bury(self, seconds: float) -> None:
         """Wait for the end of the process, which comes after ``seconds`` at the latest."""
         if process := self._started():
@@ -124,6 +134,24 @@ def wait_for_news(workers: Iterable[Worker]) -> list[Worker]:
     """Wait until there is something to hear, if only the end, of some of the workers, and give those."""
     by_pipe = {worker.connection: worker for worker in workers}
     return [by_pipe[pipe] for pipe in wait_for(list(by_pipe)) if isinstance(pipe, Connection)]
+
+
+def refuse_while_importing() -> None:
+    """End this process if it is a worker that just imports the script of its parent, which has no main guard: it would
+    do what the script does once more. Raises UsageError in processes of other programs.
+    """
+    process = current_process()
+    if getattr(process, "_inheriting", False):
+        if process.name == _NAME:
+            raise SystemExit(_UNGUARDED)
+        raise _unguarded()
+
+
+def _unguarded() -> UsageError:
+    return UsageError(
+        "This script starts the work whenever it is imported, and worker processes import it.",
+        remedy='Put the call below the line: if __name__ == "__main__":',
+    )
 
 
 def stop(workers: Iterable[Worker]) -> None:

@@ -73,3 +73,12 @@ class Report:
     def images(self) -> int:
         """Images in all splits."""
         return sum(split.images for split in self.splits.values())
+
+    def __repr__(self) -> str:
+        """Say the most important in three lines: all of it would be pages."""
+        of = ", ".join(f"{name} {split.images:,}" for name, split in self.splits.items())
+        return (
+            f"<Report: {self.images:,} images ({of}), {len(self.set_aside):,} set aside\n"
+            f" shards: {self.shards:,} written, {self.reused:,} there before\n"
+            f" bytes: {self.bytes_read:,} read, {self.bytes_written:,} written, in {self.seconds:.1f} s>"
+        )

@@ -78,6 +78,17 @@ class DataSet:
     def __iter__(self) -> Iterator[str]:
         return iter(self.splits)
 
+    def __repr__(self) -> str:
+        """Say in three lines where it is, what is in it, and how to get at that."""
+        if self._places is None:
+            return "<DataSet, closed>"
+        of = ", ".join(f"{split} {len(self[split]):,}" for split in self.splits)
+        return (
+            f"<DataSet {self._places.store.place}\n"
+            f" images: {of}, of {len(self.classes):,} classes\n"
+            f' data["{self.splits[0]}"][0] is an image, with its label>'
+        )
+
     def close(self) -> None:
         """Close its files; may be repeated. Reading afterwards raises UsageError."""
         if self._places:
@@ -139,6 +150,9 @@ class View(Sequence[Any]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __repr__(self) -> str:
+        return f"<View of {len(self):,} images>"
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Any: ...
