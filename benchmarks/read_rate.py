@@ -5,7 +5,9 @@
 OUT is a finished build, of whose train split everything is read. Each output in it is read by ``imagenet_prep.open`` at
 random (with and without comparing digests) and in order, by bare ``pread`` of the same ranges of files that are all
 open (files: opened, read and closed, as ImageFolder does before it decodes), and by its own readers, as far as they are
-installed: start it with the Python of ``.venv-readers``.
+installed: start it with the Python of ``.venv-readers``. mosaicml-streaming imports torchvision; where that does not
+load, ``-c "import readers.torch_vision, runpy; runpy.run_path('benchmarks/read_rate.py', run_name='__main__')" OUT`` in
+its place, with ``tests`` and ``benchmarks`` in PYTHONPATH, lets it.
 
 The second table is of a DataLoader with two workers and batches of 64: each reader decodes as it does for its users,
 and every image becomes 224 by 224 by leaving out pixels, which costs little and the same for all.
@@ -227,6 +229,18 @@ def _tfds_decoded(out: Path) -> Ways:
         yield "tfds: its own reader, in order", lambda _: (len(labels) for _, labels in batches.as_numpy_iterator())
 
 
+def _mosaicml(out: Path) -> Ways:
+    if streaming := _module(out, "mds/train/index.json", "streaming"):
+        rows = streaming.StreamingDataset(local=str(out / "mds"), split="train", batch_size=1)
+        yield "mds: mosaicml-streaming, in order", lambda _: (len(row["x"]) for row in rows)
+
+
+def _litdata(out: Path) -> Ways:
+    if litdata := _module(out, "litdata/train/index.json", "litdata"):
+        rows = litdata.StreamingDataset(str(out / "litdata" / "train"))
+        yield "litdata: its own reader, in order", lambda _: (len(row["image"]) for row in rows)
+
+
 def _module(out: Path, pattern: str, name: str) -> Any:
     """Give a module, if there are files for it, and if it is installed; else None."""
     if not any(out.glob(pattern)):
@@ -238,7 +252,7 @@ def _module(out: Path, pattern: str, name: str) -> Any:
 
 
 TFDS = "tfds/imagenet2012/5.1.0"
-AS_BYTES = (_webdataset, _tfds)
+AS_BYTES = (_webdataset, _tfds, _mosaicml, _litdata)
 DECODED = (_folders_decoded, _webdataset_decoded, _tfds_decoded)
 
 

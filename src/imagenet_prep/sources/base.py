@@ -30,6 +30,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "validation-archive": "imagenet_prep.sources.official.ValidationArchive",
         "image-tar": "imagenet_prep.sources.image_tar.ImageTar",
         "image-zip": "imagenet_prep.sources.image_zip.ImageZip",
+        "webdataset-shards": "imagenet_prep.sources.webdataset.WebDatasetShards",
         "class-zips": "imagenet_prep.sources.image_zip.ClassZips",
         "class-tars": "imagenet_prep.sources.official.ClassTarFolder",
         "class-folders": "imagenet_prep.sources.class_folders.ClassFolders",
@@ -154,6 +155,7 @@ class Source(ABC):
     ``imagenet_prep.testing.contracts.SourceContract``.
     """
 
+    gives_way: ClassVar[bool] = False  # whether any other source of the same split is used in its place
     may_be_split: ClassVar[bool] = False  # whether people move images from it into a folder called test
 
     def claims(self, name: str) -> bool:  # noqa: ARG002

@@ -125,7 +125,7 @@ def _recognised(
             others.append(each)
     _name_held_out(by_role)
     _prefer_plain(by_role, found)
-    inputs = [each for each in inputs if each.path not in found.unused]
+    inputs = [each for each in inputs if any(each in of for of in by_role.values())]
     _refuse_two(by_role)
     if TRAIN not in by_role and VALIDATION not in by_role:
         raise _nothing(sources, found, inputs)
@@ -233,7 +233,9 @@ def _name_held_out(by_role: dict[str, list[Input]]) -> None:
 
 
 def _prefer_plain(by_role: dict[str, list[Input]], found: Seen) -> None:
-    """Leave out what is packed where the same is unpacked: people keep both."""
+    """Leave out what is packed where the same is unpacked, and what was made of images where these are: people keep
+    both.
+    """
     for role, inputs in by_role.items():
         if plain := [each for each in inputs if not each.packed]:
             for each in inputs:
@@ -241,8 +243,21 @@ def _prefer_plain(by_role: dict[str, list[Input]], found: Seen) -> None:
                     place = printable(str(plain[0].path))
                     found.unused[each.path] = f"is {each.packed}-compressed, and {role} is there unpacked: {place}"
             by_role[role] = plain
+        original = by_role.get(TRAIN if role == HELD_OUT else role, [])
+        if first := [each for each in original if not _gives_way(each)]:
+            place = printable(str(first[0].path))
+            for each in filter(_gives_way, by_role[role]):
+                why = f"is a shard that was made of {each.origin}, which is there: {place}"
+                found.unused |= {each.path / part.name: why for part in each.parts}
+            by_role[role] = [each for each in by_role[role] if not _gives_way(each)]
+    for role in [role for role, inputs in by_role.items() if not inputs]:
+        del by_role[role]
     for each in (each for inputs in by_role.values() for each in inputs):
         found.unused.pop(each.path, None)  # it has another split, too
+
+
+def _gives_way(found: Input) -> bool:
+    return bool(found.source and found.source.gives_way)
 
 
 def _refuse_two(by_role: dict[str, list[Input]]) -> None:

@@ -45,7 +45,7 @@ def why_unused(path: Path, found: Seen) -> str:
     if contents.packed and not contents.damage:
         return f"is {contents.packed}-compressed: {_how_to_unpack(path, contents.packed)}"
     if contents.shard:
-        return "is a WebDataset shard, which is not read as a source"
+        return "is a WebDataset shard that cannot be read: its first key is not the name of an image"
     if contents.damage:
         return f"cannot be read: {contents.damage}"
     if contents.first:
