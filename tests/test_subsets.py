@@ -358,7 +358,7 @@ class TestRecipe:
             ({"classes": (-1,)}, "classes"),
             ({"classes": ("tnech",)}, "classes"),
             ({"classes": 5}, "classes"),
-            ({"classes": "tench"}, "classes"),
+            ({"classes": "tensch"}, "classes"),
             ({"test_list": 5}, "test_list"),
             ({"exclude": (5,)}, "exclude"),
             ({"splits": 5}, "splits"),

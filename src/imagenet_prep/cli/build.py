@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from textwrap import indent
@@ -114,9 +115,8 @@ def build(
     with watching(as_json=as_json, quiet=quiet) as watch:
         for name in given["readers"]:
             watch(Note(_stands_for(name, options.recipe)))
-        result, code = (_planned if dry_run else _built)(sources, out, options, watch, engine, as_json)
-    if not (dry_run or as_json):
-        result = "\n".join([result, *_what_next(out, given["readers"], options.recipe)])
+        work = _planned if dry_run else partial(_built, what_next=_what_next(out, given["readers"], options.recipe))
+        result, code = work(sources, out, options, watch, engine, as_json)
     click.echo(result)  # when the bar is gone: it would erase what is printed beside it
     context.exit(code)
 
@@ -152,13 +152,19 @@ def _what_next(out: Path, readers: tuple[str, ...], recipe: Recipe) -> Iterator[
 
 
 def _built(
-    sources: tuple[Path, ...], out: Path, options: BuildOptions, watch: Watch, engine: str | None, as_json: bool
+    sources: tuple[Path, ...],
+    out: Path,
+    options: BuildOptions,
+    watch: Watch,
+    engine: str | None,
+    as_json: bool,
+    what_next: Iterator[str],
 ) -> tuple[str, int]:
     from imagenet_prep.cli import show
     from imagenet_prep.verbs.build.run import build as build_step
 
     report = build_step(sources, out, options, watch=watch, engine=engine)
-    return summed_up(report, out, show.summary, as_json=as_json)
+    return summed_up(report, out, partial(show.summary, what_next=what_next), as_json=as_json)
 
 
 def _planned(

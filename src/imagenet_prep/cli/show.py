@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +68,8 @@ def planned(plan: Plan) -> str:
     return table(rows)
 
 
-def summary(report: Report, out: str) -> str:
-    """Show what a build made: what went where, how many, what was converted, how fast."""
+def summary(report: Report, out: str, what_next: Iterable[str] = ()) -> str:
+    """Show what a build made: what went where, how many, what was converted, how fast; and what comes next."""
     rows = [("split", "images", "shards", "image bytes")]
     rows += [
         (name, f"{split.images:,}", f"{split.shards:,}", size(split.size)) for name, split in report.splits.items()
@@ -81,7 +81,7 @@ def summary(report: Report, out: str) -> str:
         lines.append(f"Linked or moved {counted(report.linked, 'file')}, and read none of these.")
     seen = original(report.original)
     last = bool(report.original and report.original.is_copy)  # where nobody can miss it
-    return "\n".join([*lines, *([] if last else seen), _speed(report), *(seen if last else [])])
+    return "\n".join([*lines, *([] if last else seen), _speed(report), *what_next, *(seen if last else [])])
 
 
 def _speed(report: Report) -> str:

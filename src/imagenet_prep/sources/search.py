@@ -25,6 +25,7 @@ from imagenet_prep.imagenet.archives import (
     VALIDATION_CLASSES,
 )
 from imagenet_prep.imagenet.classes import Taxonomy, official
+from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.given import given
 from imagenet_prep.sources.archive_file import archive_at
 from imagenet_prep.sources.base import TEST_FOLDERS, ImageSet, Input, Part, Seen, all_sources, form_of_folders
@@ -125,7 +126,7 @@ def _recognised(
             others.append(each)
     _name_held_out(by_role)
     _prefer_plain(by_role, found)
-    inputs = [each for each in inputs if any(each in of for of in by_role.values())]
+    inputs = [each for each in inputs if found.unused.keys().isdisjoint(_first_files(each))]
     _refuse_two(by_role)
     if TRAIN not in by_role and VALIDATION not in by_role:
         raise _nothing(sources, found, inputs)
@@ -256,6 +257,11 @@ def _prefer_plain(by_role: dict[str, list[Input]], found: Seen) -> None:
         found.unused.pop(each.path, None)  # it has another split, too
 
 
+def _first_files(of: Input) -> set[Path]:
+    """Give the file that an input is, or the folder and the first of its parts."""
+    return {of.path, *(of.path / part.name for part in of.parts[:1])}
+
+
 def _gives_way(found: Input) -> bool:
     return bool(found.source and found.source.gives_way)
 
@@ -330,6 +336,11 @@ def _nothing(sources: tuple[Path, ...], found: Seen, inputs: list[Input]) -> _No
             f"{printable(str(found.builds[0]))} is a build, and passed over; what it has moved, `imagenet-prep undo` "
             "puts back."
         )
+    more += [
+        f"{printable(str(source))} is a data set of this program: `imagenet-prep audit` reads it back."
+        for source in sources
+        if (source / PRIVATE).is_dir()
+    ]
     more.append(_unnamed(found))
     summary = f"There are no ILSVRC2012 archives or images with classes in {places}.{seen}"
     error = _NothingError(summary, remedy=" ".join(filter(None, (remedy, *more))))

@@ -17,6 +17,7 @@ from imagenet_prep.sources.contents import is_of_another_task, may_be_archive, w
 from imagenet_prep.sources.disguise import disguise_at, unpacker
 
 _NAMED = 5
+_LETTERS = re.compile(r"(?<![a-z])[a-d][a-z]$|(?<=part)[a-z]{2}$")  # that count parts: never ``gz``
 _OWN_SUFFIX = re.compile(r"\.(?:gz|tgz|xz|txz|bz2|tbz2?|zst|tzst)", re.IGNORECASE)
 
 
@@ -62,6 +63,7 @@ def _how_to_unpack(path: Path, packed: str) -> str:
 
 def _how_to_join(whole: Path, parts: list[Path]) -> str:
     """Parts of one length sort as they were cut; shorter numbers come first."""
-    lengths = sorted({len(part.name) - len(whole.name) - 1 for part in parts})
-    patterns = " ".join(f"{shlex.quote(str(whole))}.{'?' * length}" for length in lengths)
+    ends = [part.name[len(whole.name) + 1 :] for part in parts]
+    forms = dict.fromkeys(re.sub(r"\d", "[0-9]", _LETTERS.sub("[a-d][a-z]", end)) for end in sorted(ends, key=len))
+    patterns = " ".join(f"{shlex.quote(str(whole))}.{form}" for form in forms)
     return f"is one of {counted(len(parts), 'part')}: `cat {patterns} > {shlex.quote(str(whole))}` joins them"

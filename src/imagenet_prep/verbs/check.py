@@ -17,6 +17,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from imagenet_prep.codecs.jpeg import LOOSELY, decodes_strictly
+from imagenet_prep.dataset.layout import is_data_set
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import Problem, SourceError, printable
@@ -30,6 +31,7 @@ from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.base import Input
 from imagenet_prep.sources.random_reads import MEASURED, slow_reads
 from imagenet_prep.sources.search import SourcePath, form_of, recognise, source_paths
+from imagenet_prep.stores import store_at
 from imagenet_prep.verbs.annotations import BOX_ROLES
 from imagenet_prep.verbs.checksums import comparer
 from imagenet_prep.verbs.decode import IMAGES_PER_TASK, DecodeTask, decode_all
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 # A build counts these as well: that is not worth opening half a million files.
 _PACKED = "The images were not decoded: they lie in archives that are compressed as a whole, which a build unpacks."
+_AUDITED = "{0} is a data set of this program: `imagenet-prep audit {0}` reads it back."
 _UNREAD = "{} has each annotation in a file of its own; --full and a build count their boxes."
 _GOLDEN = 0.618034  # its multiples are spread over the source, and far apart as in a shuffled order
 
@@ -75,6 +78,10 @@ class _Findings:
     problems: list[Problem] = field(default_factory=list)
 
 
+def _is_ours(path: Path) -> bool:
+    return path.is_dir() and is_data_set(store_at(path))
+
+
 def check(
     source: SourcePath | Iterable[SourcePath],
     options: CheckOptions | None = None,
@@ -93,6 +100,7 @@ def check(
     check_platform()
     how = IndexOptions(taxonomy=options.taxonomy, trust_labels=options.trust_labels)
     notes: list[str] = []
+    notes += [_AUDITED.format(printable(str(path))) for path in source_paths(source) if _is_ours(path)]
     pieces = list(recognise(source_paths(source), options.taxonomy, notes.append).values())
     unread = [each for each in pieces if each.folder and each.role in BOX_ROLES and not options.full]
     found = [each for each in pieces if is_indexed(each, how) and each not in unread]
