@@ -31,6 +31,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "image-tar": "imagenet_prep.sources.image_tar.ImageTar",
         "image-zip": "imagenet_prep.sources.image_zip.ImageZip",
         "webdataset-shards": "imagenet_prep.sources.webdataset.WebDatasetShards",
+        "tfrecord-shards": "imagenet_prep.sources.tfrecord.TFRecordShards",
         "class-zips": "imagenet_prep.sources.image_zip.ClassZips",
         "class-tars": "imagenet_prep.sources.official.ClassTarFolder",
         "class-folders": "imagenet_prep.sources.class_folders.ClassFolders",

@@ -251,6 +251,8 @@ def _prefer_plain(by_role: dict[str, list[Input]], found: Seen) -> None:
                 why = f"is a shard that was made of {each.origin}, which is there: {place}"
                 found.unused |= {each.path / part.name: why for part in each.parts}
             by_role[role] = [each for each in by_role[role] if not _gives_way(each)]
+        elif by_role[role]:  # of shards of several kinds those that hold the bytes of the archives
+            by_role[role] = [each for each in by_role[role] if each.source is by_role[role][0].source]
     for role in [role for role, inputs in by_role.items() if not inputs]:
         del by_role[role]
     for each in (each for inputs in by_role.values() for each in inputs):

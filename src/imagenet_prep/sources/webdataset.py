@@ -14,20 +14,16 @@ from pathlib import Path
 
 from imagenet_prep.codecs.tar import Member, TarRange
 from imagenet_prep.errors import Problem, counted, printable
-from imagenet_prep.imagenet.archives import HELD_OUT, TRAIN, VALIDATION
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.sources.base import TEST_FOLDERS, Input, Part, Pieces, Seen, Source, Walk
+from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
 from imagenet_prep.sources.contents import may_be_archive, whole_of
 from imagenet_prep.sources.downloads import interrupted
 from imagenet_prep.sources.found import LARGEST, Found
 from imagenet_prep.sources.labels import ClassOf, base_name, classes_by_name, role_of
 from imagenet_prep.sources.official import files_of, open_range
+from imagenet_prep.sources.shard_names import missing_shards, role_of_shard
 
-_NUMBERED = re.compile(
-    r"(?P<before>.*?)(?<!\d)(?P<number>\d{1,6})(?P<after>(?:-of-\d{1,6})?\.tar)", re.ASCII | re.DOTALL
-)
-_COUNT = re.compile(r"-of-(\d+)", re.ASCII)
-_TEST = re.compile(rf"(?:{'|'.join(TEST_FOLDERS)})(?![a-z])", re.IGNORECASE)  # how a name begins
 _OF_TIMM = re.compile(r"imagenet1k-(?:train|validation)-\d+\.tar", re.ASCII)
 _IMAGES = ("jpg", "jpeg")
 _LABEL = "cls"
@@ -46,7 +42,7 @@ class WebDatasetShards(Source):
     def find(self, seen: Seen) -> Iterator[Input]:
         """Yield the shards of a folder, for each split."""
         for (folder, role), paths in _shards(seen):
-            seen.problems.extend(_missing(folder, [path.name for path in paths]))
+            seen.problems.extend(missing_shards(folder, [path.name for path in paths]))
             halves = ((path, why) for path in paths if (why := interrupted(path)))
             seen.problems.extend(Problem(printable(str(path)), why) for path, why in halves)
             yield Input(role, folder, parts=tuple(Part(path.name, None) for path in paths), source=self)
@@ -78,28 +74,13 @@ def _role(seen: Seen, path: Path) -> str:
     contents = seen.contents(path)
     if not contents.shard or contents.packed or whole_of(path):
         return ""
-    role = role_of(_name_of(contents.first)) or ""
-    if role == TRAIN and _TEST.match(path.name):
-        return HELD_OUT
-    return role if role in (TRAIN, VALIDATION) else ""
+    role = role_of(_name_of(contents.first))
+    return role_of_shard(path.name, role) if role in (TRAIN, VALIDATION) else ""
 
 
 def _name_of(member: str) -> str:
     """Give the name in ImageNet of what has the key of a member."""
     return base_name(member).partition(".")[0] + ".JPEG"
-
-
-def _missing(folder: Path, names: list[str]) -> Iterator[Problem]:
-    """Name the shards that are missing in a row of numbers that begins with 0."""
-    rows: dict[tuple[str, str], list[str]] = {}
-    for match in filter(None, map(_NUMBERED.fullmatch, names)):
-        rows.setdefault((match["before"], match["after"]), []).append(match["number"])
-    for (before, after), there in rows.items():
-        count = _COUNT.match(after)
-        last = int(count[1]) if count else int(max(there, key=int)) + 1
-        for number in sorted(set(range(last)) - set(map(int, there))):
-            name = f"{before}{number:0{len(there[0])}}{after}"
-            yield Problem(printable(str(folder)), "is missing, or is not a shard", printable(name))
 
 
 def _walk(work: Walk, shard: str) -> Found:
