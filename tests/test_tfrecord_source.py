@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import struct
 from pathlib import Path
@@ -18,7 +19,7 @@ from imagenet_prep.imagenet.archives import TRAIN as TRAIN_ROLE
 from imagenet_prep.sources.search import form_of, recognise
 from imagenet_prep.sources.tfrecord import TFRecordShards
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
-from imagenet_prep.testing.archives import TRAIN
+from imagenet_prep.testing.archives import TRAIN, VALIDATION
 from imagenet_prep.testing.contracts import Known, SourceContract
 from support.build import contents
 from test_sources import images
@@ -179,8 +180,28 @@ def test_files_of_something_else_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "cats.tfrecord").write_bytes(record(bytes_entry("image", LARGE), bytes_entry("file_name", b"cat.jpg")))
     (tmp_path / "text.tfrecord").write_bytes(b"no record at all")
     (tmp_path / "train.tfrecord").write_bytes(tench(0))
-    (found,) = recognise([tmp_path]).values()
+    said: list[str] = []
+    (found,) = recognise([tmp_path], tell=said.append).values()
     assert form_of(found) == "1 TFRecord file"
+    assert said == [f"Not used: {tmp_path}/text.tfrecord is damaged: the length of a record is damaged."]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is empty"),
+        (tench(0)[:-9], "is damaged: a record of 9,0"),
+        (gzip.compress(tench(0)), "is gzip-compressed: `gunzip` unpacks it"),
+    ],
+)
+def test_a_train_file_that_cannot_be_read_is_named_beside_sound_validation(
+    data: bytes, said: str, usual: Miniature, tmp_path: Path
+) -> None:
+    (tmp_path / VALIDATION).symlink_to(usual.root / VALIDATION)
+    (tmp_path / "train.tfrecord").write_bytes(data)
+    notes: list[str] = []
+    assert list(recognise([tmp_path], tell=notes.append)) == ["validation"]
+    assert any(f"{tmp_path}/train.tfrecord {said}" in note for note in notes), notes
 
 
 def test_a_data_set_with_several_kinds_of_shards_is_read_by_one(usual: Miniature, tmp_path: Path) -> None:

@@ -102,6 +102,14 @@ def test_a_label_without_an_image_is_named(tmp_path: Path) -> None:
     assert (problem.member, problem.reason) == (f"{TENCH}_2.cls", "has no image beside it")
 
 
+def test_a_key_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    shard(tmp_path / "train-0.tar", TENCHES[0], TENCHES[0])
+    assert [(problem.member, problem.reason) for problem in refused(tmp_path).problems] == [
+        (f"{TENCH}_0.jpg", "is there twice"),
+        (f"{TENCH}_0.cls", "is there twice"),
+    ]
+
+
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     for number in (0, 1, 3):
         shard(tmp_path / f"imagenet1k-train-{number:04}.tar", TENCHES[number])

@@ -23,6 +23,7 @@ from imagenet_prep.errors import Problem, SourceError, counted, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
+from imagenet_prep.sources.disguise import START_BYTES, packed_by, unpacker
 from imagenet_prep.sources.found import LARGEST, Found
 from imagenet_prep.sources.labels import ClassOf, base_name, classes_by_name, role_of
 from imagenet_prep.sources.reader import source_errors
@@ -46,7 +47,7 @@ class TFRecordShards(Source):
 
     def find(self, seen: Seen) -> Iterator[Input]:
         """Yield the shards of a folder, for each split."""
-        roles = {path: role for path in seen.files if self.claims(path.name) and (role := _role(path))}
+        roles = {path: role for path in seen.files if self.claims(path.name) and (role := _role(path, seen))}
         ordered = sorted(roles, key=lambda path: (path.parent, roles[path], path.name))
         for (folder, role), paths in groupby(ordered, lambda path: (path.parent, roles[path])):
             names = list(dict.fromkeys(path.name for path in paths))
@@ -66,15 +67,33 @@ class TFRecordShards(Source):
         return [_walk(work, part.name) for part in work.pieces]
 
 
-def _role(path: Path) -> str:
-    """Give the role of a file by its first record; "" for what has none that can be used."""
+def _role(path: Path, seen: Seen) -> str:
+    """Give the role of a file by its first record; "" for what has none that can be used. One that cannot be read is
+    noted: it may be all of train.
+    """
+    name = ""
     try:
-        first = next(_records(path), None)
-        name = _said(first)[0] if first else ""
-    except (OutlineError, SourceError, ValueError):  # a file of something else; one of a row is missed there
+        if first := next(_records(path), None):
+            name = _said(first)[0]
+        else:
+            seen.unused[path] = "is empty"
+    except (OutlineError, SourceError) as error:
+        packed = _packed(path)
+        seen.unused[path] = (
+            f"is {packed}-compressed: `{unpacker(packed)}` unpacks it" if packed else f"is damaged: {error}"
+        )
+    except ValueError:  # it has records of something else
         return ""
     role = role_of_shard(path.name, role_of(name) or "")
     return role if role_of(name) in (TRAIN, VALIDATION) else ""
+
+
+def _packed(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return packed_by(file.read(START_BYTES))
+    except OSError:
+        return ""
 
 
 def _records(path: Path) -> Iterator[Outline]:

@@ -22,8 +22,11 @@ _OWN_SUFFIX = re.compile(r"\.(?:gz|tgz|xz|txz|bz2|tbz2?|zst|tzst)", re.IGNORECAS
 
 
 def not_used(found: Seen, used: Collection[Path]) -> str:
-    """Name the files that are called like archives, and are not among those ``used``; "" for none."""
-    unused = [path for path in found.files if may_be_archive(path.name) and path not in used]
+    """Name the files that are called like archives, or are of a kind that is read, and are not among those ``used``; ""
+    for none.
+    """
+    there = (path for path in found.files if may_be_archive(path.name) or path in found.unused)
+    unused = [path for path in there if path not in used]
     parts: dict[Path, list[Path]] = {}
     for path in unused:
         if whole := whole_of(path):

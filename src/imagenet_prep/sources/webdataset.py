@@ -88,7 +88,11 @@ def _walk(work: Walk, shard: str) -> Found:
     class_of = classes_by_name(work.role, work.truth)
     with open_range(Path(work.path, shard)) as tar:
         for _, members in groupby(files_of(tar, found), lambda member: _name_of(member.name)):
-            _note(found, tar, {member.name.rpartition(".")[2].lower(): member for member in members}, class_of)
+            sample: dict[str, Member] = {}
+            for member in members:
+                if sample.setdefault(member.name.rpartition(".")[2].lower(), member) is not member:
+                    found.problems.append(Problem(tar.archive, "is there twice", printable(member.name), member.offset))
+            _note(found, tar, sample, class_of)
     found.ignored = 0
     if not found.lengths and not found.problems:
         found.problems.append(Problem(tar.archive, "has no images"))
