@@ -80,6 +80,11 @@ def may_be_archive(name: str) -> bool:
     return _ARCHIVE.fullmatch(name) is not None
 
 
+def is_archive_name(name: str) -> bool:
+    """Whether a file is called like an archive, or has the name of an official one or of Kaggle's list."""
+    return may_be_archive(name) or name in _BY_NAME
+
+
 def is_of_another_task(name: str) -> bool:
     """Whether a file is called like the images of task 3, which has tars of the same names as train."""
     return _OF_ANOTHER_TASK.match(name) is not None

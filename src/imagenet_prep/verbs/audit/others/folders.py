@@ -18,6 +18,7 @@ from imagenet_prep.imagenet.archives import CLASS_COUNT, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.imagenet.names import WNID
 from imagenet_prep.sources.base import ImageSet, Part
+from imagenet_prep.sources.contents import is_archive_name
 from imagenet_prep.sources.survey import is_folder, survey
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.look import FolderLook
@@ -37,7 +38,7 @@ def find_folder_set(out: Path) -> tuple[FoundSet | None, bool]:
     """
     found = survey((out,), lambda name: official().called(name))
     sets = _with_numbered([each for each in found.sets if each.role in (TRAIN, VALIDATION) and not each.tars])
-    archives = bool(found.files) or any(each.tars for each in found.sets)
+    archives = any(is_archive_name(path.name) for path in found.files) or any(each.tars for each in found.sets)
     if not sets or (archives and not any(part.name for each in sets for part in each.parts)):
         return None, archives
     root = Path(os.path.commonpath([out if each.path == out else each.path.parent for each in sets]))
