@@ -215,3 +215,10 @@ def test_the_archives_come_before_records_that_were_made_of_them(usual: Miniatur
     (tmp_path / TRAIN).symlink_to(usual.root / TRAIN)
     (tmp_path / "train.tfrecord").write_bytes(tench(0))
     assert {role: each.path.name for role, each in recognise([tmp_path]).items()} == {TRAIN_ROLE: TRAIN}
+
+
+def test_check_names_audit_for_a_data_set_of_this_program(usual: Miniature, tmp_path: Path) -> None:
+    options = BuildOptions.of(format="tfrecord", test_per_class=1, jobs=1)
+    imagenet_prep.build(usual.root, tmp_path / "data", options)
+    said = f"{tmp_path}/data is a data set of this program: `imagenet-prep audit {tmp_path}/data` reads it back."
+    assert said in imagenet_prep.check(tmp_path / "data").notes

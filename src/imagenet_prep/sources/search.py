@@ -341,7 +341,7 @@ def _nothing(sources: tuple[Path, ...], found: Seen, inputs: list[Input]) -> _No
     more += [
         f"{printable(str(source))} is a data set of this program: `imagenet-prep audit` reads it back."
         for source in sources
-        if (source / PRIVATE).is_dir()
+        if os.path.isdir(source / PRIVATE)
     ]
     more.append(_unnamed(found))
     summary = f"There are no ILSVRC2012 archives or images with classes in {places}.{seen}"

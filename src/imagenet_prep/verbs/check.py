@@ -7,6 +7,7 @@ decoded: what a disk or a download has damaged inside the pictures shows only th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,12 +18,12 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from imagenet_prep.codecs.jpeg import LOOSELY, decodes_strictly
-from imagenet_prep.dataset.layout import is_data_set
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_BY_ROLE, TRAIN, VALIDATION, WRONG
 from imagenet_prep.imagenet.classes import Taxonomy, official
+from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Note, Progress, Watch, unwatched
 from imagenet_prep.model.given import Jobs, check_fields, given, options_given
 from imagenet_prep.model.original import Original
@@ -31,7 +32,6 @@ from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.base import Input
 from imagenet_prep.sources.random_reads import MEASURED, slow_reads
 from imagenet_prep.sources.search import SourcePath, form_of, recognise, source_paths
-from imagenet_prep.stores import store_at
 from imagenet_prep.verbs.annotations import BOX_ROLES
 from imagenet_prep.verbs.checksums import comparer
 from imagenet_prep.verbs.decode import IMAGES_PER_TASK, DecodeTask, decode_all
@@ -79,7 +79,7 @@ class _Findings:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.is_dir() and is_data_set(store_at(path))
+    return os.path.isdir(path / PRIVATE)  # false where one may not look: the search says that
 
 
 def check(

@@ -41,7 +41,7 @@ class Spool:
 
     def __enter__(self) -> Self:
         for folder in dict.fromkeys((*map(Path, self._store.local_paths("")), self._folder())):
-            if folder.is_dir():
+            if os.path.isdir(folder):  # false where one may not look
                 sweep(folder, depth=0)
         return self
 
@@ -75,7 +75,7 @@ class Spool:
         such files.
         """
         local = [Path(path) for path in self._store.local_paths("")]
-        there = (each for path in local for each in (path, *path.parents) if each.is_dir())
+        there = (each for path in local for each in (path, *path.parents) if os.path.isdir(each))
         return next(there, None) or Path(tempfile.gettempdir())
 
     def _unpack(self, path: str) -> str:
