@@ -141,7 +141,7 @@ def refuse_while_importing() -> None:
     do what the script does once more. Raises UsageError in processes of other programs.
     """
     process = current_process()
-    if getattr(process, "_inheriting", False):
+    if getattr(process, "_inheriting", False):  # what multiprocessing goes by when it refuses to start a process then
         if process.name == _NAME:
             raise SystemExit(_UNGUARDED)
         raise _unguarded()

@@ -158,15 +158,13 @@ def _check_what_is_left(catalog: Catalog, train: Rows, held_out: Rows, options: 
     if not problems:
         return
     if options.test_list:
-        what, remedy = "the test list", "Shorten the list, or leave these classes out (--classes)."
-    else:
-        smallest = int(np.argmin(np.where(counts > 0, counts, np.iinfo(counts.dtype).max)))
-        left = f"{counted(len(problems), 'class', 'classes')} without train images"
-        example = f"{official().classes[smallest].name} has {counted(int(counts[smallest]), 'train image')}"
-        raise UsageError(
-            f"Holding out {options.test_per_class} images per class leaves {left}: {example}.",
-            remedy=f"Add --test-per-class {counts[smallest] - 1} (or less; 0 holds nothing out).",
-        )
+        remedy = "Shorten the list, or leave these classes out (--classes)."
+        summary = f"Holding out the test list leaves {len(problems)} of the classes without train images:"
+        raise UsageError(summary, problems, remedy)
+    smallest = int(np.argmin(np.where(counts > 0, counts, np.iinfo(counts.dtype).max)))
+    left = f"{counted(len(problems), 'class', 'classes')} without train images"
+    example = f"{official().classes[smallest].name} has {counted(int(counts[smallest]), 'train image')}"
     raise UsageError(
-        f"Holding out {what} leaves {len(problems)} of the classes without train images:", problems, remedy
+        f"Holding out {options.test_per_class} images per class leaves {left}: {example}.",
+        remedy=f"Add --test-per-class {counts[smallest] - 1} (or less; 0 holds nothing out).",
     )

@@ -7,7 +7,6 @@ decoded: what a disk or a download has damaged inside the pictures shows only th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +22,6 @@ from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import DEVKIT, OFFICIAL_BY_ROLE, TRAIN, VALIDATION, WRONG
 from imagenet_prep.imagenet.classes import Taxonomy, official
-from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.events import Note, Progress, Watch, unwatched
 from imagenet_prep.model.given import Jobs, check_fields, given, options_given
 from imagenet_prep.model.original import Original
@@ -31,7 +29,7 @@ from imagenet_prep.outputs.base import OUTPUTS, output_class
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.base import Input
 from imagenet_prep.sources.random_reads import MEASURED, slow_reads
-from imagenet_prep.sources.search import SourcePath, form_of, recognise, source_paths
+from imagenet_prep.sources.search import SourcePath, form_of, own_data_sets, recognise, source_paths
 from imagenet_prep.verbs.annotations import BOX_ROLES
 from imagenet_prep.verbs.checksums import comparer
 from imagenet_prep.verbs.decode import IMAGES_PER_TASK, DecodeTask, decode_all
@@ -42,9 +40,8 @@ if TYPE_CHECKING:
     from imagenet_prep.planning.holdings import Holdings, Piece
 
 
-# A build counts these as well: that is not worth opening half a million files.
 _PACKED = "The images were not decoded: they lie in archives that are compressed as a whole, which a build unpacks."
-_AUDITED = "{0} is a data set of this program: `imagenet-prep audit {0}` reads it back."
+# A build counts these as well: that is not worth opening half a million files.
 _UNREAD = "{} has each annotation in a file of its own; --full and a build count their boxes."
 _GOLDEN = 0.618034  # its multiples are spread over the source, and far apart as in a shuffled order
 
@@ -78,10 +75,6 @@ class _Findings:
     problems: list[Problem] = field(default_factory=list)
 
 
-def _is_ours(path: Path) -> bool:
-    return os.path.isdir(path / PRIVATE)  # false where one may not look: the search says that
-
-
 def check(
     source: SourcePath | Iterable[SourcePath],
     options: CheckOptions | None = None,
@@ -99,9 +92,9 @@ def check(
     options, watch = options_given(options, CheckOptions), given("watch", watch, Watch)
     check_platform()
     how = IndexOptions(taxonomy=options.taxonomy, trust_labels=options.trust_labels)
-    notes: list[str] = []
-    notes += [_AUDITED.format(printable(str(path))) for path in source_paths(source) if _is_ours(path)]
-    pieces = list(recognise(source_paths(source), options.taxonomy, notes.append).values())
+    places = source_paths(source)
+    notes = own_data_sets(places)
+    pieces = list(recognise(places, options.taxonomy, notes.append).values())
     unread = [each for each in pieces if each.folder and each.role in BOX_ROLES and not options.full]
     found = [each for each in pieces if is_indexed(each, how) and each not in unread]
     findings = _Findings(notes=[*notes, *(_UNREAD.format(printable(str(each.path))) for each in unread)])
