@@ -1,8 +1,8 @@
 """What a source is: one kind of place in which people have images. A source finds itself in what the user named, says
 in which pieces it can be walked, and walks them: by names and headers, nothing is decoded.
 
-The bytes of an image are contiguous, in a file that is the source itself or lies below it: ``reader`` reads all kinds
-in the same way. The rest of the program asks a source, and never for its name.
+The bytes of an image are contiguous, in a file that is the source itself, lies below it, or is its plain form:
+``reader`` reads all kinds in the same way. The rest of the program asks a source, and never for its name.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from imagenet_prep.sources.disguise import START_BYTES, is_archive, packed_by
 from imagenet_prep.sources.downloads import tool_of
 from imagenet_prep.sources.found import LITTER
 from imagenet_prep.sources.labels import CLASS_TAR, KAGGLE_CLASSES, base_name, role_of
-from imagenet_prep.sources.unpacking import PACKED, UnpackingError, unpacked
+from imagenet_prep.sources.unpacking import ENDLESS, PACKED, UnpackingError, unpacked
 
 _PACKED_TAR = r"tar(?:\.(?:gz|xz|bz2|zst))?|tgz|txz|tbz2?|tzst"
 _ARCHIVE = re.compile(
@@ -50,7 +50,6 @@ _LABEL = re.compile(rf"{STEM}\.(?:cls|json)", re.ASCII)
 _FILES_OF_SAMPLE = 3  # in a WebDataset shard, among which is the label
 _MOST_MEMBERS = 5_000  # that may precede the first one that tells
 _UNPACKED_BYTES, _PIECE_BYTES = 1 << 16, 1 << 10
-_ENDLESS = 1 << 62
 ALSO_PLAIN = PACKED | {""}
 _COPIES = {f".{number}" for number in range(1, 10)}
 
@@ -141,7 +140,7 @@ def contents_at(path: Path) -> Contents:
             if packed in PACKED:
                 file.seek(0)
                 first, damage = _start_of(unpacked(file, size, packed, _PIECE_BYTES))
-                known = _contents(tar._replace(end=_ENDLESS, stream=io.BytesIO(first)), packed)
+                known = _contents(tar._replace(end=ENDLESS, stream=io.BytesIO(first)), packed)
                 return known if known.first else known._replace(damage=damage)
             return Contents(packed=packed) if packed else _contents(tar, packed)
     except OSError:

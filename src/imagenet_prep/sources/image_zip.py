@@ -64,7 +64,7 @@ class ImageZip(Source):
                     seen.problems.append(Problem(printable(str(path)), wrong))
                 with source_errors(path):
                     status = path.stat()
-                packed = packed_zip(path)
+                packed = "zip" if is_packed_zip(path) else ""
                 yield Input(role, path, status.st_size, status.st_mtime_ns, source=self, packed=packed)
 
     def form(self, found: Input) -> str:  # noqa: ARG002
@@ -161,11 +161,11 @@ def _contents(path: Path, size: int, modified: int) -> _Contents:  # noqa: ARG00
     return _Contents(splits, wrong, _is_packed(entries))
 
 
-def packed_zip(path: Path) -> str:
-    """Say whether images of a zip are compressed: "zip" if one is, or "". Raises SourceError."""
+def is_packed_zip(path: Path) -> bool:
+    """Say whether an image of a zip is compressed. Raises SourceError."""
     with source_errors(path):
         status = path.stat()
-    return "zip" if _contents(path, status.st_size, status.st_mtime_ns).packed else ""
+    return _contents(path, status.st_size, status.st_mtime_ns).packed
 
 
 def unpacked_zip_size(path: Path) -> int:

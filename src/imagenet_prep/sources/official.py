@@ -28,10 +28,10 @@ from imagenet_prep.sources.contents import may_be_archive
 from imagenet_prep.sources.disguise import START_BYTES, packed_by, unpacker
 from imagenet_prep.sources.found import LARGEST, LITTER, Found
 from imagenet_prep.sources.labels import CLASS_TAR, ClassOf, base_name, classes_by_name, classes_by_path, is_annotation
-from imagenet_prep.sources.packed import ENDLESS, unpacking_errors
+from imagenet_prep.sources.plain import unpacking_errors
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
-from imagenet_prep.sources.unpacking import PACKED, Forwards
+from imagenet_prep.sources.unpacking import ENDLESS, PACKED, Forwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +269,8 @@ def open_range(path: Path, plain: str = "") -> Iterator[TarRange]:
     while it is read, to its end, unless it lies ``plain`` somewhere. What is wrong becomes a SourceError.
     """
     with source_errors(path):
-        descriptor = os.open(
-            plain or path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-        )  # a pipe would let us wait forever
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe would let us wait forever
+        descriptor = os.open(plain or path, flags)
     try:
         with source_errors(path):
             status = os.fstat(descriptor)

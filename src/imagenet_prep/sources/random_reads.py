@@ -9,7 +9,7 @@ from time import perf_counter
 
 from imagenet_prep.errors import SourceError
 from imagenet_prep.model.task import Entries
-from imagenet_prep.sources.packed import packed_at
+from imagenet_prep.sources.plain import packed_at
 from imagenet_prep.sources.reader import ArchiveReader
 
 MEASURED = 48  # images: half a second on a hard disk

@@ -7,7 +7,7 @@ import contextlib
 from imagenet_prep.codecs.jpeg import NotAnImageError, inspect
 from imagenet_prep.model.original import Shape
 from imagenet_prep.model.task import Entries
-from imagenet_prep.sources.packed import packed_at
+from imagenet_prep.sources.plain import packed_at
 from imagenet_prep.sources.reader import ArchiveReader
 
 

@@ -11,9 +11,11 @@ import bz2
 import io
 import lzma
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO
 
+ENDLESS = 1 << 62  # bytes: how long what is packed is, is known when its end is met
 _CHUNK_BYTES = 1 << 20
 _MOST_TIMES, _MOST_BYTES = 20, 64 << 20  # how far a file may grow: so many times, and so many bytes beyond
 _Unpack = Callable[[BinaryIO, int], Iterator[bytes]]
@@ -29,65 +31,46 @@ class UnpackingError(ValueError):
         self.offset = offset
 
 
-class _Unpacker(Protocol):
+class _Stream(ABC):
     """One stream of several that may follow each other in a file."""
 
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def unpack(self, data: bytes, most: int) -> Iterator[bytes]: ...
+    def __init__(self, of: Any) -> None:
+        self.of = of  # of the standard library
 
-
-class _Gzip:
-    def __init__(self) -> None:
-        self._of = zlib.decompressobj(_GZIP)
-
-    @property
-    def eof(self) -> bool:
-        return self._of.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._of.unused_data
-
+    @abstractmethod
     def unpack(self, data: bytes, most: int) -> Iterator[bytes]:
-        while data and not self._of.eof:
-            yield self._of.decompress(data, most)
-            data = self._of.unconsumed_tail
+        """Yield what data unpacks to, in pieces of at most so many bytes."""
 
 
-class _Limited:
+class _Gzip(_Stream):
+    def unpack(self, data: bytes, most: int) -> Iterator[bytes]:
+        """Give back what was not used yet."""
+        while data and not self.of.eof:
+            yield self.of.decompress(data, most)
+            data = self.of.unconsumed_tail
+
+
+class _Limited(_Stream):
     """bz2 and lzma keep for themselves what they have not used yet."""
 
-    def __init__(self, of: bz2.BZ2Decompressor | lzma.LZMADecompressor) -> None:
-        self._of = of
-
-    @property
-    def eof(self) -> bool:
-        return self._of.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._of.unused_data
-
     def unpack(self, data: bytes, most: int) -> Iterator[bytes]:
-        yield self._of.decompress(data, most)
-        while not self._of.eof and not self._of.needs_input:
-            yield self._of.decompress(b"", most)
+        """Ask until they want more."""
+        yield self.of.decompress(data, most)
+        while not self.of.eof and not self.of.needs_input:
+            yield self.of.decompress(b"", most)
 
 
-def _in_streams(new: Callable[[], _Unpacker]) -> _Unpack:
+def _in_streams(new: Callable[[], _Stream]) -> _Unpack:
     def unpack(file: BinaryIO, most: int) -> Iterator[bytes]:
         data = file.read(_CHUNK_BYTES)
         while data:
-            of = new()
-            yield from of.unpack(data, most)
-            while not of.eof:
+            stream = new()
+            yield from stream.unpack(data, most)
+            while not stream.of.eof:
                 if not (data := file.read(_CHUNK_BYTES)):
                     raise EOFError
-                yield from of.unpack(data, most)
-            data = of.unused_data.lstrip(b"\0")  # zeros pad a file that was on a tape
+                yield from stream.unpack(data, most)
+            data = stream.of.unused_data.lstrip(b"\0")  # zeros pad a file that was on a tape
             while not data and (more := file.read(_CHUNK_BYTES)):
                 data = more.lstrip(b"\0")
 
@@ -115,7 +98,7 @@ def _zstd(file: BinaryIO, most: int) -> Iterator[bytes]:
 
 
 _BY: dict[str, _Unpack] = {
-    "gzip": _in_streams(_Gzip),
+    "gzip": _in_streams(lambda: _Gzip(zlib.decompressobj(_GZIP))),
     "bzip2": _in_streams(lambda: _Limited(bz2.BZ2Decompressor())),
     "xz": _in_streams(lambda: _Limited(lzma.LZMADecompressor(lzma.FORMAT_XZ))),
     "zstd": _zstd,

@@ -25,7 +25,7 @@ from imagenet_prep.planning.catalog import Catalog
 from imagenet_prep.planning.plan import Plan, Work, entries_of, plan
 from imagenet_prep.planning.plan import work as runs_of
 from imagenet_prep.planning.remarks import remarks
-from imagenet_prep.sources.packed import packed_at, plain_size
+from imagenet_prep.sources.plain import packed_at, plain_size
 from imagenet_prep.sources.random_reads import MEASURED, slow_reads
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.space import check_space

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from imagenet_prep.model.events import Progress, Stage, Watch
-from imagenet_prep.sources.packed import packed_at, plain_form, plain_size
+from imagenet_prep.sources.plain import packed_at, plain_form, plain_size
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.errors import output_errors
@@ -37,7 +37,6 @@ class Spool:
         self._nameless = shared and os.path.isdir(_OPEN_FILES.format(os.getpid()))
         self._places: dict[str, str] = {}
         self._open = ExitStack()
-        self._bytes_done = 0
 
     def __enter__(self) -> Self:
         for folder in dict.fromkeys((*map(Path, self._store.local_paths("")), self._folder())):
