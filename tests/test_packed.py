@@ -23,7 +23,7 @@ from imagenet_prep.stores.temporary import temporary_name
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import TRAIN, VALIDATION
 from imagenet_prep.verbs.build.run import preview
-from support.build import contents
+from support.build import is_the_same
 from support.sentences import Sentence
 from support.tools import gnu_tar, run_tool, zipped
 
@@ -105,13 +105,7 @@ def as_a_zip_of_both(folder: Path) -> None:
 
 
 def is_the_usual(source: Path, usual: Miniature, place: Path, options: BuildOptions = OPTIONS) -> None:
-    for one, out in ((source, "found"), (usual.root, "expected")):
-        imagenet_prep.build(one, place / out, options)
-
-    found, expected = contents(place / "found"), contents(place / "expected")
-    for of in (found, expected):
-        del of["manifest.parquet"], of["build.json"]  # which say where each image came from
-    assert found == expected
+    is_the_same(source, usual.root, place, options)
     assert everything(place / "found") == everything(place / "expected")
 
 

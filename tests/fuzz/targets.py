@@ -22,6 +22,7 @@ from fuzz import sound
 from imagenet_prep.cli.recipe import read_recipe
 from imagenet_prep.codecs.example import parse
 from imagenet_prep.codecs.jpeg import MOST_PIXELS, Kind, NotAnImageError, decode, inspect, repair
+from imagenet_prep.codecs.outline import OutlineError, outlines
 from imagenet_prep.codecs.parquet_file import LONGEST_HEADER, page_header, page_in
 from imagenet_prep.codecs.sealed import seal, unseal
 from imagenet_prep.codecs.tar import Member, TarRange, walk
@@ -39,7 +40,7 @@ from imagenet_prep.sources.boxes import read_box_folder, read_boxes
 from imagenet_prep.sources.devkit import read_ground_truth
 from imagenet_prep.sources.kaggle import read_validation_classes
 from imagenet_prep.sources.labels import classes_by_name
-from imagenet_prep.sources.packed import plain_form
+from imagenet_prep.sources.plain import plain_form
 from imagenet_prep.sources.search import recognise
 from imagenet_prep.stores.memory import MemoryStore
 from imagenet_prep.testing.output_contract import CLASS_NAMES
@@ -181,6 +182,12 @@ def read_shard(name: str, prepared: Callable[[bytes], bytes], data: bytes) -> No
         assert isinstance(sample.class_index, int)
 
 
+def read_outlines(data: bytes) -> None:
+    """All records of a file, by what is around their images."""
+    for record in outlines(lambda size, offset: data[offset : offset + size], len(data), ("image/encoded", "image")):
+        assert all(0 < start <= start + size <= len(data) for start, size in record.images.values())
+
+
 def read_name(data: bytes) -> None:
     name = data.decode("utf-8", "surrogateescape")
     for role in (TRAIN, VALIDATION):
@@ -296,6 +303,7 @@ TARGETS = {
     ),
     "tfds-framed": Target(partial(read_shard, "tfds", framed), sound.examples("tfds"), sound.EXAMPLE_WORDS, AuditError),
     "parquet": Target(partial(read_shard, "parquet", summed), sound.shards("parquet"), sound.PARQUET_WORDS, AuditError),
+    "outline": Target(read_outlines, sound.shards("tfrecord"), sound.EXAMPLE_WORDS, OutlineError),
     "example": Target(parse, sound.examples("tfrecord"), sound.EXAMPLE_WORDS, ValueError),
     "kaggle": Target(_file(read_validation_classes), sound.solutions, sound.LIST_WORDS, SourceError),
     "map": Target(lambda data: official().with_names(data), sound.maps, sound.LIST_WORDS, SourceError),

@@ -59,6 +59,16 @@ def everything(folder: Path) -> dict[str, bytes]:
     return files(folder, "catalog.arrow", "state.json")
 
 
+def is_the_same(one: Path, other: Path, place: Path, options: BuildOptions) -> None:
+    """Build from two sources, below ``place``, and compare all that does not say where each image came from."""
+    for source, out in ((one, "found"), (other, "expected")):
+        imagenet_prep.build(source, place / out, options)
+    found, expected = contents(place / "found"), contents(place / "expected")
+    for of in (found, expected):
+        del of["manifest.parquet"], of["build.json"]
+    assert found == expected
+
+
 class State(NamedTuple):
     """What a file or folder is, to the last bit."""
 

@@ -125,7 +125,8 @@ def _recognised(
         if each.folder or not any(each.path.samefile(other.path) for other in others):  # found twice, but one
             others.append(each)
     _name_held_out(by_role)
-    _prefer_plain(by_role, found)
+    _prefer_unpacked(by_role, found)
+    _prefer_images(by_role, found)
     inputs = [each for each in inputs if found.unused.keys().isdisjoint(_first_files(each))]
     _refuse_two(by_role)
     if TRAIN not in by_role and VALIDATION not in by_role:
@@ -233,30 +234,30 @@ def _name_held_out(by_role: dict[str, list[Input]]) -> None:
         by_role[HELD_OUT] = [replace(out[0], role=HELD_OUT)]
 
 
-def _prefer_plain(by_role: dict[str, list[Input]], found: Seen) -> None:
-    """Leave out what is packed where the same is unpacked, and what was made of images where these are: people keep
-    both.
-    """
+def _prefer_unpacked(by_role: dict[str, list[Input]], found: Seen) -> None:
+    """Leave out what is packed where the same is unpacked: people keep both."""
     for role, inputs in by_role.items():
-        if plain := [each for each in inputs if not each.packed]:
-            for each in inputs:
-                if each.packed:
-                    place = printable(str(plain[0].path))
-                    found.unused[each.path] = f"is {each.packed}-compressed, and {role} is there unpacked: {place}"
-            by_role[role] = plain
-        original = by_role.get(TRAIN if role == HELD_OUT else role, [])
-        if first := [each for each in original if not _gives_way(each)]:
-            place = printable(str(first[0].path))
-            for each in filter(_gives_way, by_role[role]):
-                why = f"is a shard that was made of {each.origin}, which is there: {place}"
-                found.unused |= {each.path / part.name: why for part in each.parts}
-            by_role[role] = [each for each in by_role[role] if not _gives_way(each)]
-        elif by_role[role]:  # of shards of several kinds those that hold the bytes of the archives
-            by_role[role] = [each for each in by_role[role] if each.source is by_role[role][0].source]
-    for role in [role for role, inputs in by_role.items() if not inputs]:
-        del by_role[role]
+        plain = [each for each in inputs if not each.packed]
+        for each in inputs if plain else ():
+            if each.packed:
+                place = printable(str(plain[0].path))
+                found.unused[each.path] = f"is {each.packed}-compressed, and {role} is there unpacked: {place}"
+        by_role[role] = plain or inputs
     for each in (each for inputs in by_role.values() for each in inputs):
         found.unused.pop(each.path, None)  # it has another split, too
+
+
+def _prefer_images(by_role: dict[str, list[Input]], found: Seen) -> None:
+    """Leave out shards where the images are that they were made of, and all but one of several kinds of shards."""
+    for role, inputs in list(by_role.items()):
+        all_of_it = by_role.get(TRAIN if role == HELD_OUT else role, inputs)
+        first = next((each for each in all_of_it if not _gives_way(each)), all_of_it[0])
+        kept = [each for each in inputs if not _gives_way(each) or each.source is first.source]
+        why = f"is a shard of {inputs[0].origin}, which is there: {printable(str(first.path))}"
+        found.unused |= {each.path / part.name: why for each in inputs if each not in kept for part in each.parts}
+        by_role[role] = kept
+    for role in [role for role, kept in by_role.items() if not kept]:
+        del by_role[role]
 
 
 def _first_files(of: Input) -> set[Path]:
@@ -338,16 +339,17 @@ def _nothing(sources: tuple[Path, ...], found: Seen, inputs: list[Input]) -> _No
             f"{printable(str(found.builds[0]))} is a build, and passed over; what it has moved, `imagenet-prep undo` "
             "puts back."
         )
-    more += [
-        f"{printable(str(source))} is a data set of this program: `imagenet-prep audit` reads it back."
-        for source in sources
-        if os.path.isdir(source / PRIVATE)
-    ]
-    more.append(_unnamed(found))
+    more += [*own_data_sets(sources), _unnamed(found)]
     summary = f"There are no ILSVRC2012 archives or images with classes in {places}.{seen}"
     error = _NothingError(summary, remedy=" ".join(filter(None, (remedy, *more))))
     error.with_unused = " ".join(filter(None, (remedy, not_used(found, _files_of(inputs)), *more)))
     return error
+
+
+def own_data_sets(sources: Iterable[Path]) -> list[str]:
+    """Say of each source that is a data set of this program what it is; none where one may not look."""
+    own = [printable(str(path)) for path in sources if os.path.isdir(path / PRIVATE)]
+    return [f"{path} is a data set of this program: `imagenet-prep audit {path}` reads it back." for path in own]
 
 
 def _unnamed(found: Seen) -> str:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 from imagenet_prep.codecs.classic_schema import CLASSIC
@@ -20,14 +18,13 @@ from imagenet_prep.codecs.outline import Outline, OutlineError, outlines
 from imagenet_prep.codecs.record_schema import RecordSchema
 from imagenet_prep.codecs.tfds_schema import TFDS
 from imagenet_prep.errors import Problem, SourceError, counted, printable
-from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
-from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
+from imagenet_prep.sources.base import Input, Seen
 from imagenet_prep.sources.disguise import START_BYTES, packed_by, unpacker
 from imagenet_prep.sources.found import LARGEST, Found
-from imagenet_prep.sources.labels import ClassOf, base_name, classes_by_name, role_of
+from imagenet_prep.sources.labels import ClassOf, base_name
 from imagenet_prep.sources.reader import source_errors
-from imagenet_prep.sources.shard_names import missing_shards, role_of_shard
+from imagenet_prep.sources.shards import Shards
 
 _NAME = re.compile(
     r"[^.].*\.tfrecords?(?:-\d{1,6}-of-\d{1,6})?|(?:train|validation|val|test)-\d{1,6}-of-\d{1,6}", re.ASCII
@@ -36,56 +33,40 @@ _SCHEMAS = (CLASSIC, TFDS)
 _IMAGES = tuple(schema.image for schema in _SCHEMAS)
 
 
-class TFRecordShards(Source):
-    """TFRecord files of one split in one folder."""
-
-    gives_way = True
+class TFRecordShards(Shards):
+    """TFRecord files whose records have an image, its name and its label."""
 
     def claims(self, name: str) -> bool:
         """Their names say what they are."""
         return _NAME.fullmatch(name) is not None
 
-    def find(self, seen: Seen) -> Iterator[Input]:
-        """Yield the shards of a folder, for each split."""
-        roles = {path: role for path in seen.files if self.claims(path.name) and (role := _role(path, seen))}
-        ordered = sorted(roles, key=lambda path: (path.parent, roles[path], path.name))
-        for (folder, role), paths in groupby(ordered, lambda path: (path.parent, roles[path])):
-            names = list(dict.fromkeys(path.name for path in paths))
-            seen.problems.extend(missing_shards(folder, names))
-            yield Input(role, folder, parts=tuple(Part(name, None) for name in names), source=self)
-
     def form(self, found: Input) -> str:
         """Count the files."""
         return counted(len(found.parts), "TFRecord file")
 
-    def pieces(self, found: Input) -> Pieces:
-        """Give the files."""
-        return Pieces(found.parts)
-
-    def walk(self, work: Walk) -> list[Found]:
-        """Walk files."""
-        return [_walk(work, part.name) for part in work.pieces]
-
-
-def _role(path: Path, seen: Seen) -> str:
-    """Give the role of a file by its first record; "" for what has none that can be used. One that cannot be read is
-    noted: it may be all of train.
-    """
-    name = ""
-    try:
-        if first := next(_records(path), None):
-            name = _said(first)[0]
-        else:
+    def first_image(self, seen: Seen, path: Path) -> str:
+        """Give that of the first record. A file that cannot be read is noted: it may be all of train."""
+        if not self.claims(path.name):
+            return ""
+        try:
+            if first := next(_records(path), None):
+                return _said(first)[0]
             seen.unused[path] = "is empty"
-    except (OutlineError, SourceError) as error:
-        packed = _packed(path)
-        seen.unused[path] = (
-            f"is {packed}-compressed: `{unpacker(packed)}` unpacks it" if packed else f"is damaged: {error}"
-        )
-    except ValueError:  # it has records of something else
+        except (OutlineError, SourceError) as error:
+            packed = _packed(path)
+            unpack = f"is {packed}-compressed: `{unpacker(packed)}` unpacks it" if packed else ""
+            seen.unused[path] = unpack or f"is damaged: {error}"
+        except ValueError:  # it has records of something else
+            pass
         return ""
-    role = role_of_shard(path.name, role_of(name) or "")
-    return role if role_of(name) in (TRAIN, VALIDATION) else ""
+
+    def walk_shard(self, path: Path, class_of: ClassOf, found: Found) -> None:
+        """Walk its records."""
+        try:
+            for record in _records(path):
+                _note(found, path.name, record, class_of)
+        except OutlineError as error:
+            found.problems.append(Problem(path.name, str(error), offset=error.offset))
 
 
 def _packed(path: Path) -> str:
@@ -98,12 +79,9 @@ def _packed(path: Path) -> str:
 
 def _records(path: Path) -> Iterator[Outline]:
     with source_errors(path), path.open("rb", buffering=0) as file:
-        read = partial(_pread, file.fileno())
-        yield from outlines(read, os.fstat(file.fileno()).st_size, _IMAGES)
-
-
-def _pread(descriptor: int, size: int, offset: int) -> bytes:
-    return os.pread(descriptor, size, offset)
+        descriptor = file.fileno()
+        size = os.fstat(descriptor).st_size
+        yield from outlines(lambda count, offset: os.pread(descriptor, count, offset), size, _IMAGES)
 
 
 def _said(record: Outline) -> tuple[str, RecordSchema]:
@@ -112,19 +90,6 @@ def _said(record: Outline) -> tuple[str, RecordSchema]:
     if schema is None:
         raise ValueError("it has no image")
     return base_name(text_in(record.features, schema.name)), schema
-
-
-def _walk(work: Walk, shard: str) -> Found:
-    found = Found(work.archive, shard)
-    class_of = classes_by_name(work.role, work.truth)
-    try:
-        for record in _records(Path(work.path, shard)):
-            _note(found, shard, record, class_of)
-    except OutlineError as error:
-        found.problems.append(Problem(shard, str(error), offset=error.offset))
-    if not found.lengths and not found.problems:
-        found.problems.append(Problem(shard, "has no images"))
-    return found
 
 
 def _note(found: Found, shard: str, record: Outline, class_of: ClassOf) -> None:
