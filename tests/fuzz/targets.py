@@ -184,7 +184,9 @@ def read_shard(name: str, prepared: Callable[[bytes], bytes], data: bytes) -> No
 
 def read_outlines(data: bytes) -> None:
     """All records of a file, by what is around their images."""
-    for record in outlines(lambda size, offset: data[offset : offset + size], len(data), ("image/encoded", "image")):
+    keys = ("image/filename", "image/class/label", "file_name", "label")
+    images = ("image/encoded", "image")
+    for record in outlines(lambda size, offset: data[offset : offset + size], len(data), images, keys):
         assert all(0 < start <= start + size <= len(data) for start, size in record.images.values())
 
 

@@ -158,15 +158,15 @@ def _fields(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, in
 
 def _field_at(data: bytes, position: int) -> tuple[int, int, int]:
     """Give a field's tag, and where its content begins and how long it is."""
-    tag, start = _varint_at(data, position)
+    tag, start = varint_at(data, position)
     kind = tag & 7
     if tag < 8:
         raise ValueError("not a tf.train.Example: a field has the number 0")
     if kind == 2:
-        length, start = _varint_at(data, start)
+        length, start = varint_at(data, start)
         return tag, start, length
     if kind == 0:
-        return tag, start, _varint_at(data, start)[1] - start
+        return tag, start, varint_at(data, start)[1] - start
     if kind in (1, 5):
         return tag, start, 8 if kind == 1 else 4
     raise ValueError(f"not a tf.train.Example: wire type {kind}")
@@ -176,11 +176,11 @@ def _int64s(packed: bytes) -> Iterator[int]:
     """Decode numbers; a negative one is encoded as its two's complement, in ten bytes."""
     position = 0
     while position < len(packed):
-        value, position = _varint_at(packed, position)
+        value, position = varint_at(packed, position)
         yield value - (1 << 64) if value >> 63 else value
 
 
-def _varint_at(data: bytes, position: int) -> tuple[int, int]:
+def varint_at(data: bytes, position: int) -> tuple[int, int]:
     """Give an unsigned number of 64 bits, and where it ends."""
     value = data[position]
     if value < 0x80:

@@ -31,6 +31,7 @@ _NAME = re.compile(
 )
 _SCHEMAS = (CLASSIC, TFDS)
 _IMAGES = tuple(schema.image for schema in _SCHEMAS)
+_SAID = {key for schema in _SCHEMAS for key in (schema.name, schema.label, schema.synset)}
 
 
 class TFRecordShards(Shards):
@@ -81,7 +82,7 @@ def _records(path: Path) -> Iterator[Outline]:
     with source_errors(path), path.open("rb", buffering=0) as file:
         descriptor = file.fileno()
         size = os.fstat(descriptor).st_size
-        yield from outlines(lambda count, offset: os.pread(descriptor, count, offset), size, _IMAGES)
+        yield from outlines(lambda count, offset: os.pread(descriptor, count, offset), size, _IMAGES, _SAID)
 
 
 def _said(record: Outline) -> tuple[str, RecordSchema]:
