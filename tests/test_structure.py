@@ -63,7 +63,9 @@ MAY_IMPORT = {
     "sources.devkit": (*FACTS, "planning.conventions", "sources.packed"),  # says in which numbers a wrong list is
     "dataset": (*FACTS, "codecs", "options", "planning", "outputs.base", "stores.base", "dataset"),
     "testing": (*FACTS, "outputs.base", "stores.base", "stores.memory", "engines.base", "engines.reports", "testing"),
-    "testing.source_contract": (*FACTS, "sources.base", "sources.found", "sources.reader", "sources.search"),
+    "testing.source_contract": (
+        *FACTS, "sources.base", "sources.found", "sources.plain", "sources.reader", "sources.search",
+    ),
     "cli": (*FACTS, "options", "planning", "outputs.base", "testing", "platform", "version", "verbs", "cli"),
     "__main__": ("cli",),
     "__init__": (

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from imagenet_prep.codecs.sealed import seal
@@ -76,6 +77,19 @@ def packed() -> list[bytes]:
         archive.writestr("val/ILSVRC2012_val_00000001.JPEG", b"an image" * 9)
     found = [compress(tar) for tar in archives()[:2] for compress in (gzip.compress, bz2.compress, lzma.compress)]
     return [*found, pa.compress(archives()[0], "zstd", asbytes=True), file.getvalue()]
+
+
+def tables() -> list[bytes]:
+    """Of images, as Hugging Face has them: with pages as they are and compressed, and with checksums."""
+    rows = [
+        {"image": {"bytes": b"an image" * 9, "path": f"n01440764_{number}.JPEG"}, "label": 0} for number in range(3)
+    ]
+    found = []
+    for compression, checksum in (("none", False), ("snappy", False), ("zstd", True)):
+        file = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), file, compression=compression, write_page_checksum=checksum)
+        found.append(file.getvalue())
+    return found
 
 
 def devkits() -> list[bytes]:

@@ -105,10 +105,10 @@ def walk_tar(data: bytes) -> None:
     assert all(offset + size < later for (offset, size), (later, _) in itertools.pairwise(places))
 
 
-def search_archive(data: bytes) -> None:
+def search_archive(data: bytes, name: str = "archive") -> None:
     """Whatever an archive is, it is recognised, walked as what it is, and every image lies in it."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "archive")
+        path = Path(folder, name)
         path.write_bytes(data)
         for found in recognise([path]).values():
             if found.source:
@@ -283,6 +283,9 @@ TARGETS = {
     ),
     "packed": Target(search_archive, sound.packed, sound.ZIP_WORDS, SourceError),
     "zip": Target(search_archive, sound.zips, sound.ZIP_WORDS, SourceError),
+    "parquet-source": Target(
+        lambda data: search_archive(data, "train.parquet"), sound.tables, sound.PARQUET_WORDS, SourceError
+    ),
     "devkit": Target(_file(read_ground_truth, mended), sound.devkits, sound.TAR_WORDS, SourceError, sound.TAR_FIELDS),
     "boxes": Target(
         _file(lambda path: list(read_boxes(path)), mended),

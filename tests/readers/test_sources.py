@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import pytest
 import tensorflow as tf
 import webdataset
@@ -71,7 +72,20 @@ def shards(folder: Path, split: str, of: list[tuple[str, bytes, int]]) -> None:
             writer.write({"__key__": key, "jpg": image, "cls": index, "json": {"filename": name}})
 
 
-@pytest.mark.parametrize("write", [classic, of_tfds, shards])
+def parquet(folder: Path, split: str, of: list[tuple[str, bytes, int]]) -> None:
+    """Two files, each with every second image, in the names of Hugging Face."""
+    names = [facts.wnid for facts in official().classes]
+    features = datasets.Features({"image": datasets.Image(decode=False), "label": datasets.ClassLabel(names=names)})
+    rows = [
+        {"image": {"bytes": image, "path": name.replace(".JPEG", f"_{names[index]}.JPEG")}, "label": index}
+        for name, image, index in of
+    ]
+    written = datasets.Dataset.from_list(rows, features=features)
+    for number in range(2):
+        written.shard(2, number, contiguous=False).to_parquet(folder / f"{split}-{number:05}-of-00002.parquet")
+
+
+@pytest.mark.parametrize("write", [classic, of_tfds, shards, parquet])
 def test_all_bytes_are_those_that_the_archives_give(
     write: Callable[[Path, str, list[tuple[str, bytes, int]]], None],
     usual: Miniature,

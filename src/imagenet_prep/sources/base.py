@@ -30,6 +30,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "validation-archive": "imagenet_prep.sources.official.ValidationArchive",
         "image-tar": "imagenet_prep.sources.image_tar.ImageTar",
         "image-zip": "imagenet_prep.sources.image_zip.ImageZip",
+        "parquet-shards": "imagenet_prep.sources.parquet.ParquetShards",
         "webdataset-shards": "imagenet_prep.sources.webdataset.WebDatasetShards",
         "tfrecord-shards": "imagenet_prep.sources.tfrecord.TFRecordShards",
         "class-zips": "imagenet_prep.sources.image_zip.ClassZips",
@@ -96,7 +97,8 @@ class Seen:
 class Input:
     """A file or folder that is used: ``role`` says for what, ``source`` which kind of source it is, None for lists of
     classes and for annotations. ``size`` is in bytes, ``modified`` in nanoseconds; both are 0 for a folder, which has
-    ``parts``. One that is ``packed`` can only be read in order, or from ``plain``, where it was unpacked to.
+    ``parts``. One that is ``packed`` can only be read in order, or from ``plain``, where it was unpacked to. A file may
+    stand for a set, of which the others lie ``beside`` it; size and time are those of the set.
     """
 
     role: str
@@ -108,11 +110,17 @@ class Input:
     source: Source | None = None
     packed: str = ""
     plain: str = ""
+    beside: tuple[Path, ...] = ()
 
     @property
     def folder(self) -> bool:
         """Whether it is a folder."""
         return bool(self.parts)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files or folders that it consists of."""
+        return tuple(self.path / part.name for part in self.parts) or (self.path, *self.beside)
 
     @property
     def origin(self) -> str:

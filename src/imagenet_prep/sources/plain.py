@@ -1,5 +1,5 @@
 """What is packed can be read in order alone, and has a plain form, in which images lie at offsets: of a compressed tar
-it is the tar, of a zip that compresses its images, one after another.
+it is the tar, of a zip that compresses its images, and of Parquet, one after another.
 
 A packed archive is known by its first bytes. Who unpacks it, and where to, is not decided here.
 """
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.sources.disguise import START_BYTES, packed_by
 from imagenet_prep.sources.image_zip import is_packed_zip, unpacked_zip, unpacked_zip_size
+from imagenet_prep.sources.parquet import MAGIC, PACKED_PARQUET, parquet_modified, parquet_size, unpacked_parquet
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.unpacking import PACKED, UnpackingError, unpacked, unpacked_size
 
@@ -22,13 +23,14 @@ _REMEDY = "Download it again, or compare its checksum with the published one."
 
 
 class _Form(NamedTuple):
-    """One way to be packed: whether an archive is, the bytes of its plain form, about, and the form itself in pieces.
-    All raise SourceError.
+    """One way to be packed: whether an archive is, the bytes of its plain form, about, the form itself in pieces,
+    and when it was changed last, in nanoseconds. All raise SourceError.
     """
 
     is_packed: Callable[[Path], bool]
     size: Callable[[Path], int]
     pieces: Callable[[Path], Iterator[bytes]]
+    modified: Callable[[Path], int]
 
 
 @contextmanager
@@ -60,14 +62,25 @@ def plain_form(path: Path) -> Iterator[bytes]:
     return _FORMS[_packed_by(path)].pieces(path)
 
 
+def modified_at(path: Path) -> int:
+    """Give when a packed archive was changed last, in nanoseconds; of a set, any of it. Raises SourceError."""
+    return _FORMS[_packed_by(path)].modified(path)
+
+
 def _packed_by(path: Path) -> str:
     with source_errors(path), path.open("rb") as archive:
-        return packed_by(archive.read(START_BYTES))
+        start = archive.read(START_BYTES)
+    return PACKED_PARQUET if start.startswith(MAGIC) else packed_by(start)
 
 
 def _stream_size(path: Path) -> int:
     with source_errors(path), path.open("rb") as archive:
         return unpacked_size(archive, os.fstat(archive.fileno()).st_size, _packed_by(path))
+
+
+def _modified(path: Path) -> int:
+    with source_errors(path):
+        return path.stat().st_mtime_ns
 
 
 def _stream(path: Path) -> Iterator[bytes]:
@@ -76,6 +89,7 @@ def _stream(path: Path) -> Iterator[bytes]:
 
 
 _FORMS = {
-    "zip": _Form(is_packed_zip, unpacked_zip_size, unpacked_zip),
-    **dict.fromkeys(PACKED, _Form(os.path.isfile, _stream_size, _stream)),
+    "zip": _Form(is_packed_zip, unpacked_zip_size, unpacked_zip, _modified),
+    **dict.fromkeys(PACKED, _Form(os.path.isfile, _stream_size, _stream, _modified)),
+    PACKED_PARQUET: _Form(os.path.isfile, parquet_size, unpacked_parquet, parquet_modified),
 }

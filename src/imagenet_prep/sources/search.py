@@ -28,7 +28,7 @@ from imagenet_prep.imagenet.classes import Taxonomy, official
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.model.given import given
 from imagenet_prep.sources.archive_file import archive_at
-from imagenet_prep.sources.base import TEST_FOLDERS, ImageSet, Input, Part, Seen, all_sources, form_of_folders
+from imagenet_prep.sources.base import TEST_FOLDERS, ImageSet, Input, Seen, all_sources, form_of_folders
 from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
 from imagenet_prep.sources.labels import role_of
 from imagenet_prep.sources.others import around, class_tars_of_others, others_in
@@ -254,7 +254,7 @@ def _prefer_images(by_role: dict[str, list[Input]], found: Seen) -> None:
         first = next((each for each in all_of_it if not _gives_way(each)), all_of_it[0])
         kept = [each for each in inputs if not _gives_way(each) or each.source is first.source]
         why = f"is a shard of {inputs[0].origin}, which is there: {printable(str(first.path))}"
-        found.unused |= {each.path / part.name: why for each in inputs if each not in kept for part in each.parts}
+        found.unused |= {file: why for each in inputs if each not in kept for file in each.files}
         by_role[role] = kept
     for role in [role for role, kept in by_role.items() if not kept]:
         del by_role[role]
@@ -262,7 +262,7 @@ def _prefer_images(by_role: dict[str, list[Input]], found: Seen) -> None:
 
 def _first_files(of: Input) -> set[Path]:
     """Give the file that an input is, or the folder and the first of its parts."""
-    return {of.path, *(of.path / part.name for part in of.parts[:1])}
+    return {of.path, of.files[0]}
 
 
 def _gives_way(found: Input) -> bool:
@@ -296,7 +296,7 @@ def _refuse_two(by_role: dict[str, list[Input]]) -> None:
 
 
 def _files_of(inputs: list[Input]) -> set[Path]:
-    return {each.path / part.name for each in inputs for part in (*each.parts, Part("", None))}
+    return {file for each in inputs for file in (each.path, *each.files)}
 
 
 def _refuse_unused(sources: tuple[Path, ...], found: Seen, used: set[Path]) -> None:

@@ -21,7 +21,8 @@ from imagenet_prep.sources.found import Found
 from imagenet_prep.sources.labels import ClassOf, classes_by_name, role_of
 
 _NUMBERED = re.compile(
-    r"(?P<before>.*?)(?<!\d)(?P<number>\d{1,6})(?P<after>(?:-of-\d{1,6})?(?:\.tar|\.tfrecords?)?)", re.ASCII | re.DOTALL
+    r"(?P<before>.*?)(?<!\d)(?P<number>\d{1,6})(?P<after>(?:-of-\d{1,6})?(?:\.tar|\.tfrecords?|\.parquet)?)",
+    re.ASCII | re.DOTALL,
 )
 _COUNT = re.compile(r"-of-(\d+)", re.ASCII)
 _TEST = re.compile(rf"(?:^|[-_.])(?:{'|'.join(TEST_FOLDERS)})(?![a-z])", re.IGNORECASE)
@@ -42,10 +43,10 @@ class Shards(Source):
 
     def find(self, seen: Seen) -> Iterator[Input]:
         """Yield the shards of a folder, for each split."""
-        roles = {path: role for path in seen.files if (role := _role(path.name, self.first_image(seen, path)))}
+        roles = {path: role for path in seen.files if (role := role_of_shard(path.name, self.first_image(seen, path)))}
         for folder, there in groupby(sorted(roles), lambda path: path.parent):
             paths = list(there)
-            seen.problems.extend(_missing(folder, [path.name for path in paths]))
+            seen.problems.extend(missing_shards(folder, [path.name for path in paths]))
             halves = ((path, why) for path in paths if (why := interrupted(path)))
             seen.problems.extend(Problem(printable(str(path)), why) for path, why in halves)
             for role in dict.fromkeys(roles[path] for path in paths):
@@ -69,7 +70,7 @@ class Shards(Source):
         return found
 
 
-def _role(shard: str, image: str) -> str:
+def role_of_shard(shard: str, image: str) -> str:
     """Give the role of a shard by its first image: one of train in a shard called test was held out by somebody."""
     role = role_of(image)
     if role == TRAIN and _TEST.search(shard):
@@ -77,7 +78,7 @@ def _role(shard: str, image: str) -> str:
     return role if role in (TRAIN, VALIDATION) else ""
 
 
-def _missing(folder: Path, names: Iterable[str]) -> Iterator[Problem]:
+def missing_shards(folder: Path, names: Iterable[str]) -> Iterator[Problem]:
     """Name the shards that are missing in a row of numbers that begins with 0."""
     rows: dict[tuple[str, str], list[str]] = {}
     for match in filter(None, map(_NUMBERED.fullmatch, names)):

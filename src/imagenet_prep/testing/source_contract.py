@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import accumulate, chain
 from pathlib import Path
@@ -22,6 +24,7 @@ from imagenet_prep.imagenet.names import official_name
 from imagenet_prep.model.task import Entries
 from imagenet_prep.sources.base import Seen, Source, Walk
 from imagenet_prep.sources.found import Found
+from imagenet_prep.sources.plain import packed_at, plain_form
 from imagenet_prep.sources.reader import ArchiveReader
 from imagenet_prep.sources.search import recognise
 
@@ -63,7 +66,8 @@ class SourceContract:
         found = recognise([place])
         assert {type(each.source) for each in found.values()} == {type(self.source)}
         assert sorted(each.origin for each in found.values()) == sorted({image.split for image in known})
-        assert recognise(sorted({each.path for each in found.values()})) == found
+        named = {file for each in found.values() for file in ((each.path,) if each.folder else each.files)}
+        assert recognise(sorted(named)) == found
 
     def test_it_finds_nothing_where_nothing_is(self) -> None:
         """And claims no common file."""
@@ -187,22 +191,34 @@ def _entries(images: Sequence[Found]) -> Entries:
 
 
 def _read(work: Walk, images: Sequence[Found]) -> Iterator[Known]:
-    """Read every image at its noted place."""
+    """Read every image at its noted place, or in the plain form of what is packed."""
     entries = _entries(images)
-    with ArchiveReader((work.path,)) as reader:
+    with _plain(work.path) as path, ArchiveReader((path,)) as reader:
         for row, buffer, start, end in reader.images(entries, [True] * len(entries), lambda: None):
             wnid = official().classes[entries.class_indexes[row]].wnid
             yield Known(entries.names[row], wnid, work.role, bytes(buffer[start:end]))
 
 
+@contextmanager
+def _plain(path: str) -> Iterator[str]:
+    if not packed_at(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, "plain")
+        plain.write_bytes(b"".join(plain_form(Path(path))))
+        yield str(plain)
+
+
 def _files(*walked: tuple[Walk, list[Found]]) -> dict[Path, dict[str, int]]:
-    """Give every file that images lie in: their names, and where each ends."""
+    """Give every file that images lie in: their names, and where each ends, which is anywhere in one that is packed."""
     files: dict[Path, dict[str, int]] = {}
     for work, images in walked:
         entries, path = _entries(images), Path(work.path)
         for row, name in enumerate(entries.names):
             file = path / entries.file(row) if path.is_dir() else path
-            files.setdefault(file, {})[name] = entries.offsets[row] + entries.sizes[row]
+            end = file.stat().st_size if packed_at(path) else entries.offsets[row] + entries.sizes[row]
+            files.setdefault(file, {})[name] = end
     return files
 
 

@@ -17,8 +17,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from imagenet_prep.model.events import Progress, Stage, Watch
-from imagenet_prep.sources.plain import packed_at, plain_form, plain_size
-from imagenet_prep.sources.reader import source_errors
+from imagenet_prep.sources.plain import modified_at, packed_at, plain_form, plain_size
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.errors import output_errors
 from imagenet_prep.stores.space import check_space
@@ -81,8 +80,7 @@ class Spool:
         folder = self._folder()
         with output_errors(folder):
             file, place = self._nameless_file(folder) if self._nameless else self._named_file(folder)
-        with source_errors(path):
-            status = os.stat(path)
+        modified = modified_at(Path(path))
         done, total = 0, plain_size(path)
         for piece in plain_form(Path(path)):
             with output_errors(folder):
@@ -91,7 +89,7 @@ class Spool:
             self._watch(Progress(Stage.UNPACK, 0, 0, done, max(done, total), os.path.basename(path)))
         with output_errors(folder):
             file.flush()
-            os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+            os.utime(file.fileno(), ns=(modified, modified))
         return place
 
     def _nameless_file(self, folder: Path) -> tuple[BinaryIO, str]:
