@@ -366,5 +366,8 @@ def test_an_image_that_cannot_be_read_does_not_end_the_look_at_the_others(
 def test_a_data_set_of_this_program_is_called_so_and_audit_is_named(tmp_path: Path) -> None:
     source, out = miniature(tmp_path / "source", "archives").root, tmp_path / "data"
     imagenet_prep.build(source, out, imagenet_prep.BuildOptions.of(format="folders", test_per_class=1, jobs=1))
-    said = f"{out} is a data set of this program: `imagenet-prep audit {out}` reads it back."
+    said = (
+        f"{out} is a data set of this program: `imagenet-prep audit {out}` reads it back, "
+        f"and `imagenet-prep build {out} OUT` makes another of it."
+    )
     assert imagenet_prep.check(out, HEADERS).notes[0] == said

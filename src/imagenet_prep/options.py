@@ -172,7 +172,8 @@ class BuildOptions:
     ``on_bad``: what becomes of an image that cannot be used: ``fail`` finishes all shards that have none, and raises
     SourceError; ``set-aside`` leaves it out and keeps its bytes. ``check``: ``header`` looks at the header and the end
     of every image, ``decode`` decodes it strictly. ``trust_labels`` is that of an index (see IndexOptions).
-    ``require_original``: whether to refuse a source whose sizes do not agree with the official archives.
+    ``require_original``: whether to refuse a source whose sizes do not agree with the official archives. ``resplit``:
+    whether to hold out again from a data set of this program, whose splits are kept otherwise.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
@@ -181,6 +182,7 @@ class BuildOptions:
     check: Check = HEADER
     trust_labels: bool = False
     require_original: bool = False
+    resplit: bool = False
 
     def __post_init__(self) -> None:
         """Raise UsageError for options that cannot be followed."""

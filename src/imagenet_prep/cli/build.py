@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from imagenet_prep.model.events import Watch
     from imagenet_prep.model.report import Report
 
-_HOW = ("jobs", "on_bad", "check", "trust_labels", "require_original")  # to work: all that is not the recipe
+_HOW = ("jobs", "on_bad", "check", "trust_labels", "require_original", "resplit")  # to work: all that is not the recipe
 _SET_ASIDE = 3  # the exit code of a build that is done, but without some images
 
 
@@ -74,6 +74,11 @@ def _out(context: click.Context, _argument: click.Parameter, out: Path) -> Path:
     "--require-original",
     is_flag=True,
     help="Refuse a source of which the sizes do not agree with the official archives.",
+)
+@click.option(
+    "--resplit",
+    is_flag=True,
+    help="If SOURCE is a data set of this program: put its test images back into train, and hold out again.",
 )
 @jobs_option
 @engine_option

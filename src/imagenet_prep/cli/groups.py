@@ -18,6 +18,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "--limit",
             "--exclude",
             "--test-list",
+            "--resplit",
             "--seed",
             "--recipe",
         ),

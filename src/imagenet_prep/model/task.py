@@ -93,7 +93,8 @@ class ShardTask:
     """Everything a worker needs. ``archives`` are paths; ``class_names`` has the name of each of the 1,000 classes, and
     is empty for the built-in ones; ``on_bad`` is one of ON_BAD, ``check`` one of CHECKS. ``modified`` has the
     modification times that the archives must have, in nanoseconds, 0 for any; it is empty if they may change.
-    ``left_out`` has, by name, images that earlier outputs of the data set have set aside.
+    ``left_out`` has, by name, images that earlier outputs of the data set have set aside. ``digests`` are the xxh3_128
+    that entries must have, in hex, "" for any; none at all if they may have any.
     """
 
     store: Store
@@ -105,6 +106,7 @@ class ShardTask:
     check: str = HEADER
     modified: tuple[int, ...] = ()
     left_out: Mapping[str, SetAside] = field(default_factory=dict)
+    digests: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -176,6 +176,11 @@ class Output(ABC):
     shards: Shards  # numbers of shards that were asked for, by split
 
     @property
+    def lies_plain(self) -> bool:
+        """Whether images lie in its files as they are, each in one piece, for whoever knows where."""
+        return self.image_range is not None and type(self).image_reader is Output.image_reader
+
+    @property
     def moves(self) -> bool:
         """Whether the files of the source are taken away when everything is complete."""
         return False

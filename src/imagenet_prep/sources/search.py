@@ -349,7 +349,11 @@ def _nothing(sources: tuple[Path, ...], found: Seen, inputs: list[Input]) -> _No
 def own_data_sets(sources: Iterable[Path]) -> list[str]:
     """Say of each source that is a data set of this program what it is; none where one may not look."""
     own = [printable(str(path)) for path in sources if os.path.isdir(path / PRIVATE)]
-    return [f"{path} is a data set of this program: `imagenet-prep audit {path}` reads it back." for path in own]
+    return [
+        f"{path} is a data set of this program: `imagenet-prep audit {path}` reads it back, "
+        f"and `imagenet-prep build {path} OUT` makes another of it."
+        for path in own
+    ]
 
 
 def _unnamed(found: Seen) -> str:

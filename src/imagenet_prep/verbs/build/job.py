@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from imagenet_prep.dataset.catalog_file import load_catalog, save_catalog
 from imagenet_prep.dataset.inventory import DESCRIPTIONS
@@ -40,12 +41,22 @@ from imagenet_prep.verbs.build.spool import Spool
 from imagenet_prep.verbs.decode import tell_decoder
 from imagenet_prep.verbs.original import original_of_plan, require_original, warn_of_copy
 
+if TYPE_CHECKING:
+    from imagenet_prep.verbs.build.own import Lying
+
 
 def job(
-    store: Store, catalog: Catalog, options: BuildOptions, state: State | None, watch: Watch, spool: Spool | None = None
+    store: Store,
+    catalog: Catalog,
+    options: BuildOptions,
+    state: State | None,
+    watch: Watch,
+    spool: Spool | None = None,
+    *,
+    reading: Lying | None = None,
 ) -> Job:
     """Plan a build, and say what of it is left to do. Raises what a build would raise before it begins, except for a
-    lack of space; writes nothing.
+    lack of space; writes nothing. ``reading`` says where images are read from, if not from where the catalog says.
     """
     the_plan = plan(catalog, options.recipe, state.arrangements if state else None)
     refuse_other(store, the_plan, state)
@@ -66,7 +77,7 @@ def job(
         require_original(original)
     warn_of_copy(original, watch)
     remaining = Remaining(store, the_plan, options.check, watch)
-    return Job(store, the_plan, options, state, remaining, original, spool, grows=grows)
+    return Job(store, the_plan, options, state, remaining, original, spool, reading, grows=grows)
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,7 @@ class Job:
     remaining: Remaining
     original: Original | None
     spool: Spool | None = None
+    reading: Lying | None = None
     grows: bool = False
 
     def run(self, engine: Engine, watch: Watch) -> Report:
@@ -97,15 +109,20 @@ class Job:
         accounts = None if moves or self.remaining else finished(self.store, self.plan)
         return self._report(_Done(), accounts) if accounts else None
 
+    @property
+    def _source(self) -> Catalog:
+        """The catalog that says where images lie."""
+        return self.reading.catalog if self.reading else self.plan.catalog
+
     def packed(self) -> tuple[str, ...]:
         """Give the packed archives that images are still to be read from."""
-        archives = enumerate(self.plan.catalog.archives)
+        archives = enumerate(self._source.archives)
         packed = {
             place: each.path for place, each in archives if each.role in (TRAIN, VALIDATION) and packed_at(each.path)
         }
         if not packed:
             return ()
-        origins = self.plan.catalog.numbers("archive")
+        origins = self._source.numbers("archive")
         runs = runs_of(self.plan, self.remaining.is_missing)
         used = {place for run in runs if _reads(run) for place in set(origins[run.rows].tolist())}
         return tuple(path for place, path in packed.items() if place in used)
@@ -130,7 +147,9 @@ class Job:
         # Two runs that each write a part of the documents would leave out the other's outputs.
         watch(Note(f"Another run has added {', '.join(sorted(added))}: going on with all outputs."))
         options = replace(self.options, recipe=grown(self.store, self.options.recipe, there))
-        return job(self.store, self.plan.catalog, options, there, watch)._add_to(done, engine, watch)
+        return job(self.store, self.plan.catalog, options, there, watch, reading=self.reading)._add_to(
+            done, engine, watch
+        )
 
     def _run(self, done: _Done, engine: Engine, watch: Watch) -> Accounts:
         store, the_plan, todo = self.store, self.plan, self.remaining.shards()
@@ -213,11 +232,12 @@ class Job:
 
     def _places(self) -> tuple[str, ...]:
         """Give the places from which images are read."""
-        return tuple(map(self.spool.place, paths_of(self.plan))) if self.spool else paths_of(self.plan)
+        paths = tuple(archive.path for archive in self._source.archives)
+        return tuple(map(self.spool.place, paths)) if self.spool else paths
 
     def _tasks(self, runs: list[Work]) -> Iterator[ShardTask]:
         places = self._places()
-        catalog, names = self.plan.catalog, self.plan.recipe.selection.class_names
+        catalog, names = self._source, self.plan.recipe.selection.class_names
         moved = has_begun_to_move(self.store)  # then the archives may have changed
         modified = () if moved else tuple(archive.modified for archive in catalog.archives)
         for run in runs:
@@ -234,6 +254,7 @@ class Job:
                 check=self.options.check,
                 modified=modified,
                 left_out=self.remaining.left_out,
+                digests=tuple(self.reading.digests.take(run.rows).to_pylist()) if self.reading else (),
             )
 
     def _report(self, done: _Done, accounts: Accounts) -> Report:

@@ -12,18 +12,19 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagenet_prep.dataset.format import refuse_other_build
-from imagenet_prep.dataset.layout import CATALOG
-from imagenet_prep.dataset.state import load_state
+from imagenet_prep.dataset.layout import CATALOG, is_data_set
+from imagenet_prep.dataset.state import State, load_state
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.errors import OtherBuildError, counted
 from imagenet_prep.model.events import Note, Watch, unwatched
 from imagenet_prep.model.given import given, options_given
 from imagenet_prep.model.report import Report
-from imagenet_prep.options import BuildOptions
+from imagenet_prep.options import BuildOptions, Recipe
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.search import SourcePath, source_paths
 from imagenet_prep.stores import Place, store_at
@@ -34,6 +35,7 @@ from imagenet_prep.verbs.build.spool import Spool
 from imagenet_prep.verbs.index import IndexOptions, catalog_of, found_in, judge_labels
 
 if TYPE_CHECKING:
+    from imagenet_prep.planning.catalog import Catalog
     from imagenet_prep.planning.plan import Plan
     from imagenet_prep.verbs.build.job import Job
 
@@ -111,6 +113,9 @@ def _prepared(
     state = load_state(store)
     refuse_foreign(store, state)
     refuse_other_build(store)
+    own = next((path for path in sources if is_data_set(store_at(path))), None)
+    if own is not None:
+        return _of_own(own, sources, store, options, state, engine, watch, spool)
     recipe = grown(store, options.recipe, state)
     if state and has_begun_to_move(store):  # the source has changed
         from imagenet_prep.dataset.catalog_file import load_catalog
@@ -122,16 +127,62 @@ def _prepared(
         catalog = replace(catalog, archives=state.sources)
         judge_labels(catalog, recipe.selection.taxonomy, watch, trust=True)  # as it was before the move
     else:
-        boxes = any(output.stores_boxes for output in recipe.outputs)
-        how = IndexOptions(taxonomy=recipe.selection.taxonomy, boxes=boxes, trust_labels=options.trust_labels)
-        found = found_in(sources, how, watch)
-        plain = spool.plain if spool else str
-        kept = (store, CATALOG)
-        catalog = catalog_of(found, how, engine=engine, watch=watch, kept=kept, told=state is not None, plain=plain)
+        catalog = _indexed(sources, store, recipe, options, state, engine, watch, spool)
     # With Arrow, which the index has loaded while it waited.
     from imagenet_prep.verbs.build.job import job
 
     return job(store, catalog, replace(options, recipe=recipe), state, watch, spool)
+
+
+def _indexed(
+    sources: list[Path],
+    store: Store,
+    recipe: Recipe,
+    options: BuildOptions,
+    state: State | None,
+    engine: Engine,
+    watch: Watch,
+    spool: Spool | None,
+) -> Catalog:
+    boxes = any(output.stores_boxes for output in recipe.outputs)
+    how = IndexOptions(taxonomy=recipe.selection.taxonomy, boxes=boxes, trust_labels=options.trust_labels)
+    found = found_in(sources, how, watch)
+    plain = spool.plain if spool else str
+    kept = (store, CATALOG)
+    return catalog_of(found, how, engine=engine, watch=watch, kept=kept, told=state is not None, plain=plain)
+
+
+def _of_own(
+    own: Path,
+    sources: list[Path],
+    store: Store,
+    options: BuildOptions,
+    state: State | None,
+    engine: Engine,
+    watch: Watch,
+    spool: Spool | None,
+) -> Job:
+    """Build from a data set of this program; if other sources are named beside it, the images are read from those."""
+    from imagenet_prep.verbs.build.job import job
+    from imagenet_prep.verbs.build.own import OwnDataSet
+
+    new = [output for output in options.recipe.outputs if state is None or output.name not in state.outputs]
+    data_set, itself = OwnDataSet(own, new), own.resolve() in map(Path.resolve, map(Path, store.local_paths("")))
+    selection = options.recipe.selection
+    if state is None or selection != state.recipe.selection:
+        selection = data_set.selection(selection, itself=itself, resplit=options.resplit)
+    recipe = grown(store, replace(options.recipe, selection=selection), state)
+    others = [path for path in sources if path.resolve() != own.resolve()]
+    reading = None
+    if others:
+        catalog = _indexed(others, store, recipe, options, state, engine, watch, spool)
+        recipe = recipe if itself else replace(recipe, selection=data_set.only(catalog, selection))
+    elif itself:
+        catalog, reading = data_set.stored, data_set.lying(watch, itself=True)
+    else:
+        reading = data_set.lying(watch, itself=False)
+        catalog = reading.catalog
+    return job(store, catalog, replace(options, recipe=recipe), state, watch, spool, reading=reading)
 
 
 def completed(store: Store, options: BuildOptions) -> Report | None:

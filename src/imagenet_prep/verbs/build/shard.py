@@ -251,7 +251,7 @@ class _Images:
         name, class_index = entries.names[row], entries.class_indexes[row]
         sample = Sample(name, original, class_index, 0, 0, _boxes(entries, row), original, file)
         try:
-            found = self._inspected(name, buffer, start, end)
+            found = self._inspected(row, digest, buffer, start, end)
             sample.width, sample.height, sample.kind = found.width, found.height, found.kind
             if converted := found.needs_repair and self._converts:
                 sample.image, sample.width, sample.height = repair(bytes(original))
@@ -261,9 +261,12 @@ class _Images:
         self._note(row, digest, found, sample, converted)
         return sample
 
-    def _inspected(self, name: str, buffer: bytearray, start: int, end: int) -> ImageFacts:
+    def _inspected(self, row: int, digest: bytes, buffer: bytearray, start: int, end: int) -> ImageFacts:
+        name, wanted = self._task.entries.names[row], self._task.digests
         if name in self._task.left_out:
             raise NotAnImageError(self._task.left_out[name].reason)
+        if wanted and wanted[row] not in ("", digest.hex()):
+            raise NotAnImageError("has other bytes than when its data set was built: repair that first")
         found = inspect(buffer, start, end)
         if self._task.check == DECODE:
             decode(bytes(memoryview(buffer)[start:end]), found)
