@@ -15,6 +15,7 @@ from imagenet_prep.sources.search import form_of, recognise
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from support.build import is_the_same
 from support.sentences import Sentence
+from support.tools import gnu_tar, run_tool, zipped
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
@@ -220,4 +221,57 @@ def test_a_stranger_in_a_numbered_folder_is_named(source: Path, sentence: Senten
 
     with pytest.raises(SourceError) as caught:
         imagenet_prep.index(source, HERE)
+    sentence(caught.value)
+
+
+# --- Archives, and archives with folders ------------------------------------------------------------------------------
+
+
+def tars_of_half(source: Path) -> None:
+    """Half of the classes as class tars, half as folders."""
+    (source / "tars").mkdir()
+    for folder in class_folders(source)[:2]:
+        gnu_tar(source / "tars" / f"{folder.name}.tar", *(file.name for file in sorted(folder.iterdir())), here=folder)
+        shutil.rmtree(folder)
+
+
+def one_tar_of_half(source: Path) -> None:
+    gnu_tar(source / "half.tar", *(f"train/{folder.name}" for folder in class_folders(source)[:2]), here=source)
+    for folder in class_folders(source)[:2]:
+        shutil.rmtree(folder)
+
+
+def two_tars_and_two_zips(source: Path) -> None:
+    for split in ("train", "val"):
+        names = sorted(folder.name for folder in (source / split).iterdir())
+        gnu_tar(source / f"{split}-1.tar", *names[:2], here=source / split)
+        zipped(source / f"{split}-2.zip", "-0", "-r", *names[2:], here=source / split)
+        shutil.rmtree(source / split)
+
+
+@pytest.mark.parametrize("change", [tars_of_half, one_tar_of_half, two_tars_and_two_zips])
+def test_archives_and_folders_with_different_images_add_up(
+    change: Callable[[Path], None], usual: Miniature, source: Path, tmp_path: Path
+) -> None:
+    change(source)
+    is_the_same(source, usual.root, tmp_path, BuildOptions.of(format=("tfrecord", "folders"), test_per_class=1, jobs=1))
+
+
+def test_an_image_in_a_tar_and_in_a_folder_is_named_with_both_places(source: Path, sentence: Sentence) -> None:
+    one_tar_of_half(source)
+    tar = source / "half.tar"
+    (kept,) = class_folders(source)[:1]
+    image = min(kept.iterdir())
+    gnu_tar(source / "more.tar", f"train/{kept.name}/{image.name}", here=source)
+    run_tool("tar", "--concatenate", "--file", tar.name, "more.tar", here=source)
+    (source / "more.tar").unlink()
+    with pytest.raises(SourceError) as caught:
+        imagenet_prep.index(source, HERE)
+    sentence(caught.value)
+
+
+def test_a_tar_beside_what_was_unpacked_from_it_is_asked_about(source: Path, sentence: Sentence) -> None:
+    gnu_tar(source / "train.tar", "train", here=source)
+    with pytest.raises(SourceError) as caught:
+        recognise([source])
     sentence(caught.value)

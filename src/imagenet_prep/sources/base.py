@@ -165,6 +165,7 @@ class Source(ABC):
     """
 
     gives_way: ClassVar[bool] = False  # whether any other source of the same split is used in its place
+    joins_folders: ClassVar[bool] = False  # whether it has joined all folders of a tree that have different images
     may_be_split: ClassVar[bool] = False  # whether people move images from it into a folder called test
 
     def claims(self, name: str) -> bool:  # noqa: ARG002

@@ -35,6 +35,7 @@ from imagenet_prep.sources.together import joined
 class ClassFolders(Source):
     """Class folders, and flat folders of images under their official names."""
 
+    joins_folders: ClassVar[bool] = True
     may_be_split: ClassVar[bool] = True
 
     def find(self, seen: Seen) -> Iterator[Input]:

@@ -33,10 +33,10 @@ from imagenet_prep.sources.downloads import first_hole, interrupted, tool_of
 from imagenet_prep.sources.labels import role_of
 from imagenet_prep.sources.others import around, class_tars_of_others, others_in
 from imagenet_prep.sources.survey import survey
+from imagenet_prep.sources.together import add_up
 from imagenet_prep.sources.unused import not_used, why_unused
 
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
-_MOST_PACKED = 100  # that add up: one more place in the catalog each, which has 127
 _NAMED = 5  # of unfinished downloads
 
 SourcePath = str | PathLike[str]
@@ -62,8 +62,8 @@ def source_paths(source: SourcePath | Iterable[SourcePath]) -> list[Path]:
 def recognise(
     sources: Iterable[Path], taxonomy: Taxonomy | None = None, tell: Callable[[str], object] = str
 ) -> dict[str, Input]:
-    """Find archives and folders of images in ``sources``, which are folders or files, by role, in a fixed order. Packed
-    tars of one role add up; the second has the role and " 2".
+    """Find archives and folders of images in ``sources``, which are folders or files, by role, in a fixed order. Those
+    of one role that have different images add up; the second has the role and " 2".
 
     ``taxonomy`` is a class table whose names class folders may have, beside the built-in ones. ``tell`` gets remarks
     for the user, a sentence each. Raises SourceError if
@@ -270,13 +270,8 @@ def _gives_way(found: Input) -> bool:
 
 
 def _refuse_two(by_role: dict[str, list[Input]]) -> None:
-    doubled = [
-        each
-        for role in _ORDER
-        if role != UNLABELLED and len(by_role.get(role, ())) > 1
-        for each in by_role[role]
-        if not each.packed or len(by_role[role]) > _MOST_PACKED
-    ]
+    several = [inputs for role in _ORDER if role != UNLABELLED and len(inputs := by_role.get(role, [])) > 1]
+    doubled = [each for inputs in several if not add_up(inputs) for each in inputs]
     if not doubled:
         return
     one_folder = len({each.path for each in doubled}) < len(doubled)

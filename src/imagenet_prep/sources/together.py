@@ -1,8 +1,10 @@
 """Several places with images of one split, which add up: class folders in parts (``train.X1`` … ``train.X4``), folders
-called by numbers (``0`` … ``999``), nested once more, or a split of train that somebody made.
+called by numbers (``0`` … ``999``), nested once more, or a split of train that somebody made; several archives, or half
+of the classes as tars and half as folders.
 
-They are one source if they lie in one tree and have different images. Places that share most of their images are copies
-of each other, and the user is asked which is meant. An image that is in two places all the same is named by the index.
+They add up if they have different images; folders of one tree are one source. Places that share most of their images
+are copies of each other, and the user is asked which is meant. An image that is in two places all the same is named by
+the index.
 """
 
 from __future__ import annotations
@@ -10,14 +12,18 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import accumulate
 from pathlib import Path
 
+from imagenet_prep.errors import SourceError
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.imagenet.names import official_name
-from imagenet_prep.sources.base import ImageSet, Part
+from imagenet_prep.sources.base import ImageSet, Input, Part, Walk
 from imagenet_prep.sources.labels import classes_by_name, role_of
 from imagenet_prep.sources.reader import source_errors
 
+_MOST_INPUTS = 100  # that add up: one more place in the catalog each, which has 127
 _MOST = 10  # of so many folders one may hold images of several classes
 
 
@@ -32,6 +38,31 @@ def joined(sets: Sequence[ImageSet], others: Sequence[ImageSet]) -> Sequence[Ima
     parts = [_below(root, each.path, part) for each in sets for part in each.parts]
     parts = _compared_by_number(root, sets[0].role, parts)
     return [ImageSet(sets[0].role, root, tuple(sorted(parts, key=lambda part: part.name)))]
+
+
+def add_up(inputs: Sequence[Input]) -> bool:
+    """Whether inputs of one role have different images. Those that are not packed are walked for that; a packed one
+    would have to be unpacked, and is believed. Folders that could not be joined do not add up.
+    """
+    plain = [each for each in inputs if not each.packed]
+    folders = [each for each in plain if each.source and each.source.joins_folders]
+    if len(inputs) > _MOST_INPUTS or len(folders) > 1 or not all(each.source for each in inputs):
+        return False
+    try:
+        return len(plain) < 2 or not _share_half([_names_of(each) for each in plain])
+    except SourceError:  # the user is asked, and the walk of what is meant says what is wrong
+        return False
+
+
+def _names_of(found: Input) -> set[bytes]:
+    """Walk an input for the names of its images."""
+    names: set[bytes] = set()
+    for source in filter(None, [found.source]):
+        pieces = tuple(source.pieces(found).pieces)
+        for part in source.walk(Walk(source, 0, str(found.path), found.origin, pieces, validation_truth())):
+            ends = accumulate(part.lengths)
+            names |= {bytes(part.names[end - size : end]) for end, size in zip(ends, part.lengths, strict=True)}
+    return names
 
 
 def _root_of(sets: Sequence[ImageSet]) -> Path | None:
@@ -51,8 +82,11 @@ def _are_mixed(sets: Sequence[ImageSet], others: Sequence[ImageSet]) -> bool:
 
 def _are_copies(sets: Sequence[ImageSet]) -> bool:
     """Whether half of the images of the smallest set, or more, are in another one too."""
-    names = [set(_names(each)) for each in sets]
-    doubled = sum(map(len, names)) - len(set().union(*names))
+    return _share_half([set(_names(each)) for each in sets])
+
+
+def _share_half(names: Sequence[AbstractSet[str] | AbstractSet[bytes]]) -> bool:
+    doubled = sum(map(len, names)) - len(set[str | bytes]().union(*names))
     return 2 * doubled >= min(map(len, names))
 
 
