@@ -19,8 +19,7 @@ from imagenet_prep.sources.search import form_of, recognise
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import VALIDATION, Members, write_flat_archive
 from support.build import is_the_same
-from support.command import run
-from support.sentences import Sentence, lines
+from support.sentences import Sentence
 from support.tools import gnu_tar
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -138,13 +137,6 @@ def test_what_is_no_image_is_passed_over(tree: Path, usual: Miniature, tmp_path:
     gnu_tar(tmp_path / "all.tar", "imagenet", here=tree.parent)
 
     assert names(imagenet_prep.index(tmp_path / "all.tar", HERE)) == {each.name for each in usual.entries}
-
-
-def test_annotations_in_it_are_counted(tree: Path, tmp_path: Path, sentence: Sentence) -> None:
-    (tree / "train" / f"{TENCH}_1.xml").write_bytes(b"<annotation/>")
-    gnu_tar(tmp_path / "all.tar", "imagenet", here=tree.parent)
-
-    sentence(lines(run("check", tmp_path / "all.tar").stdout, "xml", "Can be built"))
 
 
 # --- What it is not ---------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+LARGEST_ANNOTATION = 1 << 20  # bytes; the real ones have under 10 kB
 TEST_FOLDERS = ("test", "held-out", "held_out", "holdout", "hold-out")  # where people put what they hold out of train
 
 
@@ -159,6 +160,16 @@ class Walk:
     plain: str = ""
 
 
+class Annotation(NamedTuple):
+    """The boxes of an image as XML, of which no more than LARGEST_ANNOTATION bytes are read: its path in an archive,
+    and where it lies.
+    """
+
+    path: str
+    offset: int
+    data: bytes
+
+
 class Source(ABC):
     """One kind of source. Has no state: a new kind is one module, a row in SOURCES, and a test class that inherits
     ``imagenet_prep.testing.contracts.SourceContract``.
@@ -179,6 +190,12 @@ class Source(ABC):
         """Yield what is of this kind, known by names and first bytes alone. What is wrong with it is added to
         ``seen.problems``.
         """
+
+    def annotations(self, found: Input) -> Iterator[Annotation]:  # noqa: ARG002
+        """Yield the annotations in an input that was found for its boxes, beside one for its images: whoever finds no
+        such input has none. Raises SourceError.
+        """
+        return iter(())
 
     @abstractmethod
     def form(self, found: Input) -> str:

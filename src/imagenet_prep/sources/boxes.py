@@ -21,11 +21,11 @@ from imagenet_prep.errors import Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import TRAIN_BOXES, VALIDATION_BOXES
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.sample import Box
+from imagenet_prep.sources.base import LARGEST_ANNOTATION, Input
 from imagenet_prep.sources.labels import role_of
 from imagenet_prep.sources.packed import each_file, packed_archive
 from imagenet_prep.sources.reader import source_errors
 
-_LARGEST = 1 << 20  # bytes of one annotation; the real ones have under 10 kB
 _REMEDY = "Download the archive again, or remove it to build without these boxes."
 
 
@@ -39,7 +39,7 @@ def read_boxes(path: Path, others: list[str] | None = None) -> Iterator[tuple[st
         for member in each_file(archive):
             name = PurePosixPath(member.name)
             if name.suffix == ".xml" and not name.name.startswith("._"):
-                annotation = archive.read(min(member.size, _LARGEST), member.offset)
+                annotation = archive.read(min(member.size, LARGEST_ANNOTATION), member.offset)
                 yield name.stem, _boxes(annotation, Problem(path.name, "", member.name, member.offset))
             elif others is not None:
                 others.append(printable(member.name))
@@ -54,7 +54,13 @@ def read_box_folder(path: Path, folders: Iterable[str]) -> Iterator[tuple[str, t
             if role_of(name) in (TRAIN_BOXES, VALIDATION_BOXES):
                 file, place = path / folder / name, Problem(str(path), "", f"{folder}/{name}".lstrip("/"))
                 with source_errors(file), open(file, "rb", opener=_open_at_once) as annotation:
-                    yield file.stem, _boxes(annotation.read(_LARGEST), place)
+                    yield file.stem, _boxes(annotation.read(LARGEST_ANNOTATION), place)
+
+
+def read_tree_boxes(found: Input) -> Iterator[tuple[str, tuple[Box, ...]]]:
+    """The same from annotations that lie in one archive with images."""
+    for path, offset, data in found.source.annotations(found) if found.source else ():
+        yield PurePosixPath(path).stem, _boxes(data, Problem(found.path.name, "", path, offset))
 
 
 def _open_at_once(path: str, flags: int) -> int:

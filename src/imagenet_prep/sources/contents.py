@@ -124,7 +124,9 @@ def may_be_tree(path: Path, contents: Contents) -> bool:
         return not CLASS_TAR.fullmatch(base_name(contents.known))
     if contents.role == VALIDATION:
         return named != VALIDATION and contents.lies_in_folder
-    return not named and not contents.packed and contents.role in (TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
+    if contents.role in (TRAIN_BOXES, VALIDATION_BOXES):  # as Kaggle's tree begins
+        return not named
+    return not named and contents.role == UNLABELLED and (contents.lies_in_folder or not contents.packed)
 
 
 def contents_at(path: Path) -> Contents:

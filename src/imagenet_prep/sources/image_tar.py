@@ -13,15 +13,16 @@ from pathlib import Path
 
 from imagenet_prep.codecs.tar import Member, TarRange, walk
 from imagenet_prep.errors import SourceError
+from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.imagenet.names import WNID
 from imagenet_prep.sources.archive_file import archive_at
-from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
+from imagenet_prep.sources.base import LARGEST_ANNOTATION, Annotation, Input, Part, Pieces, Seen, Source, Walk
 from imagenet_prep.sources.contents import Contents, may_be_archive, may_be_tree
 from imagenet_prep.sources.found import Found
 from imagenet_prep.sources.labels import classes_by_path
 from imagenet_prep.sources.official import files_of, open_range
 from imagenet_prep.sources.reader import source_errors
-from imagenet_prep.sources.tree import note_images, splits_among
+from imagenet_prep.sources.tree import is_annotation_of, note_images, roles_among
 
 _CLASS_TAR = re.compile(rf"{WNID}\.t", re.ASCII)
 
@@ -39,14 +40,23 @@ class ImageTar(Source):
             contents = seen.contents(path)
             if contents.packed and _CLASS_TAR.match(path.name):
                 continue  # one of a thousand, which are not unpacked one by one
-            splits = _splits_of(path, contents)
-            for role in splits or (contents.role,):
-                if found := archive_at(path, role, seen.problems, self if splits else None, contents.packed):
+            roles = _roles_of(path, contents)
+            for role in roles or (contents.role,):
+                source, packed = (self, contents.packed) if roles else (None, "")
+                if found := archive_at(path, role, seen.problems, source, packed):
                     yield found
 
-    def form(self, found: Input) -> str:  # noqa: ARG002
+    def annotations(self, found: Input) -> Iterator[Annotation]:
+        """Read those of the role in the order of the tar."""
+        with open_range(found.path, found.plain) as tar:
+            for member in walk(tar):
+                if isinstance(member, Member) and member.is_file and is_annotation_of(member.name, found.role):
+                    data = tar.read(min(member.size, LARGEST_ANNOTATION), member.offset)
+                    yield Annotation(member.name, member.offset, data)
+
+    def form(self, found: Input) -> str:
         """It is not the official archive."""
-        return "tar of images"
+        return "tar of images" if found.role in (TRAIN, VALIDATION) else "in the tar of images"
 
     def pieces(self, found: Input) -> Pieces:  # noqa: ARG002
         """It is walked from its start to its end."""
@@ -57,19 +67,19 @@ class ImageTar(Source):
         return [_walk(work) for _ in work.pieces]
 
 
-def _splits_of(path: Path, contents: Contents) -> tuple[str, ...]:
+def _roles_of(path: Path, contents: Contents) -> tuple[str, ...]:
     """A packed one without any folder is of one split, as Hugging Face's are: to unpack it would take minutes."""
     if contents.packed and not contents.lies_in_folder:
         return (contents.role,)
     with source_errors(path):
         status = path.stat()
-    return _splits(path, status.st_size, status.st_mtime_ns)
+    return _roles(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
-def _splits(path: Path, size: int, modified: int) -> tuple[str, ...]:  # noqa: ARG001 — a changed file is another one
+def _roles(path: Path, size: int, modified: int) -> tuple[str, ...]:  # noqa: ARG001 — a changed file is another one
     with open_range(path) as tar:
-        return splits_among(_files_before_damage(tar))
+        return roles_among(_files_before_damage(tar))
 
 
 def _files_before_damage(tar: TarRange) -> Iterator[Member]:

@@ -18,6 +18,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -28,13 +29,13 @@ from imagenet_prep.errors import Problem, SourceError, counted, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.imagenet.names import WNID
-from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
+from imagenet_prep.sources.base import LARGEST_ANNOTATION, Annotation, Input, Part, Pieces, Seen, Source, Walk
 from imagenet_prep.sources.contents import may_be_archive, whole_of
 from imagenet_prep.sources.downloads import interrupted
 from imagenet_prep.sources.found import LARGEST, Found
 from imagenet_prep.sources.labels import base_name, classes_by_name, classes_by_path, role_of
 from imagenet_prep.sources.reader import source_errors
-from imagenet_prep.sources.tree import note_images, splits_among
+from imagenet_prep.sources.tree import is_annotation_of, note_images, roles_among
 
 _CLASS_ZIP = re.compile(rf"{WNID}\.zip", re.ASCII)
 _LOCAL = struct.Struct(
@@ -44,6 +45,7 @@ _SIGNATURE = b"PK\x03\x04"
 _IN_ZIP64 = 0xFFFFFFFF
 _ENCRYPTED, _SIZES_FOLLOW, _UTF8 = 0x1, 0x8, 0x800  # flags
 _PACKED = "has compressed images, and only stored ones can be read where they lie"
+_NOT_UNPACKED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 _CHUNK_BYTES = 1 << 20
 _REMEDY = "The zip is damaged: download it again, or unpack it, and give the folder."
 
@@ -59,7 +61,7 @@ class ImageZip(Source):
         """Yield what a zip has of train and of validation."""
         of_classes = {path for _, paths in _class_zips(seen) for path in paths}
         for path in (path for path in _zips(seen) if path not in of_classes):
-            for role in _usable_splits(seen, path, packed=True):
+            for role in _usable_roles(seen, path, packed=True):
                 if wrong := interrupted(path):
                     seen.problems.append(Problem(printable(str(path)), wrong))
                 with source_errors(path):
@@ -67,9 +69,18 @@ class ImageZip(Source):
                 packed = "zip" if is_packed_zip(path) else ""
                 yield Input(role, path, status.st_size, status.st_mtime_ns, source=self, packed=packed)
 
-    def form(self, found: Input) -> str:  # noqa: ARG002
+    def annotations(self, found: Input) -> Iterator[Annotation]:
+        """Read those of the role in the order of the zip."""
+        with source_errors(found.path), found.path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            for each in _directory(found.path)[0]:
+                if is_annotation_of(each.filename, found.role):
+                    with _unpacking(found.path, each), archive.open(each) as member:
+                        data = member.read(LARGEST_ANNOTATION)
+                    yield Annotation(each.filename, each.header_offset, data)
+
+    def form(self, found: Input) -> str:
         """Whether it is compressed decides nothing."""
-        return "zip of images"
+        return "zip of images" if found.role in (TRAIN, VALIDATION) else "in the zip of images"
 
     def pieces(self, found: Input) -> Pieces:  # noqa: ARG002
         """Its directory is read as a whole."""
@@ -86,12 +97,12 @@ class ClassZips(Source):
     def find(self, seen: Seen) -> Iterator[Input]:
         """Yield the folders that hold any."""
         for folder, paths in _class_zips(seen):
-            if TRAIN in _usable_splits(seen, paths[0]):  # the others are made alike, or their walk says otherwise
+            if TRAIN in _usable_roles(seen, paths[0]):  # the others are made alike, or their walk says otherwise
                 parts = tuple(Part(path.name, official().called(path.stem)) for path in paths)
                 yield Input(TRAIN, folder, parts=parts, source=self)
             else:
                 for path in paths[1:]:
-                    _usable_splits(seen, path)
+                    _usable_roles(seen, path)
 
     def form(self, found: Input) -> str:
         """Count the zips."""
@@ -118,8 +129,8 @@ def _class_zips(seen: Seen) -> Iterator[tuple[Path, list[Path]]]:
             yield folder, zips
 
 
-def _usable_splits(seen: Seen, path: Path, *, packed: bool = False) -> tuple[str, ...]:
-    """Give the splits of which a zip has images; none, and say why, if these cannot be read where they lie, or
+def _usable_roles(seen: Seen, path: Path, *, packed: bool = False) -> tuple[str, ...]:
+    """Give the roles of what a zip has; none, and say why, if these cannot be read where they lie, or
     not at all if it may be ``packed``.
     """
     try:
@@ -129,8 +140,8 @@ def _usable_splits(seen: Seen, path: Path, *, packed: bool = False) -> tuple[str
     except SourceError as error:
         seen.unused[path] = error.problems[0].reason if error.problems else error.summary
         return ()
-    if holds.splits and not holds.wrong and (packed or not holds.packed):
-        return holds.splits
+    if holds.roles and not holds.wrong and (packed or not holds.packed):
+        return holds.roles
     seen.unused[path] = f"{holds.wrong or _PACKED}: {_how_to_unpack(path)}"
     return ()
 
@@ -140,9 +151,11 @@ def _how_to_unpack(path: Path) -> str:
 
 
 class _Contents(NamedTuple):
-    """The splits of which a zip has images, what is wrong with it, and whether one of them is compressed."""
+    """The splits of which a zip has images, and the roles of annotations beside these; what is wrong with it, and
+    whether an image is compressed.
+    """
 
-    splits: tuple[str, ...]
+    roles: tuple[str, ...]
     wrong: str
     packed: bool
 
@@ -151,14 +164,14 @@ class _Contents(NamedTuple):
 def _contents(path: Path, size: int, modified: int) -> _Contents:  # noqa: ARG001 — a changed file is another one
     entries, _ = _directory(path)
     images = [each for each in entries if role_of(base_name(each.filename)) in (TRAIN, VALIDATION)]
-    splits = splits_among(Member(each.filename, 0, 0, tarfile.REGTYPE) for each in images)
+    roles = roles_among(Member(each.filename, 0, 0, tarfile.REGTYPE) for each in entries)
     wrong = ""
     if not images:
         first = next((each.filename for each in entries if not each.filename.endswith("/")), "")
         wrong = f"has no images, but {printable(first)}" if first else "is empty"
     elif any(each.flag_bits & _ENCRYPTED for each in images):
         wrong = "is encrypted"
-    return _Contents(splits, wrong, _is_packed(entries))
+    return _Contents(roles, wrong, _is_packed(entries))
 
 
 def is_packed_zip(path: Path) -> bool:
@@ -186,11 +199,21 @@ def unpacked_zip(path: Path) -> Iterator[bytes]:
                 if not wrong:
                     size = yield from _unpacked_member(archive, each)
                     wrong = "" if size == each.file_size else "is shorter than the directory of the zip says"
-            except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+            except _NOT_UNPACKED as error:
                 wrong = f"cannot be unpacked: {printable(str(error))}"
             if wrong:
                 problem = Problem(path.name, wrong, printable(each.orig_filename), max(start, 0))
                 raise SourceError("An archive cannot be unpacked:", (problem,), _REMEDY)
+
+
+@contextmanager
+def _unpacking(path: Path, entry: zipfile.ZipInfo) -> Iterator[None]:
+    """Turn what may be wrong with a member into a SourceError. An encrypted one is a RuntimeError."""
+    try:
+        yield
+    except (*_NOT_UNPACKED, RuntimeError) as error:
+        problem = Problem(path.name, f"cannot be unpacked: {printable(str(error))}", printable(entry.orig_filename))
+        raise SourceError("An archive cannot be unpacked:", (problem,), _REMEDY) from error
 
 
 def _unpacked_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Generator[bytes, None, int]:

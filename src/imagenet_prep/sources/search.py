@@ -37,6 +37,8 @@ from imagenet_prep.sources.together import add_up
 from imagenet_prep.sources.unused import not_used, why_unused
 
 _ORDER = (TRAIN, HELD_OUT, VALIDATION, DEVKIT, VALIDATION_CLASSES, TRAIN_BOXES, VALIDATION_BOXES, UNLABELLED)
+_BOXES = (TRAIN_BOXES, VALIDATION_BOXES)
+_SEVERAL = (TRAIN, VALIDATION, *_BOXES)
 _NAMED = 5  # of unfinished downloads
 
 SourcePath = str | PathLike[str]
@@ -125,6 +127,7 @@ def _recognised(
         if each.folder or not any(each.path.samefile(other.path) for other in others):  # found twice, but one
             others.append(each)
     _name_held_out(by_role)
+    _prefer_apart(by_role)
     _prefer_unpacked(by_role, found)
     _prefer_images(by_role, found)
     inputs = [each for each in inputs if found.unused.keys().isdisjoint(_first_files(each))]
@@ -145,11 +148,11 @@ def _recognised(
 
 
 def _chosen(by_role: dict[str, list[Input]]) -> dict[str, Input]:
-    """Take one input of each role, and of images all that add up."""
+    """Take one input of each role, and of images and of annotations among them all that add up."""
     return {
         f"{role} {number}" if number > 1 else role: each
         for role in _ORDER
-        for number, each in enumerate(by_role.get(role, ())[: None if role in (TRAIN, VALIDATION) else 1], start=1)
+        for number, each in enumerate(by_role.get(role, ())[: None if role in _SEVERAL else 1], start=1)
     }
 
 
@@ -232,6 +235,13 @@ def _name_held_out(by_role: dict[str, list[Input]]) -> None:
     if len(train) == 2 and len(out) == 1:
         train.remove(out[0])
         by_role[HELD_OUT] = [replace(out[0], role=HELD_OUT)]
+
+
+def _prefer_apart(by_role: dict[str, list[Input]]) -> None:
+    """Leave out annotations that lie among images, where the same are there apart."""
+    for role in _BOXES:
+        if apart := [each for each in by_role.get(role, ()) if not each.source]:
+            by_role[role] = apart
 
 
 def _prefer_unpacked(by_role: dict[str, list[Input]], found: Seen) -> None:

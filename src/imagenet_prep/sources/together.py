@@ -17,6 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from imagenet_prep.errors import SourceError
+from imagenet_prep.imagenet.archives import TRAIN_BOXES, VALIDATION_BOXES
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.imagenet.names import official_name
 from imagenet_prep.sources.base import ImageSet, Input, Part, Walk
@@ -44,6 +45,8 @@ def add_up(inputs: Sequence[Input]) -> bool:
     """Whether inputs of one role have different images. Those that are not packed are walked for that; a packed one
     would have to be unpacked, and is believed. Folders that could not be joined do not add up.
     """
+    if all(each.source and each.role in (TRAIN_BOXES, VALIDATION_BOXES) for each in inputs):
+        return True  # annotations that lie among images
     plain = [each for each in inputs if not each.packed]
     folders = [each for each in plain if each.source and each.source.joins_folders]
     if len(inputs) > _MOST_INPUTS or len(folders) > 1 or not all(each.source for each in inputs):

@@ -18,14 +18,14 @@ from imagenet_prep.sources.found import LARGEST, Found, is_litter, is_of_system
 from imagenet_prep.sources.labels import ClassOf, base_name, role_of
 
 MOST_PLACES = 10_000  # folders in one archive: what the catalog has room for, and ten times as many as classes
-_BOXES = {TRAIN: TRAIN_BOXES, VALIDATION: VALIDATION_BOXES}
 _ODD = re.compile(r"[/\0]")  # in a name that would lead elsewhere, or end earlier than it seems to
 
 
-def splits_among(members: Iterable[Member]) -> tuple[str, ...]:
-    """Give the splits of which there are images."""
-    roles = {role_of(base_name(member.name)) for member in members}
-    return tuple(role for role in (TRAIN, VALIDATION) if role in roles)
+def roles_among(members: Iterable[Member]) -> tuple[str, ...]:
+    """Give the splits of which there are images, and the roles of annotations beside these; nothing without images."""
+    roles = {role_of(base_name(member.name)) for member in members if not is_passed_over(_folder_of(member.name))}
+    found = tuple(role for role in (TRAIN, VALIDATION, TRAIN_BOXES, VALIDATION_BOXES) if role in roles)
+    return found if roles & {TRAIN, VALIDATION} else ()
 
 
 def note_images(found: Found, members: Iterable[Member], split: str, archive: str, class_of: ClassOf) -> None:
@@ -35,9 +35,7 @@ def note_images(found: Found, members: Iterable[Member], split: str, archive: st
     for member in members:
         name, folder = base_name(member.name), _folder_of(member.name)
         role = role_of(name)
-        if role == _BOXES[split]:
-            found.annotations += 1
-        if role not in (None, split) or _is_passed_over(folder):
+        if role not in (None, split) or is_passed_over(folder):
             continue
         if role is None:
             if _ODD.search(name) is None and (is_litter(name) or is_claimed(name)):
@@ -57,11 +55,17 @@ def note_images(found: Found, members: Iterable[Member], split: str, archive: st
             raise SourceError("An archive cannot be used:", (many,), "Unpack it, and give the folder.")
 
 
+def is_annotation_of(path: str, role: str) -> bool:
+    """Whether a path in an archive is that of an annotation for a role."""
+    return role_of(base_name(path)) == role and not is_passed_over(_folder_of(path))
+
+
 def _folder_of(path: str) -> str:
     folder = path.rpartition("/")[0]
     return "" if folder == "." else folder.removeprefix("./")
 
 
 @lru_cache(maxsize=MOST_PLACES)
-def _is_passed_over(folder: str) -> bool:
+def is_passed_over(folder: str) -> bool:
+    """Whether a folder in an archive is hidden, or is one that systems leave, or lies in one."""
     return any(part.startswith(".") or is_of_system(part) for part in folder.split("/") if part not in (".", ".."))

@@ -30,7 +30,7 @@ class Annotations:
 
 def read_annotations(found: Iterable[Input], watch: Watch) -> list[Annotations]:
     """Read all there are. Raises SourceError for a damaged archive or an annotation that cannot be understood."""
-    from imagenet_prep.sources.boxes import read_box_folder, read_boxes  # which loads an XML parser
+    from imagenet_prep.sources.boxes import read_box_folder, read_boxes, read_tree_boxes  # which loads an XML parser
 
     read: list[Annotations] = []
     done = 0
@@ -38,8 +38,12 @@ def read_annotations(found: Iterable[Input], watch: Watch) -> list[Annotations]:
         if each.role not in BOX_ROLES:
             continue
         of_archive = Annotations(printable(str(each.path) if each.folder else each.path.name))
-        folders = [part.name for part in each.parts]
-        every = read_box_folder(each.path, folders) if folders else read_boxes(each.path, of_archive.others)
+        if each.source:
+            every = read_tree_boxes(each)
+        elif each.folder:
+            every = read_box_folder(each.path, [part.name for part in each.parts])
+        else:
+            every = read_boxes(each.path, of_archive.others)
         for stem, of_image in every:
             of_archive.boxes[stem] = array("f", (side for box in of_image for side in box))
             done += 1

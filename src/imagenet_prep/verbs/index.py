@@ -205,7 +205,11 @@ def _archives(found: list[Input]) -> tuple[Archive, ...]:
 
 def _walk(found: list[Input], options: IndexOptions, engine: Engine, watch: Watch) -> Catalog:
     truth = _truth(found, trust=options.trust_labels)
-    images = [(place, each, each.source, each.source.pieces(each)) for place, each in enumerate(found) if each.source]
+    images = [
+        (place, each, each.source, each.source.pieces(each))
+        for place, each in enumerate(found)
+        if each.source and each.role not in BOX_ROLES
+    ]
     work = seeing(engine, run_walk, [str(each.path) for each in found])
     results = engine.run(work, _walks(images, truth, engine))
     from imagenet_prep.verbs.assemble import assemble  # which loads NumPy and Arrow, while the workers walk
