@@ -197,8 +197,9 @@ def test_boxes_and_test_images_beside_validation_are_what_they_should_be(validat
 
 
 def test_boxes_are_not_to_blame_for_something_else(tmp_path: Path) -> None:
-    source = write_miniature(tmp_path / "source", MiniatureOptions(classes=2)).root
-    files("train/n01440764/n01440764_1.JPEG")(source)
+    made = write_miniature(tmp_path / "source", MiniatureOptions(classes=2))
+    source, image = made.root, made.entries[0]
+    files(f"train/{image.wnid}/{image.name}")(source)
 
     done = run("check", source)
 

@@ -225,10 +225,12 @@ def others_in(sources: Collection[Path], used: Collection[Path] = (), *, nothing
     return tuple(known[other.name] for other in OTHERS if other.name in known)
 
 
-def around(path: Path) -> Problem | None:
-    """Name what a folder lies in, if it is never taken for ILSVRC2012, whatever its images are called."""
+def around(path: Path, *, never: bool = True) -> Problem | None:
+    """Name what a folder lies in, if it is ``never`` taken for ILSVRC2012, whatever its images are called; or if it
+    may be, when nothing else is there.
+    """
     folders = [path, *path.parents]
-    found = ((other, folder) for other in OTHERS if other.never for folder in folders)
+    found = ((other, folder) for other in OTHERS if other.never or not never for folder in folders)
     return next((other.at_place(folder) for other, folder in found if other.is_called(folder, folder=True)), None)
 
 

@@ -281,7 +281,7 @@ def _gives_way(found: Input) -> bool:
 
 def _refuse_two(by_role: dict[str, list[Input]]) -> None:
     several = [inputs for role in _ORDER if role != UNLABELLED and len(inputs := by_role.get(role, [])) > 1]
-    doubled = [each for inputs in several if not add_up(inputs) for each in inputs]
+    doubled = [each for inputs in several if _are_of_others(inputs) or not add_up(inputs) for each in inputs]
     if not doubled:
         return
     one_folder = len({each.path for each in doubled}) < len(doubled)
@@ -298,6 +298,11 @@ def _refuse_two(by_role: dict[str, list[Input]]) -> None:
         "imagenet-prep build /data/train /data/ILSVRC2012_img_val.tar OUT"
         + ("\nOf two in one folder, move one to a folder of its own." if one_folder else ""),
     )
+
+
+def _are_of_others(inputs: list[Input]) -> bool:
+    """Whether one of them may be another data set: with what is not, it never adds up."""
+    return any(around(each.path.absolute(), never=False) for each in inputs)
 
 
 def _files_of(inputs: list[Input]) -> set[Path]:
