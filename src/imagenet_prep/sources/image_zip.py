@@ -230,7 +230,7 @@ def _is_image(entry: zipfile.ZipInfo) -> bool:
 
 
 def _is_packed(entries: list[zipfile.ZipInfo]) -> bool:
-    return any(each.compress_type != zipfile.ZIP_STORED for each in entries if _is_image(each))
+    return any(each.compress_type != zipfile.ZIP_STORED and _is_image(each) for each in entries)
 
 
 def _with_limits(path: Path) -> Iterator[tuple[zipfile.ZipInfo, int]]:
@@ -258,29 +258,32 @@ def _walk(work: Walk, part: Part) -> Found:
         of_zip = classes_by_name(work.role, work.truth, part.classes, f"the zip of {part.name.removesuffix('.zip')}")
         class_of = lambda member: of_zip(base_name(member))  # noqa: E731
     with source_errors(path), path.open("rb") as file:
-        note_images(found, _files(file.fileno(), path, name, found), work.role, name, class_of)
+        note_images(found, _files(file.fileno(), path, name, found, work.role), work.role, name, class_of)
     if part.name and not found.lengths and not found.problems:
         found.problems.append(Problem(name, "has no images", part.name))
     return found
 
 
-def _files(descriptor: int, path: Path, archive: str, found: Found) -> Iterator[Member]:
-    """Yield the files of a zip, with the places of their bytes; note what is wrong with others."""
+def _files(descriptor: int, path: Path, archive: str, found: Found, split: str) -> Iterator[Member]:
+    """Yield the files of a zip that may be of a split, with the places of their bytes; note what is wrong with others.
+    Those of the other split are examined when that is walked.
+    """
     members, unpacked_to = list(_with_limits(path)), 0
     packed = _is_packed([each for each, _ in members])
     if packed and found.container:
         found.problems.append(Problem(archive, _PACKED, found.container))
         return
     for each, limit in members:
-        if each.filename.endswith("/"):
+        role, at = role_of(base_name(each.filename)), unpacked_to
+        unpacked_to += each.file_size if role in (TRAIN, VALIDATION) else 0
+        if each.filename.endswith("/") or role not in (None, split):
             continue
         start, wrong = _place(descriptor, each, limit)
         if wrong:
             member = "/".join(filter(None, (found.container, printable(each.orig_filename))))
             found.problems.append(Problem(archive, wrong, member, max(each.header_offset, 0)))
         else:
-            yield Member(each.orig_filename, unpacked_to if packed else start, each.file_size, tarfile.REGTYPE)
-        unpacked_to += each.file_size if _is_image(each) else 0
+            yield Member(each.orig_filename, at if packed else start, each.file_size, tarfile.REGTYPE)
 
 
 def _place(descriptor: int, entry: zipfile.ZipInfo, limit: int) -> tuple[int, str]:
