@@ -17,6 +17,7 @@ from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import TRAIN, write_flat_archive
 from imagenet_prep.testing.contracts import Known, SourceContract
 from support.build import is_the_same
+from support.tools import run_tool
 from test_sources import images
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -162,3 +163,13 @@ def test_the_archives_come_before_shards_that_were_made_of_them(usual: Miniature
     assert {role: each.path.name for role, each in found.items()} == {"train": TRAIN}
     assert any("train-0.tar is a shard of train, which is there" in sentence for sentence in said)
     assert replace(found["train"], path=usual.root / TRAIN).size
+
+
+def test_unpacked_shards_are_a_folder_of_images(usual: Miniature, tmp_path: Path) -> None:
+    imagenet_prep.build(usual.root, tmp_path / "ours", BuildOptions.of(format="webdataset", test_per_class=0, jobs=1))
+    for shard in sorted((tmp_path / "ours" / "webdataset").rglob("*.tar")):
+        split = tmp_path / "source" / shard.name.partition("-")[0]
+        split.mkdir(parents=True, exist_ok=True)
+        run_tool("tar", "-xf", shard, here=split)
+    assert {file.suffix for file in (tmp_path / "source").rglob("*.*")} == {".jpg", ".cls", ".json"}
+    is_the_same(tmp_path / "source", usual.root, tmp_path, BuildOptions.of(test_per_class=1, jobs=1))

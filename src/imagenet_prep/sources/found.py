@@ -21,7 +21,7 @@ _OF_SYSTEMS = re.compile(
 )
 # What torchvision's ``ImageFolder`` takes for images (``datasets/folder.py``).
 _READ_AS_IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-_NO_IMAGES = (".sh", ".py", ".m", ".mat", ".txt", ".csv", ".json", ".md", ".html", ".log")
+_NO_IMAGES = (".sh", ".py", ".m", ".mat", ".txt", ".csv", ".json", ".cls", ".md", ".html", ".log")
 LARGEST = (1 << 31) - 1  # bytes: what the catalog has room for, and a hundred times any image
 
 
