@@ -208,8 +208,11 @@ def class_tars_packed_under_their_names(source: Path) -> None:
 
 
 def zipped(source: Path) -> None:
-    run_tool("zip", "-q", "train.zip", TRAIN, here=source)
-    (source / TRAIN).unlink()
+    """Two tars in one zip: which is meant is not known."""
+    shutil.copy(source / TRAIN, source / "other.tar")
+    run_tool("zip", "-q", "train.zip", TRAIN, "other.tar", here=source)
+    for name in (TRAIN, "other.tar"):
+        (source / name).unlink()
 
 
 def of_another_set(source: Path) -> None:

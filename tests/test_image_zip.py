@@ -134,10 +134,10 @@ def encrypted(tree: Path, archive: Path) -> None:
     run_tool("zip", "-q", "-0", "-r", "-P", "secret", archive.absolute(), "train", here=tree)
 
 
-def of_a_tar(tree: Path, archive: Path) -> None:
-    gnu_tar(tree / "ILSVRC.tar", "train", here=tree)
-    run_tool("gzip", "ILSVRC.tar", here=tree)
-    zipped(archive, "-0", "ILSVRC.tar.gz", here=tree)
+def of_two_tars(tree: Path, archive: Path) -> None:
+    for name in ("one.tar", "two.tar"):
+        gnu_tar(tree / name, "train", here=tree)
+    zipped(archive, "-0", "one.tar", "two.tar", here=tree)
 
 
 def damaged(tree: Path, archive: Path) -> None:
@@ -145,7 +145,7 @@ def damaged(tree: Path, archive: Path) -> None:
     os.truncate(archive, archive.stat().st_size - 30)
 
 
-@pytest.mark.parametrize("make", [encrypted, of_a_tar, damaged])
+@pytest.mark.parametrize("make", [encrypted, of_two_tars, damaged])
 def test_a_zip_that_cannot_be_used_beside_sound_validation_is_named(
     make: Callable[[Path, Path], None], tree: Path, tmp_path: Path, sentence: Sentence
 ) -> None:

@@ -104,6 +104,25 @@ def as_a_zip_of_both(folder: Path) -> None:
         assert {each.compress_type for each in archive.infolist()} == {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
+def as_kaggles_first_zip(folder: Path) -> None:
+    """A compressed tar beside lists, in a zip."""
+    of_a_tree(folder)
+    (folder / "imagenet.tar.gz").rename(folder / "imagenet_object_localization_patched2019.tar.gz")
+    (folder / "LOC_val_solution.csv").write_text("ImageId,PredictionString\n")
+    (folder / "LOC_synset_mapping.txt").write_text("n01440764 tench\n")
+    zipped(folder / "kaggle.zip", "-r", *sorted(path.name for path in folder.iterdir()), here=folder)
+    for path in folder.iterdir():
+        if path.suffix != ".zip":
+            path.unlink()
+
+
+def as_a_tar_in_a_zip(folder: Path) -> None:
+    of_a_tree(folder)
+    run_tool("gunzip", "imagenet.tar.gz", here=folder)
+    zipped(folder / "imagenet.zip", "-0", "imagenet.tar", here=folder)
+    (folder / "imagenet.tar").unlink()
+
+
 def is_the_usual(source: Path, usual: Miniature, place: Path, options: BuildOptions = OPTIONS) -> None:
     is_the_same(source, usual.root, place, options)
     assert everything(place / "found") == everything(place / "expected")
@@ -121,7 +140,9 @@ def test_all_bytes_are_those_of_the_plain_archives(program: str, usual: Miniatur
     is_the_usual(tmp_path / "source", usual, tmp_path)
 
 
-@pytest.mark.parametrize("make", [by_hugging_face, of_a_tree, as_a_zip, as_a_zip_of_both])
+@pytest.mark.parametrize(
+    "make", [by_hugging_face, of_a_tree, as_a_zip, as_a_zip_of_both, as_kaggles_first_zip, as_a_tar_in_a_zip]
+)
 def test_so_are_those_of_other_archives(make: object, usual: Miniature, tmp_path: Path) -> None:
     assert callable(make)
     make(tmp_path / "source")

@@ -76,7 +76,11 @@ def packed() -> list[bytes]:
         archive.writestr("train/n01440764_18.JPEG", b"an image" * 9)
         archive.writestr("val/ILSVRC2012_val_00000001.JPEG", b"an image" * 9)
     found = [compress(tar) for tar in archives()[:2] for compress in (gzip.compress, bz2.compress, lzma.compress)]
-    return [*found, pa.compress(archives()[0], "zstd", asbytes=True), file.getvalue()]
+    around = io.BytesIO()
+    with zipfile.ZipFile(around, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("LOC_val_solution.csv", b"a list")
+        archive.writestr("imagenet.tar.gz", found[0])
+    return [*found, pa.compress(archives()[0], "zstd", asbytes=True), file.getvalue(), around.getvalue()]
 
 
 def tables() -> list[bytes]:

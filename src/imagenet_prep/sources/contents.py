@@ -29,11 +29,11 @@ from imagenet_prep.imagenet.archives import (
 )
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.imagenet.names import STEM
-from imagenet_prep.sources.disguise import START_BYTES, is_archive, packed_by
+from imagenet_prep.sources.disguise import START_BYTES, is_archive
 from imagenet_prep.sources.downloads import tool_of
 from imagenet_prep.sources.found import LITTER
 from imagenet_prep.sources.labels import CLASS_TAR, KAGGLE_CLASSES, base_name, role_of
-from imagenet_prep.sources.unpacking import ENDLESS, PACKED, UnpackingError, unpacked
+from imagenet_prep.sources.unpacking import ENDLESS, PACKED, TAR_IN_ZIP, UnpackingError, packing_of, unpacked
 
 _PACKED_TAR = r"tar(?:\.(?:gz|xz|bz2|zst))?|tgz|txz|tbz2?|tzst"
 _ARCHIVE = re.compile(
@@ -135,14 +135,15 @@ def contents_at(path: Path) -> Contents:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait forever
             return Contents()
         with path.open("rb") as file:
-            start = file.read(START_BYTES)
-            packed = packed_by(start)
+            packed = packing_of(file)
             size = os.fstat(file.fileno()).st_size
             tar = TarRange(file.fileno(), path.name, "", 0, size)
             if packed in PACKED:
                 file.seek(0)
                 first, damage = _start_of(unpacked(file, size, packed, _PIECE_BYTES))
                 known = _contents(tar._replace(end=ENDLESS, stream=io.BytesIO(first)), packed)
+                if packed == TAR_IN_ZIP and not known.role:
+                    return Contents(packed="zip")
                 return known if known.first else known._replace(damage=damage)
             return Contents(packed=packed) if packed else _contents(tar, packed)
     except OSError:

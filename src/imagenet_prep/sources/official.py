@@ -31,7 +31,7 @@ from imagenet_prep.sources.labels import CLASS_TAR, ClassOf, base_name, classes_
 from imagenet_prep.sources.plain import unpacking_errors
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.salvage import CLASS_TARS, IMAGES, walk_on
-from imagenet_prep.sources.unpacking import ENDLESS, PACKED, Forwards
+from imagenet_prep.sources.unpacking import ENDLESS, PACKED, Forwards, packing_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +277,10 @@ def open_range(path: Path, plain: str = "") -> Iterator[TarRange]:
             if not stat.S_ISREG(status.st_mode):
                 raise OSError("it is not a file")
             tar = TarRange(descriptor, path.name, "", 0, status.st_size)
-            if (packed := packed_by(os.pread(descriptor, START_BYTES, 0))) not in PACKED:
-                yield tar
-                return
             with open(descriptor, "rb", closefd=False) as file, unpacking_errors(path):
+                if (packed := packing_of(file)) not in PACKED:
+                    yield tar
+                    return
                 stream = Forwards(file, status.st_size, packed)
                 yield tar._replace(end=ENDLESS, stream=cast("BinaryIO", stream))
                 stream.finish()

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imagenet_prep.errors import Problem, SourceError, printable
-from imagenet_prep.sources.disguise import START_BYTES, packed_by
 from imagenet_prep.sources.image_zip import is_packed_zip, unpacked_zip, unpacked_zip_size
 from imagenet_prep.sources.parquet import MAGIC, PACKED_PARQUET, parquet_modified, parquet_size, unpacked_parquet
 from imagenet_prep.sources.reader import source_errors
-from imagenet_prep.sources.unpacking import PACKED, UnpackingError, unpacked, unpacked_size
+from imagenet_prep.sources.unpacking import PACKED, UnpackingError, packing_of, unpacked, unpacked_size
 
 _REMEDY = "Download it again, or compare its checksum with the published one."
 
@@ -69,8 +68,7 @@ def modified_at(path: Path) -> int:
 
 def _packed_by(path: Path) -> str:
     with source_errors(path), path.open("rb") as archive:
-        start = archive.read(START_BYTES)
-    return PACKED_PARQUET if start.startswith(MAGIC) else packed_by(start)
+        return PACKED_PARQUET if archive.read(len(MAGIC)) == MAGIC else packing_of(archive)
 
 
 def _stream_size(path: Path) -> int:

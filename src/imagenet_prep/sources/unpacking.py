@@ -1,4 +1,5 @@
-"""What compresses a whole file, read once and in order: gzip, bzip2, xz and zstd.
+"""What compresses a whole file, read once and in order: gzip, bzip2, xz and zstd; and the zip around one tar, which may
+be compressed once more, as Kaggle had it.
 
 Every byte is checked that has a check: a file that ends early, a wrong checksum, and whatever follows the end are
 errors. So is a file that grows beyond what images can: they hardly compress, and a file that grows a hundred times is
@@ -10,16 +11,25 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
+import re
+import struct
+import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
+
+from imagenet_prep.sources.disguise import START_BYTES, packed_by
 
 ENDLESS = 1 << 62  # bytes: how long what is packed is, is known when its end is met
 _CHUNK_BYTES = 1 << 20
 _MOST_TIMES, _MOST_BYTES = 20, 64 << 20  # how far a file may grow: so many times, and so many bytes beyond
 _Unpack = Callable[[BinaryIO, int], Iterator[bytes]]
 _GZIP = zlib.MAX_WBITS | 16
+_TAR = re.compile(r"[^/]+\.(?:tar(?:\.(?:gz|bz2|xz|zst))?|tgz)", re.IGNORECASE)  # at the top of a zip
+_BESIDE_TAR = re.compile(rb"PK\x03\x04.{26}[\w.() -]+?\.(?:csv|txt|tar|tgz)", re.DOTALL)  # how such a zip begins
+# What the standard library raises for a bad zip or stream; a member that is encrypted is a RuntimeError.
+_DAMAGE = (zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, struct.error, OverflowError)
 _TRAILER_BYTES, _WRAP = 4, 1 << 32  # a gzip file ends with its size as it was, modulo 4 GiB
 
 
@@ -97,13 +107,46 @@ def _zstd(file: BinaryIO, most: int) -> Iterator[bytes]:
             yield data
 
 
+def _tar_in_zip(file: BinaryIO, most: int) -> Iterator[bytes]:
+    try:
+        with zipfile.ZipFile(file) as archive, archive.open(_tars_in(archive)[0]) as member:
+            packed = packed_by(member.read(START_BYTES))
+            member.seek(0)
+            tar = cast("BinaryIO", member)
+            yield from _BY[packed](tar, most) if packed in _BY else iter(lambda: tar.read(most), b"")
+    except (ValueError, IndexError) as error:  # a field that cannot be, or a tar that has gone
+        raise zipfile.BadZipFile(str(error)) from error
+
+
+def _tars_in(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [each for each in archive.infolist() if _TAR.fullmatch(each.filename)]
+
+
+TAR_IN_ZIP = "zip and tar"
 _BY: dict[str, _Unpack] = {
     "gzip": _in_streams(lambda: _Gzip(zlib.decompressobj(_GZIP))),
     "bzip2": _in_streams(lambda: _Limited(bz2.BZ2Decompressor())),
     "xz": _in_streams(lambda: _Limited(lzma.LZMADecompressor(lzma.FORMAT_XZ))),
     "zstd": _zstd,
+    TAR_IN_ZIP: _tar_in_zip,
 }
 PACKED = frozenset(_BY)
+
+
+def packing_of(file: BinaryIO) -> str:
+    """Say by what a file is packed, by how it begins; "" for nothing that is known. A zip is looked into if its first
+    member may be one of the few around a tar.
+    """
+    file.seek(0)
+    start = file.read(START_BYTES)
+    packed = packed_by(start)
+    if packed != "zip" or not _BESIDE_TAR.match(start):
+        return packed
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return TAR_IN_ZIP if len(_tars_in(archive)) == 1 else packed
+    except (zipfile.BadZipFile, ValueError, *_DAMAGE):  # whoever reads it says so
+        return packed
 
 
 def unpacked(file: BinaryIO, size: int, packed: str, piece_bytes: int = _CHUNK_BYTES) -> Iterator[bytes]:
@@ -119,7 +162,7 @@ def unpacked(file: BinaryIO, size: int, packed: str, piece_bytes: int = _CHUNK_B
             yield piece
     except EOFError as error:
         raise UnpackingError(f"ends early: its {packed} data is not complete", file.tell()) from error
-    except (zlib.error, lzma.LZMAError, OSError) as error:
+    except (zipfile.BadZipFile, *_DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk
             raise
         raise UnpackingError(f"is damaged: {error}", file.tell()) from error
