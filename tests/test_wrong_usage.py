@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import imagenet_prep
 from imagenet_prep import BuildOptions, SourceError, UsageError
 from imagenet_prep.errors import counted
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
+from imagenet_prep.testing.archives import TRAIN
 from support.command import run
 
 pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("no_waiting_for_the_disk")]
@@ -45,6 +47,25 @@ def test_what_does_not_exist_is_called_so_by_every_command(tmp_path: Path, verb:
     nowhere = tmp_path / "nowhere"
     result = run(verb, nowhere, *([tmp_path / "out"] if verb == "build" else []))
     assert f"Error: {nowhere} does not exist." in result.stderr.splitlines()
+
+
+@pytest.mark.parametrize("first", [(), ("--test-per-class", "0"), ("--test-per-class", "1")])
+def test_advice_leads_to_a_build(two_classes: Miniature, tmp_path: Path, first: tuple[str, ...]) -> None:
+    """Of train alone, whatever was asked for first: who adds the options of each remedy is done after a few."""
+    options = list(first)
+    for _ in range(3):
+        done = run("build", two_classes.root / TRAIN, tmp_path / "data", "--dry-run", *options)
+        if done.returncode == 0:
+            return
+        options += re.findall(r"--split [a-z]+|--test-per-class [0-9]+", done.stderr.splitlines()[-1])
+        options = [word for option in options for word in option.split()]
+    pytest.fail(done.stderr)
+
+
+def test_nothing_held_out_and_a_test_split_contradict_each_other() -> None:
+    with pytest.raises(UsageError) as caught:
+        BuildOptions.of(splits="test", test_per_class=0)
+    assert "leave out --split test" in caught.value.remedy
 
 
 def test_a_command_that_is_mistyped_is_answered_with_the_one_that_was_meant() -> None:

@@ -87,12 +87,20 @@ class Selection:
         for what, names in (("test_list", self.test_list), ("exclude", self.exclude)):
             if not is_text("".join(names)):
                 raise UsageError(f"{what} has a name that is not UTF-8 text.")
-        if TEST in self.splits and not self.test_per_class and not self.test_list:
-            raise UsageError("The test split is what is held out of train, and nothing is held out.")
+        if TEST in self.splits and not self.holds_out:
+            raise UsageError(
+                "The test split is what is held out of train, and nothing is held out.",
+                remedy="Hold images out (--test-per-class N), or leave out --split test.",
+            )
         if any(index not in range(CLASS_COUNT) for index in self.classes):
             raise UsageError(f"classes are given as class indexes from 0 to {CLASS_COUNT - 1}.")
         if self.test_list and self.test_per_class != TEST_PER_CLASS:
             raise UsageError("A test list takes the place of a number of test images per class: give one of the two.")
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether images leave train and become the test split."""
+        return bool(self.test_per_class or self.test_list)
 
     @property
     def is_subset(self) -> bool:

@@ -141,7 +141,7 @@ def _stands_for(reader: str, recipe: Recipe) -> str:
     chosen, standard = recipe.selection, "Train is the standard set."
     if chosen.is_subset or chosen.exclude:
         standard = "Train is not the standard set: images are left out."
-    elif chosen.test_list or chosen.test_per_class:
+    elif chosen.holds_out:
         standard = "Train is not the standard set: --test-per-class 0 holds nothing out of it."
     return f"--for {reader} stands for {' '.join(flags)}. {standard}"
 

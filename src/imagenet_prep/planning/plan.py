@@ -183,7 +183,8 @@ def plan(catalog: Catalog, recipe: Recipe | None = None, known: Mapping[str, Arr
 
 def _check_origins(catalog: Catalog, selection: Selection) -> None:
     """A split whose archive is missing must never be left out without a word; the user can ask for that."""
-    for origin, others in ((TRAIN, (VALIDATION,)), (VALIDATION, (TRAIN, TEST))):
+    of_train = (TRAIN, TEST) if selection.holds_out else (TRAIN,)
+    for origin, others in ((TRAIN, (VALIDATION,)), (VALIDATION, of_train)):
         if not selection.splits and not len(catalog.rows_of(origin)):
             choice = " ".join(f"--split {split}" for split in others)
             name = OFFICIAL_BY_ROLE[origin].names[0]

@@ -56,7 +56,7 @@ def hold_out_sentence(of: Plan) -> str:
 
 def _held_out(of: Plan) -> str:
     options, kept = of.recipe.selection, of.images_of(TEST)
-    if set(options.splits) == {VALIDATION} or not (options.test_list or options.test_per_class):
+    if set(options.splits) == {VALIDATION} or not options.holds_out:
         return (
             "Nothing is held out of train for a split test "
             "(--test-per-class N holds out N labelled images of each class)."

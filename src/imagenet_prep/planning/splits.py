@@ -164,7 +164,8 @@ def _check_what_is_left(catalog: Catalog, train: Rows, held_out: Rows, options: 
     smallest = int(np.argmin(np.where(counts > 0, counts, np.iinfo(counts.dtype).max)))
     left = f"{counted(len(problems), 'class', 'classes')} without train images"
     example = f"{official().classes[smallest].name} has {counted(int(counts[smallest]), 'train image')}"
-    raise UsageError(
-        f"Holding out {options.test_per_class} images per class leaves {left}: {example}.",
-        remedy=f"Add --test-per-class {counts[smallest] - 1} (or less; 0 holds nothing out).",
-    )
+    most, wants_test = int(counts[smallest]) - 1, TEST in options.splits
+    remedy = f"Add --test-per-class {most} (or less{'' if wants_test else '; 0 holds nothing out'})."
+    if wants_test and not most:
+        remedy = "Leave out --split test, and add --test-per-class 0: this class has no image to spare."
+    raise UsageError(f"Holding out {options.test_per_class} images per class leaves {left}: {example}.", remedy=remedy)
