@@ -195,6 +195,10 @@ class Store(Protocol):
         """Give the bytes that are free; None if unknown. Raises OutputError if nothing can be written here."""
         return None
 
+    def free_files(self) -> int | None:
+        """Give how many files may be made; None if unknown, or if there is no such limit. Raises what ``free`` does."""
+        return None
+
 
 def files_below(store: Store, folder: str) -> Iterator[str]:
     """Yield the paths of all files in a folder and below."""

@@ -338,6 +338,22 @@ class LocalStore:
 
     def free(self) -> int | None:
         """Ask the file system."""
+        try:
+            disk = shutil.disk_usage(self._nearest())
+        except OSError:  # a file system that does not say
+            return None
+        return disk.free if disk.total else None  # some in user space report 0 for everything
+
+    def free_files(self) -> int | None:
+        """Ask the file system for inodes, which some have without a number."""
+        try:
+            disk = os.statvfs(self._nearest())
+        except OSError:
+            return None
+        return disk.f_favail if disk.f_files else None
+
+    def _nearest(self) -> Path:
+        """Give the folder that is there, or the one above it."""
         nearest = next(path for path in (self._root, *self._root.parents) if os.path.lexists(path))
         if not nearest.exists():
             remedy = "Remove it, or make what it leads to."
@@ -346,8 +362,4 @@ class LocalStore:
             remedy = "Choose a folder that is empty or does not exist yet."
             name = self.place if nearest == self._root and self.place else nearest
             raise OutputError(f"{name} is not a folder.", remedy=remedy)
-        try:
-            disk = shutil.disk_usage(nearest)
-        except OSError:  # a file system that does not say
-            return None
-        return disk.free if disk.total else None  # some in user space report 0 for everything
+        return nearest

@@ -29,11 +29,11 @@ from imagenet_prep.planning.remarks import remarks
 from imagenet_prep.sources.plain import packed_at, plain_size
 from imagenet_prep.sources.random_reads import MEASURED, slow_reads
 from imagenet_prep.stores.base import Store
-from imagenet_prep.stores.space import check_space
+from imagenet_prep.stores.space import amount, check_space
 from imagenet_prep.verbs.build.failures import Failures
 from imagenet_prep.verbs.build.finish import finish, finished, finished_outputs, unfinish
 from imagenet_prep.verbs.build.place import effective, grown, has_begun_to_move, refuse_moved, refuse_other
-from imagenet_prep.verbs.build.preflight import check_links, paths_of, space_needed, try_links
+from imagenet_prep.verbs.build.preflight import check_links, files_needed, paths_of, space_needed, try_links
 from imagenet_prep.verbs.build.relocate import relocate
 from imagenet_prep.verbs.build.remaining import Remaining
 from imagenet_prep.verbs.build.shard import make_shards
@@ -131,6 +131,17 @@ class Job:
         """Give the bytes that these take unpacked."""
         return sum(map(plain_size, self.packed()))
 
+    def room(self) -> Note:
+        """Compare what is needed with what is free."""
+        todo = self.remaining.shards()
+        needed, files = space_needed(self.plan, todo) + self.to_unpack(), files_needed(self.plan, todo)
+        free, may_be_made = self.store.free(), self.store.free_files()
+        there = [] if free is None else [amount(free)]
+        there += [] if may_be_made is None else [f"{may_be_made:,} files"]
+        lacks = (free is not None and free < needed) or (may_be_made is not None and may_be_made < files)
+        has = f"; {self.store.place} has {' and '.join(there)} free{', which is too little' * lacks}" if there else ""
+        return Note(f"Needed: about {amount(needed)}, {counted(files, 'file')}{has}.", warning=lacks)
+
     def slow_reads(self) -> str | None:
         """Read a few of the images that are missing, and say if all of them take hours."""
         runs = [run for run in runs_of(self.plan, self.remaining.is_missing) if _reads(run)]
@@ -154,7 +165,7 @@ class Job:
     def _run(self, done: _Done, engine: Engine, watch: Watch) -> Accounts:
         store, the_plan, todo = self.store, self.plan, self.remaining.shards()
         spooled = self.spool.needed(self.packed()) if self.spool else 0
-        check_space(store, space_needed(the_plan, todo) + spooled)
+        check_space(store, space_needed(the_plan, todo) + spooled, files=files_needed(the_plan, todo))
         for output in {of.output.name: of.output for of, _ in todo}.values():
             if not has_begun_to_move(store):  # else there may be no file left to try with
                 try_links(store, the_plan, output)

@@ -11,13 +11,14 @@ import pyarrow as pa
 
 from imagenet_prep.errors import OutputError, Problem, SourceError, UsageError
 from imagenet_prep.model.task import Entries
-from imagenet_prep.outputs.base import Output
+from imagenet_prep.outputs.base import WHOLE_FILE, Output, StoredShard
 from imagenet_prep.planning.condemned import condemned
 from imagenet_prep.planning.plan import OutputPlan, Plan, Shard, entries_of
 from imagenet_prep.planning.splits import Rows
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.stores.base import Store
 
+_DOCUMENTS = 32  # files of a data set that are no shards: generous
 _ROW_BYTES = 256  # of each image in catalog, receipt and manifest together: generous
 
 
@@ -30,6 +31,16 @@ def space_needed(plan: Plan, missing: Iterable[tuple[OutputPlan, Shard]]) -> int
         size = shard.size if all(read) else 0
         needed += size + len(shard.rows) * (of.output.overhead + _ROW_BYTES)
     return needed
+
+
+def files_needed(plan: Plan, missing: Iterable[tuple[OutputPlan, Shard]]) -> int:
+    """Give how many files the missing shards will be, with their receipts, and the documents beside them."""
+    files = _DOCUMENTS
+    for of, shard in missing:
+        whole = of.output.image_range is WHOLE_FILE
+        stored = StoredShard(shard.name, (), (), plan.class_names)
+        files += 1 + (len(shard.rows) if whole else len(of.output.files(stored)))
+    return files
 
 
 def check_links(store: Store, plan: Plan, output: Output) -> None:

@@ -87,6 +87,7 @@ def preview(
     if needed := job.to_unpack():
         what = f"Packed archives are unpacked beside {job.store.place} first, and removed at the end"
         watch(Note(f"{what}: about {amount(needed)}."))
+    watch(job.room())
     if job.remaining.proved:
         shards = sum(len(each.shards) for each in job.plan.outputs)
         are = "is" if job.remaining.proved == 1 else "are"
