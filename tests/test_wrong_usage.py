@@ -111,3 +111,34 @@ def test_a_train_archive_and_its_own_class_tars_are_two_sources_of_one_thing(
         imagenet_prep.build([tmp_path / "archives", tmp_path / "tars"], tmp_path / "data", BuildOptions.of(jobs=1))
     places = {problem.archive for problem in caught.value.problems}
     assert places == {str(tmp_path / "archives/ILSVRC2012_img_train.tar"), str(tmp_path / "tars")}
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("build", "sourze", "out"), "Did you mean source?"),
+        (("check", "sourze"), "Did you mean source?"),
+        (("audit", "sourze"), "Did you mean source?"),
+        (("build", "source", "out", "--exclude", "lst.txt"), "Did you mean list.txt?"),
+        (("build", "source", "out", "--class-map", "lst.txt"), "Did you mean list.txt?"),
+        (("build", "source", "out", "--classes", "tensh"), "Did you mean tench?"),
+        (("build", "source", "out", "--classes", "tench,great white shork"), "did you mean great_white_shark?"),
+        (("build", "source", "out", "--classes", "imagenete"), "Did you mean imagenette?"),
+        (("build", "source", "out", "--classes", "lst.txt"), "Did you mean list.txt?"),
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_one_that_was_meant(
+    words: tuple[str, ...], meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "list.txt").write_text("n01440764_1.JPEG\n")
+    monkeypatch.chdir(tmp_path)
+    done = run(*words)
+    assert done.returncode != 0
+    assert meant in done.stderr
+
+
+def test_what_is_like_nothing_there_is_not_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "source").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "Did you mean" not in run("check", "elsewhere").stderr + run("check", "no/such/folder").stderr

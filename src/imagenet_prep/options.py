@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,7 +33,7 @@ from imagenet_prep.outputs.base import (
     output_from,
     reader_for,
 )
-from imagenet_prep.platform import is_text, local_path
+from imagenet_prep.platform import is_text, local_path, neighbour
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -282,7 +283,9 @@ def _classes(given: Any, taxonomy: Taxonomy) -> Any:
     if isinstance(given, str) and (len(listed) > 1 or taxonomy.called(given)) and not local_path(given).exists():
         return chosen_classes("\n".join(listed), "classes", taxonomy)
     missing = f"is neither a class, nor a file, nor a preset; the presets are {', '.join(PRESETS)}"
-    return chosen_classes(_content(given, "classes", missing), str(given), taxonomy)
+    like = next(iter(get_close_matches(str(given), PRESETS, 1)), "") or taxonomy.like(str(given))
+    remedy = f"Did you mean {like}?" if like else neighbour(Path(given))
+    return chosen_classes(_content(given, "classes", missing, remedy), str(given), taxonomy)
 
 
 def _names(given: Any, what: str, read: Callable[[bytes, str], tuple[str, ...]]) -> Any:
@@ -292,14 +295,16 @@ def _names(given: Any, what: str, read: Callable[[bytes, str], tuple[str, ...]])
     return read(_content(given, what), Path(given).name)
 
 
-def _content(given: str | Path, what: str, missing: str = "") -> bytes:
-    """Read a file; ``missing`` is what is said of one that is not there."""
+def _content(given: str | Path, what: str, missing: str = "", remedy: str = "") -> bytes:
+    """Read a file; ``missing`` is what is said of one that is not there, and ``remedy`` what was meant, perhaps."""
     try:
         return local_path(given).read_bytes()
     except OSError as error:
         unread = f"cannot be read: {error.strerror}"
-        reason = missing or unread if isinstance(error, FileNotFoundError) else unread
-        raise UsageError(f"{what}: {_short(Path(given))} {reason}.") from error
+        if not isinstance(error, FileNotFoundError):
+            raise UsageError(f"{what}: {_short(Path(given))} {unread}.") from error
+        remedy = remedy or neighbour(Path(given))
+        raise UsageError(f"{what}: {_short(Path(given))} {missing or unread}.", remedy=remedy) from error
     except ValueError as error:
         raise UsageError(f"{what}: {_short(Path(given))} is not a path.") from error
 

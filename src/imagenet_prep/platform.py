@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from difflib import get_close_matches
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from imagenet_prep.errors import UsageError
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*):[/\\]", re.IGNORECASE)  # a Path has one of the slashes left
 _ELSEWHERE = "Buckets and other machines are not written to: mount it, or build into a folder here and copy that."
+_MOST_NAMES = 10_000  # of a folder that are compared with a mistyped one: a moment
 _REMEDIES = {
     "file": "Leave file:// out.",
     "http": "imagenet-prep fetch DIR --url-file FILE downloads the archives.",
@@ -41,6 +44,16 @@ def local_path(path: str | PathLike[str]) -> Path:
         remedy = f"In WSL it is /mnt/{scheme}." if drive else _REMEDIES.get(scheme, _ELSEWHERE)
         raise UsageError(f"What should be a path on this machine is {what}.", remedy=remedy)
     return at_home(path)
+
+
+def neighbour(path: Path) -> str:
+    """Ask for the file or folder that was probably meant by a path to nothing; "" if nothing there is like it."""
+    try:
+        names = list(islice((entry.name for entry in os.scandir(path.parent)), _MOST_NAMES))
+    except (OSError, ValueError):
+        return ""
+    like = next((name for name in get_close_matches(path.name, names, 3) if is_text(name) and name.isprintable()), "")
+    return f"Did you mean {path.parent / like}?" if like else ""
 
 
 def lacking(path: Path) -> tuple[Path, str]:

@@ -14,7 +14,7 @@ import click
 from imagenet_prep.cli.invocation import note_json
 from imagenet_prep.errors import UsageError, printable
 from imagenet_prep.model.given import nearest
-from imagenet_prep.platform import lacking, local_path
+from imagenet_prep.platform import lacking, local_path, neighbour
 
 if TYPE_CHECKING:
     from imagenet_prep.imagenet.classes import Taxonomy
@@ -35,7 +35,7 @@ class LocalPath(click.Path):
             if self.exists:
                 path.stat()
         except FileNotFoundError as error:  # the same words as for a source that does not exist
-            raise UsageError(f"{printable(str(path))} does not exist.") from error
+            raise UsageError(f"{printable(str(path))} does not exist.", remedy=neighbour(path)) from error
         except PermissionError as error:  # click says that there is no such path
             place, what = map(str, lacking(path))
             raise UsageError(f"{printable(str(path))} cannot be found: {printable(place)} {what}.") from error

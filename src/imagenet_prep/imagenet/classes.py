@@ -9,6 +9,7 @@ out of public packages and cross-checks those. No Arrow and no NumPy: workers im
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import pkgutil
 import re
@@ -34,6 +35,7 @@ __all__ = [
 _WNID_FIRST = re.compile(r"(n\d{8})(?![^\W_])", re.ASCII)  # ends as a word does, or with _
 _INDEX_FIRST = re.compile(r"(\d{3})[-_ ]", re.ASCII)
 _LONGEST = 1_000  # characters of a name; to compose many thousands of accents takes the square of their number
+_LIKE = 0.75  # how much a mistyped name must be like one: a unicorn is not corn
 _SPACE = re.compile(r"[_\s]+")
 _MAP_REMEDY = (
     "Each line is `WNID devkit-integer name`, as in map_clsloc.txt; "
@@ -86,6 +88,13 @@ class Taxonomy:
         if query.isdecimal():
             return tuple(facts for facts in self.classes if str(facts.index) == query)
         return tuple(facts for facts in self.classes if _answers(facts, query))
+
+    def like(self, name: str) -> str:
+        """Give the name of a class that is most like another name; "" if none is."""
+        close = difflib.get_close_matches(
+            name.lower().replace(" ", "_"), [facts.name for facts in self.classes], 1, _LIKE
+        )
+        return close[0] if close else ""
 
     def called(self, name: str) -> tuple[int, ...]:
         """Return the class indexes, ascending, of the classes that a user or a folder may call so.

@@ -107,7 +107,8 @@ def _class_of(table: Taxonomy, line: str) -> int:
         raise _BadLineError(f"{line} may be {choice}: write the WNID")
     if not candidates:
         wnid = _WNID.match(line)
-        raise _unknown(wnid[0].lower()) if wnid else _BadLineError(f"{line} is not the name of a class")
+        like = f": did you mean {table.like(line)}?" if table.like(line) else ""
+        raise _unknown(wnid[0].lower()) if wnid else _BadLineError(f"{line} is not the name of a class{like}")
     return candidates[0]
 
 

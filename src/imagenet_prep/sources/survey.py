@@ -17,7 +17,7 @@ from typing import NamedTuple
 from imagenet_prep.errors import MissingSourceError, Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.model.archive import PRIVATE
-from imagenet_prep.platform import is_text
+from imagenet_prep.platform import is_text, neighbour
 from imagenet_prep.sources.base import ImageSet, Part, Seen, is_claimed
 from imagenet_prep.sources.downloads import interrupted, tool_of
 from imagenet_prep.sources.found import is_litter, is_of_system
@@ -61,7 +61,7 @@ def _is_given_folder(source: Path) -> bool:
         try:
             return stat.S_ISDIR(os.stat(source).st_mode)
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # a ValueError for a path with NUL in it
-            remedy = "Give the folder that holds the ILSVRC2012 archives or images."
+            remedy = neighbour(source) or "Give the folder that holds the ILSVRC2012 archives or images."
             raise MissingSourceError(f"{printable(str(source))} does not exist.", remedy=remedy) from error
 
 
