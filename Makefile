@@ -7,7 +7,7 @@ BIN := .venv/bin
 READERS := .venv-readers/bin
 FUZZ := .venv-fuzz/bin
 
-.PHONY: demo wheel quick test test-system lint sentences test-services test-readers fuzz torture lock bench clean
+.PHONY: demo wheel quick test test-system lint sentences test-services test-wheel test-readers fuzz torture lock bench clean
 
 demo: .venv-demo/made
 	rm -rf demo-output
@@ -17,6 +17,10 @@ demo: .venv-demo/made
 wheel: .venv/made
 	rm -rf dist
 	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python
+
+# The wheel in an empty environment of each Python on this machine, from 3.11 on.
+test-wheel: wheel
+	$(BIN)/pytest -c tests/wheel/pytest.ini tests/wheel
 
 # tests/support/parts.py has what each part may do, and holds it to that.
 quick: .venv/made
