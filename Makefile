@@ -6,8 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READERS := .venv-readers/bin
 FUZZ := .venv-fuzz/bin
+DOCS := .venv-docs/bin
 
-.PHONY: demo wheel quick test test-system lint sentences test-services test-wheel test-readers fuzz torture lock bench clean
+.PHONY: demo wheel quick test test-system lint sentences test-services test-wheel test-readers fuzz torture docs lock bench \
+	clean
 
 demo: .venv-demo/made
 	rm -rf demo-output
@@ -67,6 +69,10 @@ torture: .venv/made
 	PYTHONPATH=tests $(BIN)/python -m torture.kills --builds 200 --pairs 60 --seed $(SEED)
 	PYTHONPATH=tests $(BIN)/python -m torture.flips --flips 1000 --seed $(SEED)
 
+# The site, in site/: strict, and no page of it asks anything of another machine. scripts/site.py says how it is made.
+docs: .venv-docs/made
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=src $(DOCS)/mkdocs build --strict
+
 bench: .venv/made
 	@echo "Each of these says in its first lines what it measures; see benchmarks/README.md:"
 	@ls benchmarks/*.py
@@ -83,6 +89,8 @@ lock: .venv/made
 		--quiet --output-file requirements/readers-alone.txt
 	$(BIN)/uv pip compile requirements/fuzz.in --universal --python-version 3.11 --generate-hashes --no-header \
 		--quiet --output-file requirements/fuzz.txt
+	$(BIN)/uv pip compile pyproject.toml requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-header \
+		--quiet --output-file requirements/docs.txt
 
 .venv/made: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "imagenet-prep needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -103,6 +111,11 @@ lock: .venv/made
 	$(FUZZ)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+.venv-docs/made: requirements/docs.txt pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	$(DOCS)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	touch $@
+
 # PyTorch stands outside the lock: its builds, with CUDA and without, share a version and differ in hashes and in what
 # they need, and pip takes the one that its configuration offers; locked.txt keeps it from changing what is locked.
 # timm stands beside it, because it asks for both.
@@ -118,4 +131,4 @@ TORCH := torch==2.13.0 torchvision==0.28.0 timm==1.0.31
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-readers .venv-fuzz .fuzz demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .venv-readers .venv-fuzz .venv-docs .fuzz site demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
