@@ -70,6 +70,7 @@ torture: .venv/made
 	PYTHONPATH=tests $(BIN)/python -m torture.flips --flips 1000 --seed $(SEED)
 
 # The site, in site/: strict, and no page of it asks anything of another machine. scripts/site.py says how it is made.
+# python3 -m http.server -d site shows it.
 docs: .venv-docs/made
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=src $(DOCS)/mkdocs build --strict
 
