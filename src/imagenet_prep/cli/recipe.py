@@ -11,14 +11,25 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from imagenet_prep.cli.options import LocalPath, OneOf, Whole
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.archives import SPLITS
-from imagenet_prep.imagenet.classes import Taxonomy
+from imagenet_prep.imagenet.classes import Taxonomy, official
+from imagenet_prep.imagenet.presets import PRESETS
 from imagenet_prep.model.given import choices_of
 from imagenet_prep.options import TEST_PER_CLASS, BuildOptions, Recipe
 from imagenet_prep.outputs.base import DEFAULT_OUTPUT, OUTPUTS, output_class, reader_for, readers_by_name
+
+
+def _complete_classes(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Give what a shell may complete --classes with: presets, names of classes after each comma, and files."""
+    before, comma, last = begun.rpartition(",")
+    names = [*(() if comma else PRESETS), *(facts.name for facts in official().classes)]
+    found = [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(last)]
+    return found if comma else [*found, CompletionItem(begun, type="file")]
+
 
 _SELECTION = (
     click.option(
@@ -62,6 +73,7 @@ _SELECTION = (
     click.option(
         "--classes",
         metavar="CLASSES",
+        shell_complete=_complete_classes,
         help="Only these classes: names, WNIDs or class indexes with commas between them; a file with one on each "
         "line; or the preset imagenette, imagewoof or imagenet100 (write ./imagenette for a file of that name).",
     ),
