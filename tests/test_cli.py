@@ -1,6 +1,5 @@
 """The command as a user meets it: what it prints, and its exit codes."""
 
-import io
 import json
 import os
 import pty
@@ -11,12 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from imagenet_prep import OUTPUTS
 from imagenet_prep.cli import main
-from imagenet_prep.cli.progress import _Lines, _state, bars_on
-from imagenet_prep.model.events import Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from support.command import COMMAND, run
 from support.sentences import Sentence, lines
@@ -92,8 +88,11 @@ def test_json_is_for_programs(archives: Path, tmp_path: Path) -> None:
     assert events[-1]["stage"] == "finish"
 
 
-def test_what_is_printed_on_a_terminal_stays_there(archives: Path, tmp_path: Path) -> None:
+def test_what_is_printed_on_a_terminal_stays_there(
+    archives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Result and bar on one terminal, as a user has them: the whole result stands after the last escape code.
+    monkeypatch.setenv("NO_COLOR", "1")
     shown = on_a_terminal("build", archives, tmp_path / "data", "--split", "validation")
     assert "Built 30 images" in shown.rpartition("\x1b")[2]
     assert "written once" in shown.rpartition("\x1b")[2]
@@ -166,85 +165,6 @@ def test_workers_that_cannot_be_started_are_an_error_and_not_a_wait(archives: Pa
     assert result.returncode == 2
     assert result.stderr.startswith("Error: Cannot start 16 worker processes: ")
     assert "Traceback" not in result.stderr
-
-
-def test_time_left_is_said_only_where_it_is_known() -> None:
-    assert (
-        _state(Progress(Stage.AUDIT, 5, 10, 2_000_000, 0), 2.0, Progress(Stage.AUDIT, 0, 10))
-        == "5 of 10 images, 2 images/s"
-    )
-    began = Progress(Stage.WRITE, 0, 10, 0, 6_000_000)
-    now = Progress(Stage.WRITE, 5, 10, 2_000_000, 6_000_000)
-    assert _state(now, 2.0, began) == "5 of 10 images, 2 images/s, 1.0 MB/s, 4.0 s left"
-
-
-def test_what_was_there_before_is_no_speed() -> None:
-    began = Progress(Stage.FETCH, 0, 0, 80_000_000, 100_000_000, subject="ILSVRC2012_img_val.tar")
-    now = Progress(Stage.FETCH, 0, 0, 90_000_000, 100_000_000, subject="ILSVRC2012_img_val.tar")
-    assert _state(now, 20.0, began) == "90.0 MB of 100.0 MB, 500.0 kB/s, 20.0 s left"
-
-
-def test_a_file_of_unknown_length_has_a_speed_and_no_end() -> None:
-    began = Progress(Stage.FETCH, 0, 0, 0, 0, subject="ILSVRC2012_bbox_val_v3.tgz")
-    assert _state(Progress(Stage.FETCH, 0, 0, 4_000, 0, subject="x"), 2.0, began) == "4.0 kB, 2.0 kB/s"
-
-
-def bar(width: int, name: str, state: str) -> str:
-    """What one line of progress is on a terminal of so many columns."""
-    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-    lines = bars_on(console)
-    lines.add_task(name, total=100, completed=15, state=state)
-    with console.capture() as shown:
-        console.print(lines.get_renderable())  # drawn once: the spinner stands at its first picture
-    return shown.get()
-
-
-TORRENTS = "Fetching ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar"
-FIGURES = "123.3 GB of 154.6 GB, 16.1 MB/s, 12 h 15 min left"
-
-
-@pytest.mark.parametrize("width", [60, 80, 100, 120, 150, 200])
-@pytest.mark.parametrize("name", ["Fetching ILSVRC2012_img_train.tar", TORRENTS])
-def test_the_figures_are_whole_on_a_narrow_terminal(width: int, name: str) -> None:
-    shown = bar(width, name, FIGURES)
-    assert shown.count("\n") == 1
-    assert len(shown.rstrip("\n")) <= width
-    assert shown.rstrip().endswith(f" {FIGURES}")
-
-
-@pytest.mark.parametrize(
-    ("width", "begins"), [(60, "⠋ Fetchin… "), (80, "⠋ Fetching ILSVRC2012_img_tra… "), (200, f"⠋ {TORRENTS} ")]
-)
-def test_a_name_gives_way_at_its_end(width: int, begins: str) -> None:
-    assert bar(width, TORRENTS, FIGURES).startswith(begins)
-
-
-@pytest.mark.parametrize(("width", "drawn"), [(80, False), (100, True), (200, True)])
-def test_a_bar_is_drawn_where_there_is_room(width: int, drawn: bool) -> None:
-    assert ("━" in bar(width, TORRENTS, FIGURES)) == drawn
-
-
-def test_a_name_is_no_markup() -> None:
-    assert bar(80, "Fetching a[red]b[/].tar", "5 bytes").startswith("⠋ Fetching a[red]b[/].tar ")
-
-
-def test_stages_side_by_side_are_two_stages_in_a_log(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clock = iter(range(0, 1000, 3))
-    monkeypatch.setattr("imagenet_prep.cli.progress.time.monotonic", lambda: next(clock))
-    lines = _Lines()
-    for done in range(5):
-        lines(Progress(Stage.CHECKSUMS, 0, 0, 1000 * done, 9000))
-        lines(Progress(Stage.DECODE, 60 * done, 300))
-    assert capsys.readouterr().err.splitlines() == [
-        "Computing checksums …",
-        "Decoding images …",
-        "Computing checksums: 2.0 kB of 9.0 kB, 167 bytes/s, 42.0 s left",
-        "Decoding images: 120 of 300 images, 10 images/s",
-        "Computing checksums: 4.0 kB of 9.0 kB, 167 bytes/s, 30.0 s left",
-        "Decoding images: 240 of 300 images, 10 images/s",
-    ]
 
 
 def test_quiet_is_quiet(archives: Path, tmp_path: Path) -> None:

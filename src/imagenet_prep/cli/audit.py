@@ -12,6 +12,7 @@ import click
 from imagenet_prep.cli import show
 from imagenet_prep.cli.options import LocalPath, engine_option, jobs_option, output_options, share
 from imagenet_prep.cli.progress import watching
+from imagenet_prep.cli.screen import say
 from imagenet_prep.errors import AuditError, UsageError
 from imagenet_prep.model.audit_report import AuditOptions
 from imagenet_prep.model.events import Watch
@@ -60,7 +61,7 @@ def audit(
     options = AuditOptions(**given)
     with watching(as_json=as_json, quiet=quiet) as watch:
         result, sound = (_own if is_own(out) else _foreign)(out, options, watch, engine, as_json)
-    click.echo(result)
+    say(result, whole=as_json)
     if not sound:
         context.exit(AuditError.exit_code)
 

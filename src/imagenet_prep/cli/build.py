@@ -26,6 +26,7 @@ from imagenet_prep.cli.options import (
 )
 from imagenet_prep.cli.progress import watching
 from imagenet_prep.cli.recipe import given_recipe, recipe_options
+from imagenet_prep.cli.screen import say
 from imagenet_prep.errors import UsageError
 from imagenet_prep.imagenet.archives import TRAIN
 from imagenet_prep.model.events import Note
@@ -122,7 +123,7 @@ def build(
             watch(Note(_stands_for(name, options.recipe)))
         work = _planned if dry_run else partial(_built, what_next=_what_next(out, given["readers"], options.recipe))
         result, code = work(sources, out, options, watch, engine, as_json)
-    click.echo(result)  # when the bar is gone: it would erase what is printed beside it
+    say(result, whole=as_json)  # when the bar is gone: it would erase what is printed beside it
     context.exit(code)
 
 

@@ -21,6 +21,7 @@ from imagenet_prep.cli.options import (
     trust_labels_option,
 )
 from imagenet_prep.cli.progress import watching
+from imagenet_prep.cli.screen import say
 from imagenet_prep.errors import SourceError, counted
 from imagenet_prep.imagenet.archives import CLASS_COUNT, SPLITS, TEST, TRAIN, UNLABELLED, VALIDATION
 from imagenet_prep.imagenet.classes import official
@@ -64,11 +65,10 @@ def check(
     options = CheckOptions(full=full, jobs=jobs, taxonomy=class_names(class_map), trust_labels=trust_labels)
     with watching(as_json=as_json, quiet=quiet) as watch:
         holdings = check_step(sources, options, watch=watch, engine=engine)
-    click.echo(
-        json.dumps(asdict(holdings))
-        if as_json
-        else _text(holdings, _next(holdings, sources, class_map, trust_labels=trust_labels))
-    )
+    if as_json:
+        say(json.dumps(asdict(holdings)), whole=True)
+    else:
+        say(_text(holdings, _next(holdings, sources, class_map, trust_labels=trust_labels)))
     if holdings.problems:
         context.exit(SourceError.exit_code)
 

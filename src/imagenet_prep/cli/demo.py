@@ -9,6 +9,7 @@ import click
 
 from imagenet_prep.cli.options import LocalPath
 from imagenet_prep.cli.progress import watching
+from imagenet_prep.cli.screen import say
 from imagenet_prep.errors import OutputError
 
 
@@ -26,23 +27,23 @@ def demo(out: Path) -> None:
     archives, data = out / "archives", out / "data"
     if archives.exists() or data.exists():
         raise OutputError(f"{out} holds a demo already.", remedy="Delete it, or give another folder.")
-    click.echo(f"1. A miniature of ILSVRC2012, in the official layout, in {archives}")
+    say(f"1. A miniature of ILSVRC2012, in the official layout, in {archives}")
     miniature = write_miniature(archives, MiniatureOptions(quirks=("cmyk", "png", "greyscale", "exif-orientation")))
     rows = [(path.name, show.size(path.stat().st_size)) for path in miniature.archives]
-    click.echo(show.table(rows))
-    click.echo(f"2. imagenet-prep build {archives} {data} --format tfrecord --format tfds --test-per-class 10")
+    say(show.table(rows))
+    say(f"2. imagenet-prep build {archives} {data} --format tfrecord --format tfds --test-per-class 10")
     with watching(quiet=True) as watch:
         report = build(
             archives, data, BuildOptions.of(format=("tfrecord", "tfds"), test_per_class=10, jobs=1), watch=watch
         )
-        click.echo(show.summary(report, str(data)))
-        click.echo(f"3. imagenet-prep audit {data}")
-        click.echo(show.audited(audit(data, AuditOptions(jobs=1), watch=watch), str(data)))
-    click.echo("4. What came out")
-    click.echo(show.tree(data))
-    click.echo(
+        say(show.summary(report, str(data)))
+        say(f"3. imagenet-prep audit {data}")
+        say(show.audited(audit(data, AuditOptions(jobs=1), watch=watch), str(data)))
+    say("4. What came out")
+    say(show.tree(data))
+    say(
         "\nWith your own images, in whatever form you have them:\n\n"
         "  imagenet-prep check ARCHIVES\n"
         "  imagenet-prep build ARCHIVES DATA\n"
     )
-    click.echo(f"Without any: imagenet-prep fetch ARCHIVES. The demo may go: rm -r {shlex.quote(str(out))}")
+    say(f"Without any: imagenet-prep fetch ARCHIVES. The demo may go: rm -r {shlex.quote(str(out))}")

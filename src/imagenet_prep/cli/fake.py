@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from imagenet_prep.cli.options import LocalPath
+from imagenet_prep.cli.screen import say
 from imagenet_prep.options import TEST_PER_CLASS
 from imagenet_prep.testing import LAYOUTS, QUIRKS, Miniature, MiniatureOptions, write_miniature
 
@@ -79,7 +80,7 @@ def fake(out: Path, **options: Any) -> None:
     """
     miniature = write_miniature(out, MiniatureOptions(**options))
     for line in _summary(miniature):
-        click.echo(line)
+        say(line)
 
 
 def _summary(miniature: Miniature) -> Iterator[str]:

@@ -15,6 +15,7 @@ from imagenet_prep.cli import ways
 from imagenet_prep.cli.invocation import note_resuming
 from imagenet_prep.cli.options import LocalPath, Whole, engine_option, jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
+from imagenet_prep.cli.screen import say
 from imagenet_prep.errors import SourceError, UsageError, printable
 from imagenet_prep.verbs.fetch.report import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
 
@@ -112,18 +113,18 @@ def fetch(context: click.Context, /, folder: Path, as_json: bool, quiet: bool, *
             remedy = f"imagenet-prep fetch {ways.quoted(folder)} says how to get them."
             raise SourceError(f"There is no archive of ILSVRC2012 in {printable(str(folder))}.", remedy=remedy)
         words = ways.compared(states, folder) if check else ways.offered(states, folder)
-        click.echo(json.dumps({"archives": [asdict(state) for state in states]}) if as_json else words)
+        say(json.dumps({"archives": [asdict(state) for state in states]}) if as_json else words, whole=as_json)
         if check and any(state.problems for state in states):
             context.exit(SourceError.exit_code)
         return
     from imagenet_prep.verbs.fetch.run import fetch as fetch_step
 
     asked = UrlOptions(**given) if way == "--url" else _with_terms(TorrentOptions(**given))
-    note_resuming(context)
+    note_resuming(context, repeated=False)  # a URL may be a secret
     with watching(as_json=as_json, quiet=quiet) as watch:
         report = fetch_step(folder, asked, watch=watch)
     words = ways.fetched(report, archives(folder), folder, timed="seed" not in given)
-    click.echo(json.dumps(asdict(report)) if as_json else words)
+    say(json.dumps(asdict(report)) if as_json else words, whole=as_json)
 
 
 def _given(context: click.Context) -> tuple[str, dict[str, Any]]:
@@ -159,6 +160,6 @@ def _with_terms(asked: TorrentOptions) -> TorrentOptions:
     check_torrents(replace(asked, accept_terms=True))
     if asked.accept_terms or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return asked
-    click.echo(ways.TERMS, err=True)
+    say(ways.TERMS, err=True)
     question = "Have you accepted these terms, and do you have the right to the data?"
     return replace(asked, accept_terms=click.confirm(question, err=True))

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 
 import click
 
+from imagenet_prep.model.events import Progress
+
 
 @dataclass(slots=True)
 class Invocation:
     """``words`` are all of the command line. ``json`` is what --json says, once the options were read.
 
-    ``resumes``: the same command resumes where this one stops; the verb says so itself.
+    ``resumes``: the same command resumes where this one stops; the verb says so itself, and whether its words may be
+    ``repeated`` on a screen. ``reached`` is the last progress.
     """
 
     words: tuple[str, ...] = ()
     json: bool | None = None
     resumes: bool = False
+    repeated: bool = False
+    reached: Progress | None = None
 
     @property
     def as_json(self) -> bool:
@@ -30,6 +35,7 @@ def note_json(context: click.Context, _option: click.Parameter, value: bool) -> 
     return value
 
 
-def note_resuming(context: click.Context) -> None:
-    """Note that the same command resumes where this one stops."""
-    context.ensure_object(Invocation).resumes = True
+def note_resuming(context: click.Context, *, repeated: bool = True) -> None:
+    """Note that the same command resumes where this one stops. Words that may be secret are not ``repeated``."""
+    this = context.ensure_object(Invocation)
+    this.resumes, this.repeated = True, repeated

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
+import shlex
 import signal
 import sys
 from contextlib import suppress
@@ -15,7 +17,9 @@ from typing import NoReturn
 import click
 
 from imagenet_prep.cli.invocation import Invocation
-from imagenet_prep.errors import OutputError, PrepError, UsageError
+from imagenet_prep.cli.progress import reached
+from imagenet_prep.cli.screen import say
+from imagenet_prep.errors import OutputError, PrepError, UsageError, printable
 from imagenet_prep.model.given import nearest
 from imagenet_prep.platform import check_platform
 from imagenet_prep.version import __version__
@@ -111,8 +115,9 @@ def run() -> NoReturn:
     except click.ClickException as error:
         if this.as_json:
             _report(UsageError(error.format_message()), this)
-        with suppress(OSError):
-            error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        _say(shown.getvalue().rstrip())
         _leave(error.exit_code)
     except SystemExit:
         if sys.stdout is output:
@@ -121,8 +126,8 @@ def run() -> NoReturn:
         _drop_output()
         _leave(0)
     except (KeyboardInterrupt, click.Abort):
-        said = "Interrupted." + " The same command again goes on where this one stopped." * this.resumes
-        _say(json.dumps({"event": "interrupted", "summary": said}) if this.as_json else said)
+        said = _interrupted(this)
+        _say(json.dumps({"event": "interrupted", "summary": said}) if this.as_json else said, whole=this.as_json)
         # At once: an interrupt can catch a lock in any state, and Python would wait for every thread to end.
         os._exit(130)
     except BrokenPipeError:  # the reader of our output is gone, as with `head`
@@ -166,14 +171,27 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _report(error: PrepError, this: Invocation) -> NoReturn:
-    _say(_as_json(error) if this.as_json else f"Error: {error}")
+    _say(_as_json(error) if this.as_json else f"Error: {error}", whole=this.as_json)
     _leave(error.exit_code)
 
 
-def _say(text: str) -> None:
+def _interrupted(this: Invocation) -> str:
+    """Say how far the work came, and what goes on."""
+    said = f"Interrupted{reached(this.reached)}."
+    if not this.resumes:
+        return said
+    again = "The same command again goes on where this one stopped"
+    return f"{said}\n{again}:\n    {_command(this)}" if this.repeated else f"{said}\n{again}."
+
+
+def _command(this: Invocation) -> str:
+    return printable(shlex.join(("imagenet-prep", *this.words)))
+
+
+def _say(text: str, *, whole: bool = False) -> None:
     """Print on standard error; if that is not possible, the exit code says enough."""
     with suppress(OSError):
-        click.echo(text, err=True)
+        say(text, err=True, whole=whole)
 
 
 def _leave(code: int) -> NoReturn:

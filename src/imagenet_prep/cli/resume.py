@@ -12,6 +12,7 @@ from imagenet_prep.cli.build import summed_up
 from imagenet_prep.cli.invocation import note_resuming
 from imagenet_prep.cli.options import LocalPath, engine_option, jobs_option, output_options
 from imagenet_prep.cli.progress import watching
+from imagenet_prep.cli.screen import say
 
 if TYPE_CHECKING:
     from imagenet_prep.model.report import Report
@@ -41,7 +42,7 @@ def run(
     with watching(as_json=as_json, quiet=quiet) as watch:
         report = step(out, sources, watch=watch, **how)
     result, code = summed_up(report, out, show, as_json=as_json)
-    click.echo(result)
+    say(result, whole=as_json)
     context.exit(code)
 
 

@@ -11,6 +11,7 @@ import click
 from imagenet_prep.cli.invocation import note_resuming
 from imagenet_prep.cli.options import LocalPath, output_options
 from imagenet_prep.cli.progress import watching
+from imagenet_prep.cli.screen import say
 
 
 @click.command()
@@ -28,4 +29,4 @@ def undo(context: click.Context, out: Path, as_json: bool, quiet: bool) -> None:
 
     with watching(as_json=as_json, quiet=quiet) as watch:
         report = undo_step(out, watch=watch)
-    click.echo(json.dumps(asdict(report)) if as_json else show.undone(report, str(out)))
+    say(json.dumps(asdict(report)) if as_json else show.undone(report, str(out)), whole=as_json)
