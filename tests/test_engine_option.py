@@ -180,4 +180,6 @@ class TestInterrupts:
         paths = {"build": build, "source": source, "new": tmp_path / "new"}
         result = start(*(word.format(**paths) for word in words), fault=INTERRUPTED)
         assert result.returncode == 130
-        assert ("goes on where this one stopped" in result.stderr) is goes_on
+        *_, said, command = ["", *result.stderr.splitlines()]
+        assert (said == "The same command again goes on where this one stopped:") is goes_on
+        assert command.startswith("    imagenet-prep build ") is goes_on

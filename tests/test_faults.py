@@ -566,7 +566,7 @@ class TestInterrupts:
             build.assert_nothing_left()
             codes.append(command.returncode)
             if command.returncode:
-                assert said.splitlines()[-1] == "Interrupted. The same command again goes on where this one stopped."
+                assert said.splitlines()[-2] == "The same command again goes on where this one stopped:"
             assert "Traceback" not in said
             assert {name: data for name, data in everything(build.out).items() if want.get(name) != data} == {}
         build.assert_goes_on()
@@ -583,7 +583,7 @@ class TestInterrupts:
         os.killpg(command.pid, signal.SIGHUP)
         said = command.communicate(timeout=10)[1]
         assert command.returncode == 130
-        assert said.splitlines()[-1] == "Interrupted. The same command again goes on where this one stopped."
+        assert said.splitlines()[-2] == "The same command again goes on where this one stopped:"
         build.assert_nothing_left()
         build.assert_goes_on()
 

@@ -22,7 +22,7 @@ from web import GOOD, STALL, Answer, Web, serving
 
 VAL, TRAIN, OTHER = "ILSVRC2012_img_val.tar", "ILSVRC2012_img_train.tar", "other.tar"
 FILES = {name: tar_like(name, size) for name, size in ((VAL, 8 << 20), (TRAIN, 4 << 20), (OTHER, 9**7))}
-GOES_ON = "Interrupted. The same command again goes on where this one stopped."
+GOES_ON = "The same command again goes on where this one stopped."
 MINIATURES = """
 from dataclasses import replace
 from imagenet_prep.imagenet import archives as facts
