@@ -56,6 +56,15 @@ class TestTheFrontDoor:
             for fact in (archive.names[0], archive.md5, archive.sha1, archive.size and f"{archive.size:,}"):
                 assert not fact or fact in shown
 
+    def test_fits_80_columns(self) -> None:
+        every = {state.role: state for state in ABSENT}
+        train = every[TRAIN]
+        parts = [replace(train, unfinished=size) for size in (train.official_size, 111_111_111_111)]
+        for state in (train, *parts, there(TRAIN), there(TRAIN, problems=WRONG)):
+            shown = ways.offered([*{**every, TRAIN: state}.values()], Path("ARCHIVES"))
+            page = shown.partition("\nNext:")[0].splitlines()
+            assert [line for line in page if len(line) > 80 and "problem" not in line] == []
+
     def test_says_what_is_there(self, tmp_path: Path, sentence: Sentence) -> None:
         (tmp_path / VAL).write_bytes(b"<!DOCTYPE html><html>")
         (tmp_path / BOXES).write_bytes(DATA)

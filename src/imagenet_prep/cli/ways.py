@@ -23,42 +23,48 @@ from imagenet_prep.verbs.archives import ArchiveState
 from imagenet_prep.verbs.fetch.report import FetchReport
 
 TERMS = """\
-ImageNet is for non-commercial research and education. Everyone who uses it must accept the terms at
-https://image-net.org/download.php first; if you work for a company, you accept them for it, too. You may give the
-data to colleagues who have accepted the terms. What you make of the images is under the same terms."""
+ImageNet is for non-commercial research and education. Everyone who uses it must
+accept the terms at https://image-net.org/download.php first; if you work for a
+company, you accept them for it, too. You may give the data to colleagues who
+have accepted the terms. What you make of the images is under the same terms."""
 
 _WAYS = """\
 How to get it
 
 1. From image-net.org, the official way.
-   Make an account, ask for access to ILSVRC2012 (approval takes days), log in, open the page of the 2012 challenge.
-   Put the links of the files below into a file LINKS, one on a line, and:
+   Make an account, ask for access to ILSVRC2012 (approval takes days), log in,
+   open the page of the 2012 challenge. Put the links of the files below into a
+   file LINKS, one on a line, and:
        imagenet-prep fetch {folder} --url-file LINKS --cookies COOKIES
-   COOKIES is the file cookies.txt that a browser extension exports; leave it out if the links work without a login.
+   COOKIES is the file cookies.txt that a browser extension exports; leave it
+   out if the links work without a login.
 
 2. From others who have it, by torrent. This needs: pip install libtorrent
        imagenet-prep fetch {folder} --torrent --accept-terms
-   Other peers see your address, and download from you until your copy is complete (limit: --max-upload).
-   The torrents are from Academic Torrents, not image-net.org: the published checksums are compared at the end.
+   Other peers see your address, and download from you until your copy is
+   complete (limit: --max-upload). The torrents are from Academic Torrents, not
+   image-net.org: the published checksums are compared at the end.
 
 3. You have it already, as archives, as folders, or as Kaggle's tree:
        imagenet-prep check WHERE-IT-IS
-   reports what it is and what can be built from it. To compare archives with the published checksums:
+   reports what it is and what can be built from it. To compare archives with
+   the published checksums:
        imagenet-prep fetch {folder} --check
-   A damaged train or validation archive is repaired by --torrent, which fetches only its bad pieces.
+   A damaged train or validation archive is repaired by --torrent, which fetches
+   only its bad pieces.
 
 You may stop any of these at any time: the same command resumes."""
 
 _FOR = {
     TRAIN: "needed",
     VALIDATION: "needed",
-    DEVKIT: "not needed",
-    TRAIN_BOXES: "for bounding boxes",
-    VALIDATION_BOXES: "for bounding boxes",
-    UNLABELLED: "of no use: no labels",
+    DEVKIT: "optional",
+    TRAIN_BOXES: "for boxes",
+    VALIDATION_BOXES: "for boxes",
+    UNLABELLED: "no labels",
 }
 _ABOUT = {DEVKIT: "about 2.5 MB", TRAIN_BOXES: "about 20 MB", VALIDATION_BOXES: "about 2 MB", UNLABELLED: "about 13 GB"}
-_UNVERIFIED = "unverified: none is published that can be trusted"
+_UNVERIFIED = "For the others none is published that can be trusted."
 
 
 def quoted(path: Path) -> str:
@@ -70,11 +76,11 @@ def offered(states: Sequence[ArchiveState], folder: Path) -> str:
     """Show a newcomer the terms, the ways, the files, and which are here."""
     rows = [("file", "", "bytes", "here")]
     rows += [(state.name, _FOR[state.role], _bytes(state), _here(state)) for state in states]
-    sums = [(state.name, name, value) for state in states for name, value in _sums(state)]
+    sums = [(name, value, state.name) for state in states for name, value in _sums(state)]
     shown = printable(str(folder))
     lines = [TERMS, "", _WAYS.format(folder=quoted(folder)), "", f"The files, and what is in {shown}", ""]
     lines += [show.table(rows, flush_right=False), "", "Their published checksums", ""]
-    lines += [show.table(sums, flush_right=False), *_problems(states), ""]
+    lines += [show.table(sums, flush_right=False), _UNVERIFIED, *_problems(states), ""]
     there = [state for state in states if state.size is not None and not state.problems]
     checked = f"\nNot compared here: the checksums. imagenet-prep fetch {quoted(folder)} --check does that."
     return "\n".join([*lines, _next(states, folder, how="1 or 2 above") + (checked if there else "")])
@@ -85,18 +91,17 @@ def _bytes(state: ArchiveState) -> str:
 
 
 def _sums(state: ArchiveState) -> list[tuple[str, str]]:
-    sums = [(name, value) for name, value in (("MD5", state.md5), ("SHA-1", state.sha1)) if value]
-    return sums or [("", _UNVERIFIED)]
+    return [(name, value) for name, value in (("MD5", state.md5), ("SHA-1", state.sha1)) if value]
 
 
 def _here(state: ArchiveState) -> str:
     if state.problems:
-        return "something is wrong: see below"
+        return "see below"
     if state.size is None:
         if state.came_whole:
-            return "complete, but not compared yet"
-        return f"unfinished: {show.size(state.unfinished)} so far" if state.unfinished is not None else "no"
-    return "yes, of the published size" if state.official_size else f"yes, {show.size(state.size)}"
+            return "not compared"
+        return f"{show.size(state.unfinished)} so far" if state.unfinished is not None else "no"
+    return "yes, that size" if state.official_size else f"yes, {show.size(state.size)}"
 
 
 def _problems(states: Sequence[ArchiveState]) -> list[str]:
