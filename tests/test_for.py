@@ -103,7 +103,7 @@ def test_the_command_says_what_it_stands_for_and_ends_with_the_code(archives: Pa
         "set: --test-per-class 0 holds nothing out of it." in done.stderr
     )
     assert f'    for image, label in ImageFolder("{out}/folders/train"):' in done.stdout
-    assert done.stdout.endswith(f"Next: imagenet-prep audit {out} reads every record back.\n")
+    assert done.stdout.endswith(f"Next: imagenet-prep audit {out}   (reads every record back)\n")
     assert (out / "folders" / "val").is_dir()
 
 

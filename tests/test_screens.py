@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from imagenet_prep.cli.board import Board
 from imagenet_prep.cli.pace import Pace
-from imagenet_prep.cli.progress import _Lines
-from imagenet_prep.model.events import Progress, Stage
-from support.sentences import TESTS, parse
+from imagenet_prep.cli.progress import _Lines, reached, watching
+from imagenet_prep.cli.screen import fitted, say
+from imagenet_prep.model.events import Note, Progress, Stage
+from imagenet_prep.testing import MiniatureOptions, write_miniature
+from support.command import run
+from support.sentences import TESTS, Sentence, parse
 
 BUILD = [  # (seconds, event)
     (0.0, Progress(Stage.INDEX, 0, 0)),
@@ -51,6 +56,33 @@ def drawn(
 
 
 SCREENS = parse((TESTS / "screens.txt").read_text())
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """A terminal of 80 columns, with colours."""
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "80")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return Screen()
+
+
+def said(screen: Screen, text: str, *, whole: bool = False) -> str:
+    with redirect_stdout(screen):
+        say(text, whole=whole)
+    return screen.getvalue()
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_miniature(tmp_path / "SMALL", MiniatureOptions())
+    return tmp_path / "SMALL"
 
 
 class TestABoard:
@@ -144,3 +176,105 @@ class TestALog:
         pace = Pace(first, 10.0)
         pace.heard(now, 12.0)
         assert pace.words(12.0) == said
+
+
+class TestAText:
+    """Results, notes and errors, as `say` breaks them on a terminal."""
+
+    @pytest.mark.parametrize("width", [60, 80, 120, 200])
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "check SMALL",
+            "build SMALL NEW --test-per-class 60",
+            "audit SMALL",
+        ],
+    )
+    @pytest.mark.usefixtures("small")
+    def test_of_a_command_fits(self, command: str, width: int, sentence: Sentence) -> None:
+        ended = run(*command.split())
+        shown = fitted(ended.stdout + ended.stderr, width)
+        sentence(shown)
+        assert {line for line in shown.splitlines() if len(line) > width} == set()
+        assert "".join(shown.replace(" \\\n", " ").split()) == "".join((ended.stdout + ended.stderr).split())
+
+    def test_breaks_in_the_last_column_of_a_table(self) -> None:
+        rows = ("  DATA/", "    classes.csv  class index, WNID, name and devkit integer", "    build.json   recipe")
+        assert fitted("\n".join(rows), 40).splitlines() == [
+            "  DATA/",
+            "    classes.csv  class index, WNID, name",
+            "                 and devkit integer",
+            "    build.json   recipe",
+        ]
+
+    def test_puts_a_column_for_which_there_is_no_room_below(self) -> None:
+        row = "  train  archive  147,897,477,120  the official size  /data/imagenet/ILSVRC2012_img_train.tar"
+        assert fitted(row, 60).splitlines() == [
+            "  train  archive  147,897,477,120  the official size",
+            "      /data/imagenet/ILSVRC2012_img_train.tar",
+        ]
+
+    def test_breaks_a_command_so_that_it_can_be_copied(self) -> None:
+        command = "Next: imagenet-prep fetch A --torrent train --torrent validation   (only the damaged pieces)"
+        assert fitted(command, 50).splitlines() == [
+            "Next: imagenet-prep fetch A --torrent train \\",
+            "    --torrent validation",
+            "    (only the damaged pieces)",
+        ]
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "    dataset = load('train', 'DATA')  # the images of the set",
+            "Next: imagenet-prep build '/my images' DATA --test-per-class 5",
+            "a/very/long/path/that/has/no/place/to/break",
+        ],
+        ids=["code", "a quoted path", "a word"],
+    )
+    def test_leaves_whole_what_a_break_would_change(self, line: str) -> None:
+        assert fitted(line, 30) == line
+
+
+class TestColours:
+    @pytest.mark.parametrize(
+        ("text", "colour"),
+        [
+            ("Error: no such folder", 31),
+            ("3 problems:", 31),
+            ("Warning: some are copies", 33),
+            ("Interrupted while indexing.", 33),
+            ("Built 10 images in DATA:", 32),
+            ("DATA is sound: 10 records", 32),
+        ],
+    )
+    def test_are_those_of_the_verdict(self, text: str, colour: int, screen: Screen) -> None:
+        assert said(screen, text) == f"\x1b[{colour}m{text}\x1b[0m\n"
+
+    @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+    def test_are_left_out_where_they_are_not_wanted(
+        self, name: str, value: str, screen: Screen, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(name, value)
+        assert said(screen, "Error: no such folder") == "Error: no such folder\n"
+
+    def test_are_not_for_programs(self, screen: Screen) -> None:
+        assert said(screen, "Error: " + "x " * 100, whole=True) == "Error: " + "x " * 100 + "\n"
+
+    def test_are_never_in_a_file(self, screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(screen, "isatty", lambda: False)
+        assert said(screen, "Error: " + "x " * 100) == "Error: " + "x " * 100 + "\n"
+
+
+def test_an_interrupt_says_how_far_the_work_came() -> None:
+    assert reached(None) == ""
+    assert reached(BUILD[0][1]) == " while indexing"
+    assert reached(BUILD[1][1]) == " while indexing, after 700,000 images"
+    assert reached(BUILD[-1][1]) == " while writing shards, after 93,181 of 1,331,167 images"
+
+
+def test_a_terminal_called_dumb_gets_the_lines_of_a_log(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with redirect_stderr(screen), watching() as watch:
+        watch(BUILD[0][1])
+        watch(Note("something", warning=True))
+    assert screen.getvalue() == "Indexing …\nWarning: something\n"

@@ -41,7 +41,7 @@ class Board:
         if name in self._paces:
             self._paces[name].heard(event, now)
         else:
-            for pace in self._paces.values():
+            for pace in list(self._paces.values()):  # `check` reports from two threads
                 pace.passed(now)
             self._paces[name] = Pace(event, now)
 

@@ -154,7 +154,7 @@ def _what_next(out: Path, readers: tuple[str, ...], recipe: Recipe) -> Iterator[
             _, reader = reader_for(name)
             yield f"\nTo read it with {name}, after pip install {reader.install}:\n"
             yield indent(reader.example(str(out.absolute())), "    ")
-    yield f"Next: imagenet-prep audit {quote(str(out))} reads every record back."
+    yield f"Next: imagenet-prep audit {quote(str(out))}   (reads every record back)"
 
 
 def _built(

@@ -15,7 +15,7 @@ from imagenet_prep.cli import ways
 from imagenet_prep.cli.invocation import note_resuming
 from imagenet_prep.cli.options import LocalPath, Whole, engine_option, jobs_option, output_options, rate
 from imagenet_prep.cli.progress import watching
-from imagenet_prep.cli.screen import say
+from imagenet_prep.cli.screen import fitted, prose_width, say
 from imagenet_prep.errors import SourceError, UsageError, printable
 from imagenet_prep.verbs.fetch.report import RETRIES, TIMEOUT, TorrentOptions, UrlOptions
 
@@ -112,8 +112,10 @@ def fetch(context: click.Context, /, folder: Path, as_json: bool, quiet: bool, *
         if check and all(state.size is None and state.unfinished is None and not state.problems for state in states):
             remedy = f"imagenet-prep fetch {ways.quoted(folder)} says how to get them."
             raise SourceError(f"There is no archive of ILSVRC2012 in {printable(str(folder))}.", remedy=remedy)
-        words = ways.compared(states, folder) if check else ways.offered(states, folder)
-        say(json.dumps({"archives": [asdict(state) for state in states]}) if as_json else words, whole=as_json)
+        if as_json:
+            say(json.dumps({"archives": [asdict(state) for state in states]}), whole=True)
+        else:
+            say(ways.compared(states, folder) if check else ways.offered(states, folder, prose_width(sys.stdout)))
         if check and any(state.problems for state in states):
             context.exit(SourceError.exit_code)
         return
@@ -160,6 +162,6 @@ def _with_terms(asked: TorrentOptions) -> TorrentOptions:
     check_torrents(replace(asked, accept_terms=True))
     if asked.accept_terms or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return asked
-    say(ways.TERMS, err=True)
+    say(fitted(ways.TERMS, prose_width(sys.stderr)), err=True)
     question = "Have you accepted these terms, and do you have the right to the data?"
     return replace(asked, accept_terms=click.confirm(question, err=True))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imagenet_prep.cli import show
+from imagenet_prep.cli.screen import fitted
 from imagenet_prep.errors import printable
 from imagenet_prep.imagenet.archives import (
     DEVKIT,
@@ -22,36 +23,31 @@ from imagenet_prep.imagenet.archives import (
 from imagenet_prep.verbs.archives import ArchiveState
 from imagenet_prep.verbs.fetch.report import FetchReport
 
-TERMS = """\
-ImageNet is for non-commercial research and education. Everyone who uses it must
-accept the terms at https://image-net.org/download.php first; if you work for a
-company, you accept them for it, too. You may give the data to colleagues who
-have accepted the terms. What you make of the images is under the same terms."""
+TERMS = (
+    "ImageNet is for non-commercial research and education. Everyone who uses it must accept the terms at "
+    "https://image-net.org/download.php first; if you work for a company, you accept them for it, too. You may give "
+    "the data to colleagues who have accepted the terms. What you make of the images is under the same terms."
+)
 
 _WAYS = """\
 How to get it
 
 1. From image-net.org, the official way.
-   Make an account, ask for access to ILSVRC2012 (approval takes days), log in,
-   open the page of the 2012 challenge. Put the links of the files below into a
-   file LINKS, one on a line, and:
+   Make an account, ask for access to ILSVRC2012 (approval takes days), log in, open the page of the 2012 challenge. \
+Put the links of the files below into a file LINKS, one on a line, and:
        imagenet-prep fetch {folder} --url-file LINKS --cookies COOKIES
-   COOKIES is the file cookies.txt that a browser extension exports; leave it
-   out if the links work without a login.
+   COOKIES is the file cookies.txt that a browser extension exports; leave it out if the links work without a login.
 
 2. From others who have it, by torrent. This needs: pip install libtorrent
        imagenet-prep fetch {folder} --torrent --accept-terms
-   Other peers see your address, and download from you until your copy is
-   complete (limit: --max-upload). The torrents are from Academic Torrents, not
-   image-net.org: the published checksums are compared at the end.
+   Other peers see your address, and download from you until your copy is complete (limit: --max-upload). The \
+torrents are from Academic Torrents, not image-net.org: the published checksums are compared at the end.
 
 3. You have it already, as archives, as folders, or as Kaggle's tree:
        imagenet-prep check WHERE-IT-IS
-   reports what it is and what can be built from it. To compare archives with
-   the published checksums:
+   reports what it is and what can be built from it. To compare archives with the published checksums:
        imagenet-prep fetch {folder} --check
-   A damaged train or validation archive is repaired by --torrent, which fetches
-   only its bad pieces.
+   A damaged train or validation archive is repaired by --torrent, which fetches only its bad pieces.
 
 You may stop any of these at any time: the same command resumes."""
 
@@ -72,13 +68,14 @@ def quoted(path: Path) -> str:
     return printable(shlex.quote(str(path)))
 
 
-def offered(states: Sequence[ArchiveState], folder: Path) -> str:
-    """Show a newcomer the terms, the ways, the files, and which are here."""
+def offered(states: Sequence[ArchiveState], folder: Path, columns: int = 80) -> str:
+    """Show a newcomer the terms, the ways, the files, and which are here; prose fills ``columns``."""
     rows = [("file", "", "bytes", "here")]
     rows += [(state.name, _FOR[state.role], _bytes(state), _here(state)) for state in states]
     sums = [(name, value, state.name) for state in states for name, value in _sums(state)]
     shown = printable(str(folder))
-    lines = [TERMS, "", _WAYS.format(folder=quoted(folder)), "", f"The files, and what is in {shown}", ""]
+    how = fitted(_WAYS, columns).format(folder=quoted(folder))
+    lines = [fitted(TERMS, columns), "", how, "", f"The files, and what is in {shown}", ""]
     lines += [show.table(rows, flush_right=False), "", "Their published checksums", ""]
     lines += [show.table(sums, flush_right=False), _UNVERIFIED, *_problems(states), ""]
     there = [state for state in states if state.size is not None and not state.problems]
