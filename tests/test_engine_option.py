@@ -124,6 +124,11 @@ class TestProgress:
             assert {event.total for event in events} == {16}
             assert events[-1].bytes_done == events[-1].bytes_total
 
+    def test_of_an_index_moves_while_a_class_is_walked(self, tmp_path: Path) -> None:
+        write_miniature(tmp_path, MiniatureOptions(classes=1, images_per_class=40, validation_per_class=0))
+        events = watched(lambda watch: imagenet_prep.index(tmp_path, watch=watch, engine=Here()), Stage.INDEX)
+        assert [event.done for event in events] == [0, 16, 32, 40]
+
     def test_of_a_data_set_that_others_made_moves_too(self, data: Path) -> None:
         events = watched(
             lambda watch: imagenet_prep.audit_foreign(data / "tfrecord", watch=watch, engine=Here()), Stage.AUDIT

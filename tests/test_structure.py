@@ -61,6 +61,7 @@ MAY_IMPORT = {
     "planning": (*FACTS, "codecs.smallest", "options", "outputs.base", "planning"),
     "sources": (*FACTS, "codecs", "platform", "sources"),
     "sources.devkit": (*FACTS, "planning.conventions", "sources.packed"),  # says in which numbers a wrong list is
+    "sources.found": (*FACTS, "engines.reports"),  # an image that is found is progress
     "dataset": (*FACTS, "codecs", "options", "planning", "outputs.base", "stores.base", "dataset"),
     "testing": (*FACTS, "outputs.base", "stores.base", "stores.memory", "engines.base", "engines.reports", "testing"),
     "testing.source_contract": (

@@ -7,6 +7,7 @@ import re
 from array import array
 from dataclasses import dataclass, field
 
+from imagenet_prep.engines.reports import report
 from imagenet_prep.errors import Problem
 from imagenet_prep.imagenet.names import container_of, official_name
 
@@ -22,6 +23,7 @@ _OF_SYSTEMS = re.compile(
 # What torchvision's ``ImageFolder`` takes for images (``datasets/folder.py``).
 _READ_AS_IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 _NO_IMAGES = (".sh", ".py", ".m", ".mat", ".txt", ".csv", ".json", ".cls", ".md", ".html", ".log")
+_REPORTED = 16  # images at once
 LARGEST = (1 << 31) - 1  # bytes: what the catalog has room for, and a hundred times any image
 
 
@@ -67,6 +69,8 @@ class Found:
         self.class_indexes.append(class_index)
         self.offsets.append(offset)
         self.sizes.append(size)
+        if not len(self.sizes) % _REPORTED:
+            report(_REPORTED)
 
 
 def is_of_system(name: str) -> bool:

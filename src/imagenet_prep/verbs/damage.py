@@ -18,7 +18,7 @@ from imagenet_prep.errors import Problem, SourceError
 from imagenet_prep.imagenet.archives import CLASS_COUNT, TRAIN, VALIDATION, VALIDATION_IMAGES
 from imagenet_prep.imagenet.classes import official, validation_truth
 from imagenet_prep.imagenet.names import CLASS_TAR_NAME, VALIDATION_STEM
-from imagenet_prep.model.events import Watch
+from imagenet_prep.model.events import Stage, Tally, Watch
 from imagenet_prep.model.task import Entries
 from imagenet_prep.sources.base import Input
 from imagenet_prep.sources.found import Found
@@ -52,7 +52,8 @@ def damage_in(archive: Input, engine: Engine, watch: Watch) -> Damage:
     try:
         tars, outside = class_tars(archive.path, salvage=True) if archive.role == TRAIN else ([], Found(0, ""))
         work = seeing(engine, run_tar_task, [str(archive.path)])
-        walked = collect(engine.run(work, _tasks(archive, tars, engine)), watch)
+        tally = Tally(watch, Stage.INDEX)
+        walked = collect(engine.run(work, _tasks(archive, tars, engine), progress=tally.running), tally)
         parts = list(walked.values())
         images, size = sum(len(part.lengths) for part in parts), sum(sum(part.sizes) for part in parts)
         problems: list[Problem] = []

@@ -211,20 +211,20 @@ def _walk(found: list[Input], options: IndexOptions, engine: Engine, watch: Watc
         if each.source and each.role not in BOX_ROLES
     ]
     work = seeing(engine, run_walk, [str(each.path) for each in found])
-    results = engine.run(work, _walks(images, truth, engine))
+    tally = Tally(watch, Stage.INDEX)
+    results = engine.run(work, _walks(images, truth, engine), progress=tally.running)
     from imagenet_prep.verbs.assemble import assemble  # which loads NumPy and Arrow, while the workers walk
 
-    walked = collect(results, watch)
+    walked = collect(results, tally)
     parts = [walked[place, piece.container] for place, _, _, pieces in images for piece in pieces.pieces]
     outside = [of for _, _, _, pieces in images for of in pieces.outside]
     paths = [str(each.path) for each in found]
     return assemble(outside, parts, _archives(found), read_annotations(found, watch), paths)
 
 
-def collect(results: Iterator[list[Found]], watch: Watch) -> dict[tuple[int, str], Found]:
+def collect(results: Iterator[list[Found]], tally: Tally) -> dict[tuple[int, str], Found]:
     """Combine what the workers found, by archive and container, and report their progress."""
     walked: dict[tuple[int, str], Found] = {}
-    tally = Tally(watch, Stage.INDEX)
     tally.running()
     for part in results:
         for each in part:
