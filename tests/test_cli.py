@@ -301,7 +301,9 @@ def test_the_demo_does_the_whole_job(tmp_path: Path, sentence: Sentence) -> None
     result = run("demo", tmp_path / "demo")
     assert result.returncode == 0
     sentence(lines(result.stdout, "700", "1,400"))
-    assert "tfrecord/train-00000-of-00001" in result.stdout
+    tree = result.stdout.partition("4. What came out\n")[2].partition("\n\n")[0]
+    assert re.search(r"\n  tfrecord/\n(    .*\n)*    train-00000-of-00001 ", tree)
+    assert max(map(len, tree.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("arguments", [["classes"], ["build", "--help"]])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -242,7 +244,12 @@ def undone(report: UndoReport, out: str) -> str:
 
 
 def tree(folder: Path) -> str:
-    """Show the files of a folder with their sizes; hidden ones are left out."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    shown = [path.relative_to(folder) for path in paths if not path.relative_to(folder).parts[0].startswith(".")]
-    return table([(str(path), size((folder / path).stat().st_size)) for path in shown])
+    """Show the files of a folder with their sizes, below the folders they are in; hidden ones are left out."""
+    every = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    shown = sorted((path.parent, path.name) for path in every if not path.parts[0].startswith("."))
+    rows = []
+    for parent, files in groupby(shown, itemgetter(0)):
+        rows += [(f"{parent}/", "")] * bool(parent.parts)
+        indent = "  " * bool(parent.parts)
+        rows += [(indent + name, size((folder / parent / name).stat().st_size)) for _, name in files]
+    return table(rows)
