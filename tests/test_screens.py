@@ -124,7 +124,7 @@ class TestABoard:
     def test_of_another_encoding_is_drawn_in_plain_signs(self) -> None:
         assert drawn(BUILD, 60, encoding="latin-1").splitlines() == [
             "* Indexing        1,331,167 images in 4.0 s",
-            "- Writing shards  #----------------    7 %  13 min 17 s left",
+            "- Writing shards  #--------------    7 %  13 min 17 s left",
         ]
 
     def test_a_name_is_not_markup(self) -> None:

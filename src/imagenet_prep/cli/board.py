@@ -21,6 +21,7 @@ from imagenet_prep.model.events import Note, Progress, Watch
 
 _SHORTEST_BAR, _LONGEST_BAR = 10, 40
 _GAP = 2
+_ECHO = 2  # columns in which a terminal shows ^C: in the next line it would leave a part of the board standing
 _BESIDE_NAMES = 25  # columns for percentage and time left
 _PERCENT, _LEFT, _IMAGES_A_SECOND, _BYTES_A_SECOND, _BYTES = 5, 16, 15, 10, 20
 _SIGNS = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "✓", "━", "─")  # the spinner, the tick, the bar, and what is left of it
@@ -63,7 +64,7 @@ class Board:
             return _line(head, _chosen([counts(pace.last), pace.bytes_a_second(now)], room))
         figures = [f"{int(100 * done_share)} %".rjust(_PERCENT), pace.left(now).ljust(_LEFT)]
         taken = _chosen(figures, room)
-        room -= sum(len(each) + _GAP for each in taken)
+        room -= sum(len(each) + _GAP for each in taken) + _ECHO
         if room < _SHORTEST_BAR + _GAP:
             return _line(head, taken)
         more = _chosen(self._more(pace, now), room - _SHORTEST_BAR - _GAP)
