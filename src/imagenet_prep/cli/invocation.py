@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import click
-
-from imagenet_prep.model.events import Progress
 
 
 @dataclass(slots=True)
@@ -14,14 +13,14 @@ class Invocation:
     """``words`` are all of the command line. ``json`` is what --json says, once the options were read.
 
     ``resumes``: the same command resumes where this one stops; the verb says so itself, and whether its words may be
-    ``repeated`` on a screen. ``reached`` is the last progress.
+    ``repeated`` on a screen. ``reached`` says how far the work came.
     """
 
     words: tuple[str, ...] = ()
     json: bool | None = None
     resumes: bool = False
     repeated: bool = False
-    reached: Progress | None = None
+    reached: Callable[[], str] = str
 
     @property
     def as_json(self) -> bool:

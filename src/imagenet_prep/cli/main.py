@@ -17,7 +17,6 @@ from typing import NoReturn
 import click
 
 from imagenet_prep.cli.invocation import Invocation
-from imagenet_prep.cli.progress import reached
 from imagenet_prep.cli.screen import say
 from imagenet_prep.errors import OutputError, PrepError, UsageError, printable
 from imagenet_prep.model.given import nearest
@@ -177,7 +176,7 @@ def _report(error: PrepError, this: Invocation) -> NoReturn:
 
 def _interrupted(this: Invocation) -> str:
     """Say how far the work came, and what goes on."""
-    said = f"Interrupted{reached(this.reached)}."
+    said = f"Interrupted{this.reached()}."
     if not this.resumes:
         return said
     again = "The same command again goes on where this one stopped"

@@ -46,14 +46,17 @@ def _noting(watch: Watch) -> Watch:
     gone.
     """
     context = click.get_current_context(silent=True)
-    this = context.ensure_object(Invocation) if context else Invocation()
+    last: Progress | None = None
 
     def tell(event: Progress | Note) -> None:
+        nonlocal last
         if isinstance(event, Progress):
-            this.reached = event
+            last = event
         with suppress(OSError):
             watch(event)
 
+    if context:
+        context.ensure_object(Invocation).reached = lambda: reached(last)
     return tell
 
 
