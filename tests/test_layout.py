@@ -181,6 +181,9 @@ def test_all_problems_are_said_at_once(folder: Path) -> None:
     assert lines[0].endswith(": cannot be read: No such file or directory")
 
 
+EACH = (TRAIN, VALIDATION, DEVKIT, "ILSVRC2012_bbox_train_v2.tar.gz", "ILSVRC2012_bbox_val_v3.tgz")
+
+
 @pytest.mark.parametrize("other", [lambda path: path, lambda path: path.with_suffix("")], ids=["same name", "unpacked"])
 def test_two_files_for_one_role_are_ambiguous(folder: Path, other: Callable[[Path], Path]) -> None:
     second = folder / "more" / other(folder / DEVKIT).name
@@ -192,7 +195,7 @@ def test_two_files_for_one_role_are_ambiguous(folder: Path, other: Callable[[Pat
         f"  {folder / DEVKIT}: devkit: archive\n"
         f"  {second}: devkit: archive\n"
         "Name those to use, in place of the folder that has them all: "
-        "imagenet-prep build /data/train /data/ILSVRC2012_img_val.tar OUT"
+        f"imagenet-prep build {' '.join(str(folder / name) for name in EACH)} OUT"
     )
 
 

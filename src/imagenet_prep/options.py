@@ -322,7 +322,9 @@ def _limit(given: Any) -> Any:
         return float(percent[1]) / 100 if float(percent[1]) < 100 else 0
     if re.fullmatch("0*[1-9][0-9]{0,8}", given):
         return int(given)
-    raise UsageError(f"limit is {_short(given)}: it is a number of images, such as 500, or a share, such as 10%.")
+    raise UsageError(
+        f"limit is {_short(given)}: a number of images from 1 up, such as 500, or a share up to 100%, such as 10%."
+    )
 
 
 def _short(given: object) -> str:

@@ -85,7 +85,7 @@ def _listed(catalog: Catalog, train: Rows, options: Selection) -> Rows:
     )
     if problems:
         raise UsageError(
-            f"{len(problems):,} of the {len(wanted):,} images of the test list are not in train:",
+            f"Of {counted(len(wanted), 'image')} of the test list, these are not in train:",
             problems,
             "Remove them from the list, or add the sources that have them.",
         )

@@ -7,6 +7,7 @@ named with the reason. The program never chooses between two sources of one thin
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from os import PathLike
@@ -294,10 +295,16 @@ def _refuse_two(by_role: dict[str, list[Input]]) -> None:
             )
             for each in doubled
         ),
-        "Name those to use, in place of the folder that has them all: "
-        "imagenet-prep build /data/train /data/ILSVRC2012_img_val.tar OUT"
-        + ("\nOf two in one folder, move one to a folder of its own." if one_folder else ""),
+        "Two lie in one folder: move one to a folder of its own, and name the one to use."
+        if one_folder
+        else f"Name those to use, in place of the folder that has them all: {_one_of_each(by_role)}",
     )
+
+
+def _one_of_each(by_role: dict[str, list[Input]]) -> str:
+    """Give a command that names one input of each role."""
+    paths = dict.fromkeys(str(by_role[role][0].path) for role in _ORDER if by_role.get(role))
+    return f"imagenet-prep build {' '.join(shlex.quote(printable(path)) for path in paths)} OUT"
 
 
 def _are_of_others(inputs: list[Input]) -> bool:
