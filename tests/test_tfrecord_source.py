@@ -206,3 +206,12 @@ def test_the_archives_come_before_records_that_were_made_of_them(usual: Miniatur
     (tmp_path / TRAIN).symlink_to(usual.root / TRAIN)
     (tmp_path / "train.tfrecord").write_bytes(tench(0))
     assert {role: each.path.name for role, each in recognise([tmp_path]).items()} == {TRAIN_ROLE: TRAIN}
+
+
+def test_shards_that_are_numbered_may_be_called_as_people_like(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/part-00000-of-00001").write_bytes(tench(1))
+
+    (found,) = recognise([tmp_path]).values()
+
+    assert (found.role, form_of(found)) == (TRAIN_ROLE, "1 TFRecord file")

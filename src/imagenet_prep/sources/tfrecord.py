@@ -26,9 +26,7 @@ from imagenet_prep.sources.labels import ClassOf, base_name
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.shards import Shards
 
-_NAME = re.compile(
-    r"[^.].*\.tfrecords?(?:-\d{1,6}-of-\d{1,6})?|(?:train|validation|val|test)-\d{1,6}-of-\d{1,6}", re.ASCII
-)
+_NAME = re.compile(r"[^.].*\.tfrecords?|[^.].*-\d{1,6}-of-\d{1,6}", re.ASCII)
 _SCHEMAS = (CLASSIC, TFDS)
 _IMAGES = tuple(schema.image for schema in _SCHEMAS)
 _SAID = {key for schema in _SCHEMAS for key in (schema.name, schema.label, schema.synset)}
