@@ -225,6 +225,17 @@ class TestWhatItIs:
         assert [each.layout for each in report.sets] == [TFDS, CLASSIC, "class folders, called by WNID"]
         assert wrong(report) == []
 
+    def test_what_the_search_could_not_enter_is_named_beside_records(self, tmp_path: Path) -> None:
+        (write_tfds(tmp_path) / "again").symlink_to(tmp_path)
+
+        assert wrong(seen(tmp_path)) == [f"{tmp_path}/again: is a symbolic link to a folder that it lies in: a loop"]
+
+    def test_a_folder_that_cannot_be_searched_is_not_called_unknown(self, tmp_path: Path) -> None:
+        (tmp_path / "again").symlink_to(tmp_path)
+
+        with pytest.raises(AuditError, match=r"cannot be searched:\n.*again: is a symbolic link"):
+            seen(tmp_path)
+
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_any_number_of_processes_sees_the_same(self, tmp_path: Path, jobs: int) -> None:
         write_classic(tmp_path, lambda name: classic(name, label=7 if name == TRAIN[4] else None))

@@ -18,8 +18,9 @@ from imagenet_prep.imagenet.archives import CLASS_COUNT, TRAIN, VALIDATION
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.imagenet.names import WNID
 from imagenet_prep.sources.base import ImageSet, Part
+from imagenet_prep.sources.base import Seen as Found
 from imagenet_prep.sources.contents import is_archive_name
-from imagenet_prep.sources.survey import is_folder, survey
+from imagenet_prep.sources.survey import is_folder
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.look import FolderLook
 from imagenet_prep.verbs.audit.others.numbered import is_number
@@ -31,18 +32,14 @@ _BESIDE = "readers such as torchvision take it for a class, and number all class
 _FLAT = "holds images without class folders: readers take it for one class"
 
 
-def find_folder_set(out: Path) -> tuple[FoundSet | None, bool]:
-    """Find the class folders in ``out``, and whether there are archives.
-
-    Raises SourceError for a folder that cannot be searched.
-    """
-    found = survey((out,), lambda name: official().called(name))
+def find_folder_set(out: Path, found: Found) -> tuple[FoundSet | None, bool]:
+    """Give the class folders that a search of ``out`` has found, and whether there are archives."""
     sets = _with_numbered([each for each in found.sets if each.role in (TRAIN, VALIDATION) and not each.tars])
     archives = any(is_archive_name(path.name) for path in found.files) or any(each.tars for each in found.sets)
     if not sets or (archives and not any(part.name for each in sets for part in each.parts)):
         return None, archives
     root = Path(os.path.commonpath([out if each.path == out else each.path.parent for each in sets]))
-    result = FoundSet(_layout(sets), root, [], problems=list(found.problems))
+    result = FoundSet(_layout(sets), root, [])
     for each in sets:
         split = _split_name(root, each, sets)
         result.problems += _beside(each, found.problems)

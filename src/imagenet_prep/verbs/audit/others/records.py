@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,16 +19,12 @@ from imagenet_prep.codecs.tfds_schema import TFDS
 from imagenet_prep.codecs.tfrecord import read_records
 from imagenet_prep.errors import AuditError, Problem, printable
 from imagenet_prep.imagenet.archives import TEST, TRAIN, VALIDATION
-from imagenet_prep.imagenet.classes import official
-from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.sources.survey import is_folder
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.documents import compare_labels, promised_lengths
 from imagenet_prep.verbs.audit.others.look import ShardLook
 from imagenet_prep.verbs.audit.others.report import ranges
 
-_DEEPEST = 4  # folders below the one that was given: tfds/imagenet2012/5.1.0 is three deep
-_MOST_FOLDERS = 20_000
 _MOST_KEYS = 10  # in a message
 _MOST_NAMED = 100  # files of one series that are not shards
 _NUMBERED = re.compile(r"(?P<before>.*?)-?(?P<index>\d{5,9})-of-(?P<count>\d{5,9})(?P<ending>\.tfrecords?|)", re.ASCII)
@@ -62,14 +58,11 @@ def _split_in(text: str) -> str:
     return _SPLIT_OF.get(found[-1], VALIDATION) if found else ""
 
 
-def find_record_sets(out: Path) -> tuple[list[FoundSet], list[Problem]]:
-    """Find the data sets of TFRecords in ``out``, and what else looks like one by its names.
-
-    Raises OSError for a folder that cannot be read.
-    """
+def find_record_sets(out: Path, files: Iterable[Path]) -> tuple[list[FoundSet], list[Problem]]:
+    """Find the data sets of TFRecords among the files in ``out``, and what else looks like one by its names."""
     sets: dict[tuple[Path, RecordSchema], list[_Series]] = {}
     strange = []
-    for series in _all_series(out):
+    for series in _all_series(files):
         keys = _keys(series)
         schema = _schema(series, keys)
         if schema is None and keys:
@@ -83,10 +76,10 @@ def find_record_sets(out: Path) -> tuple[list[FoundSet], list[Problem]]:
     return [_found_set(out, root, schema, several) for (root, schema), several in sets.items()], strange
 
 
-def _all_series(out: Path) -> list[_Series]:
+def _all_series(files: Iterable[Path]) -> list[_Series]:
     found: dict[tuple[Path, str, int, str], _Series] = {}
-    for path in _files(out):
-        if path.name.startswith("."):  # patterns do not match it
+    for path in sorted(files):
+        if path.name.startswith(".") or not path.is_file():  # patterns do not match it; a pipe would wait forever
             continue
         numbered, plain = _NUMBERED.fullmatch(path.name), _PLAIN.fullmatch(path.name)
         match = numbered or plain
@@ -96,27 +89,6 @@ def _all_series(out: Path) -> list[_Series]:
             key = path.parent, match["before"], count, numbered["ending"] if numbered else ""
             found.setdefault(key, series).shards[index] = path
     return sorted(found.values(), key=lambda series: (str(series.folder), series.before, series.count))
-
-
-def _files(out: Path) -> Iterator[Path]:
-    """Yield all files except those in class folders, of which there may be a million, and in our data sets."""
-    waiting = [(out, 0)]
-    for folder, depth in waiting:  # grows while it is walked
-        with os.scandir(folder) as listed:
-            entries = sorted(listed, key=lambda entry: entry.name)
-        if depth and any(entry.name == PRIVATE for entry in entries):
-            continue
-        for entry in entries:
-            if entry.is_file():  # to open a pipe would wait forever
-                yield folder / entry.name
-            elif not is_folder(entry):
-                continue
-            elif depth < _DEEPEST and len(waiting) < _MOST_FOLDERS and _may_hold_shards(entry.name):
-                waiting.append((folder / entry.name, depth + 1))
-
-
-def _may_hold_shards(folder: str) -> bool:
-    return not folder.startswith(".") and not official().called(folder)
 
 
 def _keys(series: _Series) -> set[str]:

@@ -17,11 +17,13 @@ from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.engines.shared_files import path_for, seeing
 from imagenet_prep.errors import AuditError, Problem, SourceError
+from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.audit_report import AuditOptions
 from imagenet_prep.model.events import Stage, Tally, Watch, unwatched
 from imagenet_prep.model.given import given, options_given
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.search import SourcePath
+from imagenet_prep.sources.survey import survey
 from imagenet_prep.stores.errors import output_errors
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.folders import find_folder_set
@@ -52,7 +54,7 @@ def audit_foreign(
     decode, sample = options.decode, options.sample
     if decode:
         tell_decoder(watch)
-    sets, remarks = _find(out)
+    sets, unsearched, remarks = _find(out)
     looks = [each for number, found in enumerate(sets) for each in _looks(found, number, decode, sample)]
     with engine_for(engine, options.jobs) as at_work:
         seen = _look(looks, out, at_work, watch)
@@ -67,14 +69,16 @@ def audit_foreign(
         sample=sample,
         decoded=decode,
         remarks=(*remarks, *(remark for each in judged for remark in each.remarks)),
-        problems=tuple(problem for each in judged for problem in each.problems),
+        problems=(*unsearched, *(problem for each in judged for problem in each.problems)),
     )
 
 
-def _find(out: Path) -> tuple[list[FoundSet], list[Problem]]:
+def _find(out: Path) -> tuple[list[FoundSet], list[Problem], list[Problem]]:
+    """Give the data sets in ``out``, what is wrong with the search itself, and what else looks like a data set."""
     try:
-        sets, strange = find_record_sets(out)
-        folders, archives = find_folder_set(out)
+        found = survey((out,), official().called)
+        sets, strange = find_record_sets(out, found.files)
+        folders, archives = find_folder_set(out, found)
     except SourceError as error:
         raise AuditError(f"{out} is not a build of imagenet-prep. {error.summary}", error.problems) from error
     except PermissionError as error:
@@ -84,7 +88,9 @@ def _find(out: Path) -> tuple[list[FoundSet], list[Problem]]:
         raise AuditError(f"{out} cannot be searched: {error.strerror or error}: {error.filename}.") from error
     sets += [folders] if folders else []
     if sets:
-        return sets, strange
+        return sets, found.problems, strange
+    if found.problems:
+        raise AuditError(f"{out} cannot be searched:", tuple(found.problems))
     if archives:
         remedy = f"`imagenet-prep check {out}` inspects it; `imagenet-prep build` makes a data set of it."
         raise AuditError(f"{out} is a source, not a data set: it holds archives of ILSVRC2012.", remedy=remedy)
