@@ -5,10 +5,12 @@ Records are written here by a second, plain implementation of the framing and of
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import struct
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ import xxhash
 from imagenet_prep import AuditError, AuditOptions, Problem, official
 from imagenet_prep.cli.audit import looked_at
 from imagenet_prep.codecs.classic_schema import CLASSIC as CLASSIC_SCHEMA
+from imagenet_prep.errors import Forbidden, ForbiddenError
 from imagenet_prep.model.events import Progress, Stage
 from imagenet_prep.testing import MiniatureOptions, write_miniature
 from imagenet_prep.testing.pictures import picture
@@ -235,6 +238,22 @@ class TestWhatItIs:
 
         with pytest.raises(AuditError, match=r"cannot be searched:\n.*again: is a symbolic link"):
             seen(tmp_path)
+
+    def test_a_closed_folder_is_not_called_damage(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        closed = write_tfds(tmp_path) / "closed"
+        closed.mkdir()
+        scandir = os.scandir
+
+        def as_user(place: Path) -> Iterator[os.DirEntry[str]]:
+            if Path(place) == closed:
+                raise PermissionError(errno.EACCES, "Permission denied", str(place))
+            return scandir(place)
+
+        monkeypatch.setattr(os, "scandir", as_user)
+
+        with pytest.raises(ForbiddenError) as caught:
+            seen(tmp_path)
+        assert caught.value.problems == (Forbidden(str(closed), "cannot be read: Permission denied"),)
 
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_any_number_of_processes_sees_the_same(self, tmp_path: Path, jobs: int) -> None:

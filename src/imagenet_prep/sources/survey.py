@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from imagenet_prep.errors import MissingSourceError, Problem, SourceError, printable
+from imagenet_prep.errors import Forbidden, MissingSourceError, Problem, SourceError, printable
 from imagenet_prep.imagenet.archives import TRAIN, VALIDATION
 from imagenet_prep.model.archive import PRIVATE
 from imagenet_prep.platform import is_text, neighbour
@@ -98,7 +98,8 @@ def _leads_back(folder: Path) -> bool:
 
 
 def _unreadable(folder: Path, error: OSError) -> Problem:
-    return Problem(printable(str(folder)), f"cannot be read: {error.strerror or error}")
+    kind = Forbidden if isinstance(error, PermissionError) else Problem
+    return kind(printable(str(folder)), f"cannot be read: {error.strerror or error}")
 
 
 def _list(folder: Path) -> _Listing:

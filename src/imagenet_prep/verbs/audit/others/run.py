@@ -16,7 +16,7 @@ from random import SystemRandom
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.factory import AnyEngine, engine_for
 from imagenet_prep.engines.shared_files import path_for, seeing
-from imagenet_prep.errors import AuditError, Problem, SourceError
+from imagenet_prep.errors import AuditError, Forbidden, ForbiddenError, Problem, SourceError
 from imagenet_prep.imagenet.classes import official
 from imagenet_prep.model.audit_report import AuditOptions
 from imagenet_prep.model.events import Stage, Tally, Watch, unwatched
@@ -24,7 +24,7 @@ from imagenet_prep.model.given import given, options_given
 from imagenet_prep.platform import check_platform
 from imagenet_prep.sources.search import SourcePath
 from imagenet_prep.sources.survey import survey
-from imagenet_prep.stores.errors import output_errors
+from imagenet_prep.stores.errors import MAY_READ, output_errors
 from imagenet_prep.verbs.audit.others.dataset import FoundSet
 from imagenet_prep.verbs.audit.others.folders import find_folder_set
 from imagenet_prep.verbs.audit.others.look import FolderLook, Look, ShardLook, look, look_in_vain
@@ -77,6 +77,8 @@ def _find(out: Path) -> tuple[list[FoundSet], list[Problem], list[Problem]]:
     """Give the data sets in ``out``, what is wrong with the search itself, and what else looks like a data set."""
     try:
         found = survey((out,), official().called)
+        if forbidden := tuple(each for each in found.problems if isinstance(each, Forbidden)):
+            raise ForbiddenError(f"{out} cannot be read completely:", forbidden, MAY_READ)
         sets, strange = find_record_sets(out, found.files)
         folders, archives = find_folder_set(out, found)
     except SourceError as error:
