@@ -415,3 +415,24 @@ def test_no_module_and_no_function_outgrows_the_house() -> None:
 def test_the_version_is_one() -> None:
     project = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text())
     assert project["project"]["version"] == version.__version__
+
+
+def test_every_type_of_a_returned_value_is_public() -> None:
+    """What a field of a public value holds has a name that a caller can import."""
+    classes = {
+        node.name: node
+        for path in MODULES
+        for node in parsed(path).body
+        if isinstance(node, ast.ClassDef)
+        and name_of(path).partition(".")[0] in ("model", "imagenet", "planning", "verbs")
+    }
+    public = set(dir(imagenet_prep))
+    held = {
+        f"{name}.{field.target.id}: {word}"
+        for name in public & classes.keys()
+        for field in classes[name].body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.target.id[0] != "_"
+        for word in re.findall(r"\w+", ast.unparse(field.annotation))
+        if word in classes.keys() - public
+    }
+    assert held == set()
