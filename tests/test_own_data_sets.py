@@ -157,6 +157,11 @@ def test_another_hold_out_is_refused(options: dict[str, Any], usual: Miniature, 
     assert not (tmp_path / "other").exists()
 
 
+def test_another_of_one_split_has_that_split_alone(usual: Miniature, tmp_path: Path) -> None:
+    data = built(usual.root, tmp_path / "data", "webdataset", splits="validation")
+    assert set(splits(built(data, tmp_path / "other", "mds")).values()) == {"validation"}
+
+
 def test_to_resplit_puts_test_back_and_holds_out_again(usual: Miniature, tmp_path: Path) -> None:
     data = built(usual.root, tmp_path / "data", "webdataset", **HOLD_OUT)
     other = built(data, tmp_path / "other", "tfds", resplit=True, test_per_class=1)

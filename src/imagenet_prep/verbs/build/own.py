@@ -78,8 +78,9 @@ class OwnDataSet:
         """
         if itself:
             return self._state.recipe.selection if asked == Selection() else asked
-        own = self._state.recipe.selection.taxonomy
-        asked = replace(asked, taxonomy=own) if asked.taxonomy == official() else asked
+        own = self._state.recipe.selection
+        asked = replace(asked, splits=asked.splits or own.splits)
+        asked = replace(asked, taxonomy=own.taxonomy) if asked.taxonomy == official() else asked
         if resplit:
             return asked
         test = tuple(sorted(self._images.filter(pc.equal(self._images["split"], TEST))["name"].to_pylist()))
