@@ -95,7 +95,7 @@ def _task(store: LocalStore, the_plan: Plan, run: Work) -> ShardTask:
     )
     archives = tuple(archive.path for archive in the_plan.catalog.archives)
     entries = entries_of(the_plan.catalog.table.take(run.rows), the_plan.catalog.archives)
-    return ShardTask(store, tuple(parts), archives, entries)
+    return ShardTask(store, tuple(parts), archives, archives, entries)
 
 
 def _floor(tasks: list[ShardTask], scratch: Path) -> None:

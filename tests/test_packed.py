@@ -284,6 +284,20 @@ def test_it_is_made_again_only_for_images_that_are_still_to_be_read(source: Path
     assert shard.read_bytes() == sound
 
 
+def test_an_image_that_cannot_be_used_is_named_with_the_archive_that_was_given(
+    tmp_path: Path, sentence: Sentence
+) -> None:
+    options = MiniatureOptions(classes=2, images_per_class=3, boxes=False, devkit=False, quirks=("truncated",))
+    write_miniature(tmp_path / "source", options)
+    pack(tmp_path / "source", "gzip")
+
+    with pytest.raises(SourceError) as caught:
+        imagenet_prep.build(tmp_path / "source", tmp_path / "out", OPTIONS)
+
+    assert f"{TRAIN}.gz: " in str(caught.value)
+    sentence(caught.value)
+
+
 # --- What is wrong ----------------------------------------------------------------------------------------------------
 
 

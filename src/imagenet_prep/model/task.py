@@ -90,7 +90,8 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """Everything a worker needs. ``archives`` are paths; ``class_names`` has the name of each of the 1,000 classes, and
+    """Everything a worker needs. ``archives`` are paths as messages say them, ``places`` those where they are read,
+    which are others if they are packed; ``class_names`` has the name of each of the 1,000 classes, and
     is empty for the built-in ones; ``on_bad`` is one of ON_BAD, ``check`` one of CHECKS. ``modified`` has the
     modification times that the archives must have, in nanoseconds, 0 for any; it is empty if they may change.
     ``left_out`` has, by name, images that earlier outputs of the data set have set aside. ``digests`` are the xxh3_128
@@ -100,6 +101,7 @@ class ShardTask:
     store: Store
     parts: tuple[Part, ...]
     archives: tuple[str, ...]
+    places: tuple[str, ...]
     entries: Entries
     class_names: tuple[str, ...] = ()
     on_bad: str = FAIL

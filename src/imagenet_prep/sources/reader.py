@@ -55,8 +55,9 @@ class ArchiveReader:
     context manager: it closes what is open.
     """
 
-    def __init__(self, paths: tuple[str, ...]) -> None:
+    def __init__(self, paths: tuple[str, ...], named: tuple[str, ...] = ()) -> None:
         self._paths = paths
+        self._named = named or paths  # in messages
         self._descriptors: list[int] = []  # of an archive that is a folder: of the folder
         self._folders: list[bool] = []
         self._inside = ""  # the file inside a folder that is open, and its descriptor
@@ -147,7 +148,7 @@ class ArchiveReader:
             self._inside = ""
 
     def _failed(self, entries: Entries, row: int, reason: str) -> SourceError:
-        problem = entries.problem(row, self._paths, reason)
+        problem = entries.problem(row, self._named, reason)
         remedy = "Fix it, with the same contents, and run the same command again."
         return SourceError("An image cannot be read:", (problem,), remedy)
 

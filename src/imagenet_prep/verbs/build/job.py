@@ -146,7 +146,7 @@ class Job:
         """Read a few of the images that are missing, and say if all of them take hours."""
         runs = [run for run in runs_of(self.plan, self.remaining.is_missing) if _reads(run)]
         for task in self._tasks([run._replace(rows=run.rows[:MEASURED]) for run in runs[:1]]):
-            return slow_reads(task.archives, task.entries, sum(len(run.rows) for run in runs))
+            return slow_reads(task.places, task.entries, sum(len(run.rows) for run in runs))
         return None
 
     def _add_to(self, done: _Done, engine: Engine, watch: Watch) -> Report:
@@ -243,8 +243,11 @@ class Job:
 
     def _places(self) -> tuple[str, ...]:
         """Give the places from which images are read."""
-        paths = tuple(archive.path for archive in self._source.archives)
+        paths = self._paths()
         return tuple(map(self.spool.place, paths)) if self.spool else paths
+
+    def _paths(self) -> tuple[str, ...]:
+        return tuple(archive.path for archive in self._source.archives)
 
     def _tasks(self, runs: list[Work]) -> Iterator[ShardTask]:
         places = self._places()
@@ -258,7 +261,8 @@ class Job:
                     Part(of.output, of.identity, shard.name, start, start + len(shard.rows))
                     for of, shard, start in run.shards
                 ),
-                archives=places,
+                archives=self._paths(),
+                places=places,
                 entries=entries_of(catalog.table.take(run.rows), catalog.archives),
                 class_names=names,
                 on_bad=self.options.on_bad,

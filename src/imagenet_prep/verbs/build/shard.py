@@ -70,7 +70,7 @@ def _try(task: ShardTask, finished: list[Part]) -> ShardOutcome:
 
 def _make(task: ShardTask, images: _Images, shards: _Shards) -> None:
     entries, wanted = task.entries, _wanted(task)
-    with ArchiveReader(task.archives) as reader:
+    with ArchiveReader(task.places, task.archives) as reader:
         for row, buffer, start, end in reader.images(entries, wanted, before_reuse=shards.flush):
             shards.turn_to(row)
             report(1, end - start)
@@ -198,11 +198,11 @@ def _built_in_names() -> tuple[str, ...]:
 def _refuse_changed(task: ShardTask) -> None:
     """Raise SourceError if an archive has changed: what was read of it may be anything."""
     for archive in set(task.entries.archives) if task.modified else ():
-        path, modified = task.archives[archive], task.modified[archive]
+        path, modified = task.places[archive], task.modified[archive]
         with source_errors(path):
             changed = modified and os.stat(path).st_mtime_ns != modified
         if changed:
-            problem = Problem(printable(os.path.basename(path)), "has changed since it was indexed")
+            problem = Problem(printable(os.path.basename(task.archives[archive])), "has changed since it was indexed")
             raise SourceError("The source has changed:", (problem,))
 
 
