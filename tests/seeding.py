@@ -6,6 +6,7 @@ Torrents are written here, so that they can be as hostile as a test wants.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -67,8 +68,12 @@ class Seeder:
 
     @property
     def given(self) -> int:
-        """Bytes of files that others got."""
-        return int(self._handle.status().total_payload_upload)
+        """Bytes of files that others got, when the session has counted them: it does so a moment after they came."""
+        before, now = -1, int(self._handle.status().total_payload_upload)
+        while now != before:
+            time.sleep(0.5)
+            before, now = now, int(self._handle.status().total_payload_upload)
+        return now
 
     def __enter__(self) -> Self:
         return self
