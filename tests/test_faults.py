@@ -148,16 +148,29 @@ class TestNoSpace:
         free()
         build.assert_goes_on()
 
-    @pytest.mark.parametrize(
-        ("files", "jobs", "path"),
-        [(5, 1, "tfrecord/train-00000-of-00006"), (30, 2, "…"), (75, 2, "folders/…")],
-    )
+    def test_a_file_system_with_room_for_too_few_files(self, make: Callable[..., Build]) -> None:
+        build = mounted(make(), "mount -t tmpfs -o size=100m,nr_inodes=30 none DISK")
+        line = f"Error: {build.out} needs 124 files, and its file system has room for 29 (inodes)."
+        assert_ended(
+            build.run(), 6, line, "Choose another folder, or a format with few large files: all except folders."
+        )
+        assert not build.out.exists()
+        subprocess.run([*build.prefix, "mount", "-o", "remount,nr_inodes=0", str(build.out.parent)], check=True)
+        build.assert_goes_on()
+
+    @pytest.mark.parametrize(("left", "jobs"), [(0, 1), (3, 2), (20, 2)])
     def test_a_file_system_that_has_room_but_for_no_more_files(
-        self, make: Callable[..., Build], files: int, jobs: int, path: str
+        self, make: Callable[..., Build], left: int, jobs: int
     ) -> None:
-        build = mounted(make(), f"mount -t tmpfs -o size=100m,nr_inodes={files} none DISK")
-        line = f"Error: Cannot write {build.out}/{path}: No space left on device."
-        assert_ended(build.run(jobs=jobs), 6, line, NO_SPACE)
+        """Another program has made files in the meantime."""
+        build = mounted(make(), "mount -t tmpfs -o size=100m,nr_inodes=400 none DISK")
+        paused = Paused(build, jobs=jobs)
+        disk = str(build.out.parent)
+        used = subprocess.run([*build.prefix, "df", "--output=iused", disk], check=True, capture_output=True, text=True)
+        files = int(used.stdout.split()[-1]) + left
+        subprocess.run([*build.prefix, "mount", "-o", f"remount,nr_inodes={files}", disk], check=True)
+        line = f"Error: Cannot write {build.out}/…: No space left on device."
+        assert_ended(paused.go(), 6, line, NO_SPACE)
         subprocess.run([*build.prefix, "mount", "-o", "remount,nr_inodes=0", str(build.out.parent)], check=True)
         build.assert_goes_on(jobs)
 

@@ -363,9 +363,14 @@ def _nothing(sources: tuple[Path, ...], found: Seen, inputs: list[Input]) -> _No
     return error
 
 
+def is_own_data_set(path: Path) -> bool:
+    """Whether a folder is a data set of this program; not where one may not look, which the search says."""
+    return os.path.isdir(path / PRIVATE)
+
+
 def own_data_sets(sources: Iterable[Path]) -> list[str]:
     """Say of each source that is a data set of this program what it is; none where one may not look."""
-    own = [printable(str(path)) for path in sources if os.path.isdir(path / PRIVATE)]
+    own = [printable(str(path)) for path in sources if is_own_data_set(path)]
     return [
         f"{path} is a data set of this program: `imagenet-prep audit {path}` reads it back, "
         f"and `imagenet-prep build {path} OUT` makes another of it."

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagenet_prep.dataset.format import refuse_other_build
-from imagenet_prep.dataset.layout import CATALOG, is_data_set
+from imagenet_prep.dataset.layout import CATALOG
 from imagenet_prep.dataset.state import State, load_state
 from imagenet_prep.engines.base import Engine
 from imagenet_prep.engines.factory import AnyEngine, engine_for
@@ -26,7 +26,7 @@ from imagenet_prep.model.given import given, options_given
 from imagenet_prep.model.report import Report
 from imagenet_prep.options import BuildOptions, Recipe
 from imagenet_prep.platform import check_platform
-from imagenet_prep.sources.search import SourcePath, source_paths
+from imagenet_prep.sources.search import SourcePath, is_own_data_set, source_paths
 from imagenet_prep.stores import Place, store_at
 from imagenet_prep.stores.base import Store
 from imagenet_prep.stores.space import amount
@@ -114,7 +114,7 @@ def _prepared(
     state = load_state(store)
     refuse_foreign(store, state)
     refuse_other_build(store)
-    own = next((path for path in sources if is_data_set(store_at(path))), None)
+    own = next(filter(is_own_data_set, sources), None)
     if own is not None:
         return _of_own(own, sources, store, options, state, engine, watch, spool)
     recipe = grown(store, options.recipe, state)
