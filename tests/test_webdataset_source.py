@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import imagenet_prep
-from imagenet_prep import BuildOptions, IndexOptions, SourceError
+from imagenet_prep import BuildOptions, IndexOptions
 from imagenet_prep.sources.search import form_of, recognise
 from imagenet_prep.sources.webdataset import WebDatasetShards
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import TRAIN, write_flat_archive
 from imagenet_prep.testing.contracts import Known, SourceContract
-from support.build import is_the_same
+from support.build import is_the_same, refused
 from support.tools import run_tool
 from test_sources import images
 
@@ -37,12 +38,6 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
 def shard(path: Path, *labels: tuple[str, str, bytes]) -> None:
     """A shard of images that are no images: the index looks at names alone."""
     write_flat_archive(path, [each for image, label, text in labels for each in ((image, b"bytes"), (label, text))])
-
-
-def refused(source: Path) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        imagenet_prep.index(source, HERE)
-    return caught.value
 
 
 class TestWebDatasetShards(SourceContract):
@@ -163,6 +158,13 @@ def test_the_archives_come_before_shards_that_were_made_of_them(usual: Miniature
     assert {role: each.path.name for role, each in found.items()} == {"train": TRAIN}
     assert any("train-0.tar is a shard of train, which is there" in sentence for sentence in said)
     assert replace(found["train"], path=usual.root / TRAIN).size
+
+
+def test_a_compressed_archive_comes_before_them_too(usual: Miniature, tmp_path: Path) -> None:
+    """A shard may have converted some images, which nobody would notice; to unpack takes only time."""
+    (tmp_path / f"{TRAIN}.gz").write_bytes(gzip.compress((usual.root / TRAIN).read_bytes()))
+    shard(tmp_path / "train-0.tar", *TENCHES)
+    assert {role: each.path.name for role, each in recognise([tmp_path]).items()} == {"train": f"{TRAIN}.gz"}
 
 
 def test_unpacked_shards_are_a_folder_of_images(usual: Miniature, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import imagenet_prep
-from imagenet_prep import Progress, Sample
+from imagenet_prep import IndexOptions, Progress, Sample, SourceError
 from imagenet_prep.dataset.receipts import save_receipt
 from imagenet_prep.model.shards import ShardName
 from imagenet_prep.options import BuildOptions, Recipe, Selection
@@ -57,6 +57,13 @@ def everything(folder: Path) -> dict[str, bytes]:
     hold paths and times of the sources.
     """
     return files(folder, "catalog.arrow", "state.json")
+
+
+def refused(source: Path) -> SourceError:
+    """Give the error of an index."""
+    with pytest.raises(SourceError) as caught:
+        imagenet_prep.index(source, IndexOptions(jobs=1))
+    return caught.value
 
 
 def is_the_same(one: Path, other: Path, place: Path, options: BuildOptions) -> None:

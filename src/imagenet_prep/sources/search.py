@@ -129,8 +129,8 @@ def _recognised(
             others.append(each)
     _name_held_out(by_role)
     _prefer_apart(by_role)
-    _prefer_unpacked(by_role, found)
     _prefer_images(by_role, found)
+    _prefer_unpacked(by_role, found)
     inputs = [each for each in inputs if found.unused.keys().isdisjoint(_first_files(each))]
     _refuse_two(by_role)
     if TRAIN not in by_role and VALIDATION not in by_role:
