@@ -18,7 +18,7 @@ from imagenet_prep.sources import tree as tree_of_archive
 from imagenet_prep.sources.search import form_of, recognise
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import VALIDATION, Members, write_flat_archive
-from support.build import is_the_same
+from support.build import is_the_same, refused
 from support.sentences import Sentence
 from support.tools import gnu_tar
 
@@ -55,12 +55,6 @@ def named_by_hugging_face(folder: Path) -> None:
 
 def names(catalog: imagenet_prep.Catalog) -> set[str]:
     return set(catalog.table.column("name").to_pylist())
-
-
-def refused(source: Path) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        imagenet_prep.index(source, HERE)
-    return caught.value
 
 
 # --- The same data set ------------------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import imagenet_prep
-from imagenet_prep import BuildOptions, IndexOptions, SourceError
+from imagenet_prep import BuildOptions, IndexOptions
 from imagenet_prep.imagenet.names import file_of
 from imagenet_prep.sources.search import form_of, recognise
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
-from support.build import is_the_same
+from support.build import is_the_same, refused
 from support.command import run
 from support.sentences import Sentence, lines
 from support.tools import gnu_tar, run_tool, zipped
@@ -47,12 +47,6 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
 def tree(tmp_path: Path) -> Path:
     """Class folders of both splits, in imagenet/train and imagenet/val."""
     return write(tmp_path / "tree" / "imagenet", "sorted").root
-
-
-def refused(source: Path) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        imagenet_prep.index(source, HERE)
-    return caught.value
 
 
 def names(source: Path) -> set[str]:

@@ -17,7 +17,7 @@ from imagenet_prep.imagenet.names import container_of, file_of, folder_of, offic
 from imagenet_prep.sources.labels import classes_by_name, role_of
 from imagenet_prep.testing import Miniature
 from imagenet_prep.testing.archives import write_devkit
-from support.build import contents
+from support.build import contents, refused
 from support.sentences import Sentence, places
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -43,12 +43,6 @@ def where(source: Path) -> dict[str, tuple[str, int]]:
     """Container and class of every image, by name."""
     columns = [imagenet_prep.index(source, HERE).table.column(name) for name in ("name", "container", "class_index")]
     return {name: (container, of) for name, container, of in zip(*(c.to_pylist() for c in columns), strict=True)}
-
-
-def refused(source: Path) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        imagenet_prep.index(source, HERE)
-    return caught.value
 
 
 def renamed(images: Miniature, folder: Path, layout: str) -> Path:

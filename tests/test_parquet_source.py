@@ -20,7 +20,7 @@ from imagenet_prep.sources.plain import plain_form
 from imagenet_prep.sources.search import form_of, recognise
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.contracts import Known, SourceContract
-from support.build import is_the_same
+from support.build import is_the_same, refused
 from support.sentences import Sentence
 from test_sources import images
 
@@ -76,12 +76,6 @@ def converted(folder: Path) -> None:
 
 def in_one_file(folder: Path) -> None:
     write_all(folder, ["train.parquet"], ["val.parquet"])
-
-
-def refused(source: Path) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        imagenet_prep.index(source, HERE)
-    return caught.value
 
 
 class TestParquetShards(SourceContract):

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import imagenet_prep
-from imagenet_prep import BuildOptions, IndexOptions, SourceError
+from imagenet_prep import BuildOptions, IndexOptions
 from imagenet_prep.codecs.example import bytes_entry, delimited, int64_entry
 from imagenet_prep.imagenet.archives import TRAIN as TRAIN_ROLE
 from imagenet_prep.sources.search import form_of, recognise
@@ -18,7 +18,7 @@ from imagenet_prep.sources.tfrecord import TFRecordShards
 from imagenet_prep.testing import Miniature, MiniatureOptions, write_miniature
 from imagenet_prep.testing.archives import TRAIN, VALIDATION
 from imagenet_prep.testing.contracts import Known, SourceContract
-from support.build import is_the_same
+from support.build import is_the_same, refused
 from support.records import framed
 from test_sources import images
 
@@ -44,12 +44,6 @@ def tench(number: int, *, label: int = 0, image: bytes = LARGE, name: str = "") 
     """A record as TFDS writes it, its keys in another order."""
     called = (name or f"{TENCH}_{number}.JPEG").encode()
     return record(int64_entry("label", label), bytes_entry("image", image), bytes_entry("file_name", called))
-
-
-def refused(source: Path) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        imagenet_prep.index(source, HERE)
-    return caught.value
 
 
 class TestTFRecordShards(SourceContract):

@@ -69,7 +69,7 @@ class Pace:
         self.over = now if share(event) == 1 and event.done >= event.total else None
 
     def passed(self, now: float) -> None:
-        """Another stage has begun: one without a known end is over."""
+        """Another stage has started: one without a known end is over."""
         if share(self.last) is None and self.over is None:
             self.over = now
 

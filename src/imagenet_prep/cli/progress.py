@@ -61,7 +61,7 @@ def _noting(watch: Watch) -> Watch:
 
 
 def reached(event: Progress | None) -> str:
-    """Say in the middle of a sentence how far the work came; nothing where it had not begun."""
+    """Say in the middle of a sentence how far the work came; nothing where it had not started."""
     if event is None:
         return ""
     name, count = name_of(event), counts(event)

@@ -23,12 +23,12 @@ from imagenet_prep.options import TEST_PER_CLASS, BuildOptions, Recipe
 from imagenet_prep.outputs.base import DEFAULT_OUTPUT, OUTPUTS, output_class, reader_for, readers_by_name
 
 
-def _complete_classes(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+def _complete_classes(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
     """Give what a shell may complete --classes with: presets, names of classes after each comma, and files."""
-    before, comma, last = begun.rpartition(",")
+    before, comma, last = typed.rpartition(",")
     names = [*(() if comma else PRESETS), *(facts.name for facts in official().classes)]
     found = [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(last)]
-    return found if comma else [*found, CompletionItem(begun, type="file")]
+    return found if comma else [*found, CompletionItem(typed, type="file")]
 
 
 _SELECTION = (

@@ -92,7 +92,7 @@ class Images:
     def _add_facts(self, places: Column, receipt: Receipt) -> None:
         """Take what one output learnt of its images: of those that another has converted, that one knows more."""
         read = np.frombuffer(receipt.columns["kind"], np.int8) != UNREAD_KIND
-        read &= ~self._facts["converted"][places] | (np.frombuffer(receipt.columns["converted"], np.bool_))
+        read &= ~self._facts["converted"][places] | np.frombuffer(receipt.columns["converted"], np.bool_)
         places = places[read]
         for name, column in self._facts.items():
             values = np.frombuffer(receipt.columns[name], column.dtype)[read]

@@ -97,9 +97,9 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Input:
     """A file or folder that is used: ``role`` says for what, ``source`` which kind of source it is, None for lists of
-    classes and for annotations. ``size`` is in bytes, ``modified`` in nanoseconds; both are 0 for a folder, which has
-    ``parts``. One that is ``packed`` can only be read in order, or from ``plain``, where it was unpacked to. A file may
-    stand for a set, of which the others lie ``beside`` it; size and time are those of the set.
+    classes and for annotations that lie apart. ``size`` is in bytes, ``modified`` in nanoseconds; both are 0 for a
+    folder, which has ``parts``. One that is ``packed`` can only be read in order, or from ``plain``, where it was
+    unpacked to. A file may stand for a set, of which the others lie ``beside`` it; size and time are those of the set.
     """
 
     role: str

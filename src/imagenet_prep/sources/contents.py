@@ -142,7 +142,7 @@ def contents_at(path: Path) -> Contents:
                 file.seek(0)
                 first, damage = _start_of(unpacked(file, size, packed, _PIECE_BYTES))
                 known = _contents(tar._replace(end=ENDLESS, stream=io.BytesIO(first)), packed)
-                if packed == TAR_IN_ZIP and not known.role:
+                if packed == TAR_IN_ZIP and not known.role:  # its tar says nothing: it is a zip like others
                     return Contents(packed="zip")
                 return known if known.first else known._replace(damage=damage)
             return Contents(packed=packed) if packed else _contents(tar, packed)

@@ -71,8 +71,8 @@ class ImageZip(Source):
 
     def annotations(self, found: Input) -> Iterator[Annotation]:
         """Read those of the role in the order of the zip."""
-        with source_errors(found.path), found.path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            for each in _directory(found.path)[0]:
+        with _opened(found.path) as archive:
+            for each in archive.infolist():
                 if is_annotation_of(each.filename, found.role):
                     with _unpacking(found.path, each), archive.open(each) as member:
                         data = member.read(LARGEST_ANNOTATION)
@@ -241,9 +241,16 @@ def _with_limits(path: Path) -> Iterator[tuple[zipfile.ZipInfo, int]]:
 
 def _directory(path: Path) -> tuple[list[zipfile.ZipInfo], int]:
     """Read the directory of a zip, in the order in which members lie, and say where it begins."""
+    with _opened(path) as archive:
+        return sorted(archive.infolist(), key=lambda each: each.header_offset), archive.start_dir
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip. Raises SourceError for one that is not sound."""
     try:
         with source_errors(path), path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            return sorted(archive.infolist(), key=lambda each: each.header_offset), archive.start_dir
+            yield archive
     except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, OverflowError) as error:
         problem = Problem(path.name, f"is not a sound zip: {printable(str(error))}")
         raise SourceError("An archive is damaged:", (problem,), _REMEDY) from error

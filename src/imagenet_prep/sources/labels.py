@@ -98,6 +98,12 @@ def classes_by_path(role: str, truth: array[int]) -> ClassOf:
     return class_of
 
 
+def other_label(label: object, class_index: int) -> str:
+    """Say that a label beside an image is not that of the class that its name has."""
+    facts = official().classes[class_index]
+    return f"has the label {label}, but its name is of class {class_index} ({facts.wnid}, {facts.name})"
+
+
 def _train_class(name: str) -> int | str:
     match = _NAME.fullmatch(name)
     if match and match[2]:

@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imagenet_prep.errors import Problem, SourceError, counted, printable
 from imagenet_prep.imagenet.archives import UNLABELLED
-from imagenet_prep.imagenet.classes import official
 from imagenet_prep.sources.base import Input, Part, Pieces, Seen, Source, Walk
 from imagenet_prep.sources.downloads import interrupted
 from imagenet_prep.sources.found import LARGEST, Found
-from imagenet_prep.sources.labels import ClassOf, base_name, classes_by_path, role_of
+from imagenet_prep.sources.labels import ClassOf, base_name, classes_by_path, other_label, role_of
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.shards import missing_shards, role_of_shard
 
@@ -304,7 +303,4 @@ def _class_index(path: str, label: int | None, size: int, class_of: ClassOf) -> 
     if not path:
         return "has no name of a file in image.path, which would give its class"
     class_index = class_of(path)
-    if isinstance(class_index, str) or class_index == label:
-        return class_index
-    facts = official().classes[class_index]
-    return f"has the label {label}, but its name is of class {class_index} ({facts.wnid}, {facts.name})"
+    return class_index if isinstance(class_index, str) or class_index == label else other_label(label, class_index)

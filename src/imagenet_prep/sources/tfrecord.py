@@ -22,7 +22,7 @@ from imagenet_prep.imagenet.classes import official
 from imagenet_prep.sources.base import Input, Seen
 from imagenet_prep.sources.disguise import START_BYTES, packed_by, unpacker
 from imagenet_prep.sources.found import LARGEST, Found
-from imagenet_prep.sources.labels import ClassOf, base_name
+from imagenet_prep.sources.labels import ClassOf, base_name, other_label
 from imagenet_prep.sources.reader import source_errors
 from imagenet_prep.sources.shards import Shards
 
@@ -115,10 +115,7 @@ def _compared(features: Mapping[str, Value], schema: RecordSchema, class_index: 
     facts = official().classes[class_index]
     label = number_in(features, schema.label)
     if label != class_index + schema.first_label:
-        return (
-            f"has the label {label}, but its name is of class {class_index} ({facts.wnid}, {facts.name}), "
-            f"which would be {class_index + schema.first_label}"
-        )
+        return f"{other_label(label, class_index)}, which would be {class_index + schema.first_label}"
     if schema.synset in features and text_in(features, schema.synset) != facts.wnid:
         return f"has the WNID {printable(text_in(features, schema.synset))}, but its name is of {facts.wnid}"
     return class_index

@@ -60,11 +60,12 @@ def add_up(inputs: Sequence[Input]) -> bool:
 def _names_of(found: Input) -> set[bytes]:
     """Walk an input for the names of its images."""
     names: set[bytes] = set()
-    for source in filter(None, [found.source]):
-        pieces = tuple(source.pieces(found).pieces)
-        for part in source.walk(Walk(source, 0, str(found.path), found.origin, pieces, validation_truth())):
-            ends = accumulate(part.lengths)
-            names |= {bytes(part.names[end - size : end]) for end, size in zip(ends, part.lengths, strict=True)}
+    if not (source := found.source):
+        return names
+    pieces = tuple(source.pieces(found).pieces)
+    for part in source.walk(Walk(source, 0, str(found.path), found.origin, pieces, validation_truth())):
+        ends = accumulate(part.lengths)
+        names |= {bytes(part.names[end - size : end]) for end, size in zip(ends, part.lengths, strict=True)}
     return names
 
 

@@ -23,7 +23,7 @@ _ODD = re.compile(r"[/\0]")  # in a name that would lead elsewhere, or end earli
 
 def roles_among(members: Iterable[Member]) -> tuple[str, ...]:
     """Give the splits of which there are images, and the roles of annotations beside these; nothing without images."""
-    roles = {role_of(base_name(member.name)) for member in members if not is_passed_over(_folder_of(member.name))}
+    roles = {role_of(base_name(member.name)) for member in members if not _is_passed_over(_folder_of(member.name))}
     found = tuple(role for role in (TRAIN, VALIDATION, TRAIN_BOXES, VALIDATION_BOXES) if role in roles)
     return found if roles & {TRAIN, VALIDATION} else ()
 
@@ -35,7 +35,7 @@ def note_images(found: Found, members: Iterable[Member], split: str, archive: st
     for member in members:
         name, folder = base_name(member.name), _folder_of(member.name)
         role = role_of(name)
-        if role not in (None, split) or is_passed_over(folder):
+        if role not in (None, split) or _is_passed_over(folder):
             continue
         if role is None:
             if _ODD.search(name) is None and (is_litter(name) or is_claimed(name)):
@@ -57,7 +57,7 @@ def note_images(found: Found, members: Iterable[Member], split: str, archive: st
 
 def is_annotation_of(path: str, role: str) -> bool:
     """Whether a path in an archive is that of an annotation for a role."""
-    return role_of(base_name(path)) == role and not is_passed_over(_folder_of(path))
+    return role_of(base_name(path)) == role and not _is_passed_over(_folder_of(path))
 
 
 def _folder_of(path: str) -> str:
@@ -66,6 +66,5 @@ def _folder_of(path: str) -> str:
 
 
 @lru_cache(maxsize=MOST_PLACES)
-def is_passed_over(folder: str) -> bool:
-    """Whether a folder in an archive is hidden, or is one that systems leave, or lies in one."""
+def _is_passed_over(folder: str) -> bool:
     return any(part.startswith(".") or is_of_system(part) for part in folder.split("/") if part not in (".", ".."))

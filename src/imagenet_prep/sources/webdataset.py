@@ -13,11 +13,10 @@ from pathlib import Path
 
 from imagenet_prep.codecs.tar import Member, TarRange
 from imagenet_prep.errors import Problem, counted, printable
-from imagenet_prep.imagenet.classes import official
 from imagenet_prep.sources.base import Input, Seen
 from imagenet_prep.sources.contents import may_be_archive, whole_of
 from imagenet_prep.sources.found import LARGEST, Found
-from imagenet_prep.sources.labels import ClassOf, base_name
+from imagenet_prep.sources.labels import ClassOf, base_name, other_label
 from imagenet_prep.sources.official import files_of, open_range
 from imagenet_prep.sources.shards import Shards
 
@@ -82,6 +81,4 @@ def _compared(tar: TarRange, label: Member, class_index: int) -> int | str:
     text = tar.read(min(label.size, _LABEL_BYTES), label.offset).strip()
     if text.isdigit() and int(text) == class_index:
         return class_index
-    facts = official().classes[class_index]
-    said = printable(text.decode("utf-8", "replace"))
-    return f"has the label {said}, but its name is of class {class_index} ({facts.wnid}, {facts.name})"
+    return other_label(printable(text.decode("utf-8", "replace")), class_index)

@@ -42,7 +42,7 @@ from imagenet_prep.verbs.decode import tell_decoder
 from imagenet_prep.verbs.original import original_of_plan, require_original, warn_of_copy
 
 if TYPE_CHECKING:
-    from imagenet_prep.verbs.build.own import Lying
+    from imagenet_prep.verbs.build.own import Located
 
 
 def job(
@@ -53,7 +53,7 @@ def job(
     watch: Watch,
     spool: Spool | None = None,
     *,
-    reading: Lying | None = None,
+    reading: Located | None = None,
 ) -> Job:
     """Plan a build, and say what of it is left to do. Raises what a build would raise before it begins, except for a
     lack of space; writes nothing. ``reading`` says where images are read from, if not from where the catalog says.
@@ -93,7 +93,7 @@ class Job:
     remaining: Remaining
     original: Original | None
     spool: Spool | None = None
-    reading: Lying | None = None
+    reading: Located | None = None
     grows: bool = False
 
     def run(self, engine: Engine, watch: Watch) -> Report:

@@ -1,8 +1,8 @@
 """A finished data set of this program as the source of a build: of another data set, or of more outputs of its own.
 
 Nothing is searched and walked. Its catalog says which images there are, its manifest in which split each is and where
-its bytes lie, in one output or, where that has converted an image, in another. So a split stays what it was: a test
-image never becomes one of train because the data set was built again, unless somebody asks for that.
+its bytes lie in one of its outputs, one that has not converted them if there is one. So a split stays what it was: a
+test image never becomes one of train because the data set was built again, unless somebody asks for that.
 
 An output of its own is written from its own files, while catalog, manifest and state go on saying where the images
 came from at first: the data set that has grown is the one that would have been built at once.
@@ -38,7 +38,7 @@ from imagenet_prep.stores import store_at
 _NAMED = 5  # images that are there only converted
 
 
-class Lying(NamedTuple):
+class Located(NamedTuple):
     """Where images lie: a catalog, and for each of its rows the xxh3_128 that its bytes must have, "" for any."""
 
     catalog: Catalog
@@ -97,7 +97,7 @@ class OwnDataSet:
         there = pc.is_in(catalog.table["name"], value_set=self._images["name"].combine_chunks())
         return replace(selection, exclude=(*selection.exclude, *_names(catalog.table, pc.invert(there))))
 
-    def lying(self, watch: Watch, *, itself: bool) -> Lying:
+    def located(self, watch: Watch, *, itself: bool) -> Located:
         """Give a catalog in which each image lies where it is in the data set: of all in its own catalog for a build
         into ``itself``, else of those that it has. Raises SourceError if one of the outputs wants original bytes, and
         an image is there only converted; UsageError for one that cannot be made of it.
@@ -117,15 +117,15 @@ class OwnDataSet:
                 place.is_valid(), images["set_aside"].take(place.fill_null(0)).combine_chunks().is_null()
             )
             catalog, place = replace(catalog, table=catalog.table.filter(has)), place.filter(has)
-        lies = images.take(place)  # null for what it does not have
-        converted = self._outputs[0].converts & pc.fill_null(lies["converted"], fill_value=False).to_numpy().astype(
+        places = images.take(place)  # null for what it does not have
+        converted = self._outputs[0].converts & pc.fill_null(places["converted"], fill_value=False).to_numpy().astype(
             bool
         )
         if converted.any():
             self._say_converted(_names(catalog.table, pa.array(converted)), watch)
-        catalog = replace(catalog, table=self._placed(catalog, lies, converted), archives=self._archives(catalog))
-        digests = pc.if_else(pa.array(converted), "", pc.fill_null(lies["digest"], ""))
-        return Lying(catalog, digests.combine_chunks())
+        catalog = replace(catalog, table=self._placed(catalog, places, converted), archives=self._archives(catalog))
+        digests = pc.if_else(pa.array(converted), "", pc.fill_null(places["digest"], ""))
+        return Located(catalog, digests.combine_chunks())
 
     def _columns(self) -> Iterator[str]:
         yield from ("split", "name", "set_aside", "converted", "digest")
@@ -168,21 +168,21 @@ class OwnDataSet:
         roles = dict.fromkeys(archive.role for archive in catalog.archives)
         return tuple(Archive(printable(self.path.name), role, 0, 0, True, str(self.path.absolute())) for role in roles)
 
-    def _placed(self, catalog: Catalog, lies: pa.Table, converted: npt.NDArray[np.bool_]) -> pa.Table:
+    def _placed(self, catalog: Catalog, places: pa.Table, converted: npt.NDArray[np.bool_]) -> pa.Table:
         """Give the table of a catalog with the places in its own files, as far as they are known."""
         output, table = self._outputs[0], catalog.table
         where = output.image_range or WHOLE_FILE
         roles = list(dict.fromkeys(archive.role for archive in catalog.archives))
         archives = np.array([roles.index(archive.role) for archive in catalog.archives], np.int8)
-        files = lies[f"{output.name}.{output.file_column}"].fill_null("")
+        files = places[f"{output.name}.{output.file_column}"].fill_null("")
         if where is WHOLE_FILE:
             files = pc.replace_substring_regex(files, "/?[^/]*$", "")
-        aside = pc.is_valid(lies["set_aside"])
+        aside = pc.is_valid(places["set_aside"])
         files = pc.if_else(aside, SET_ASIDE_FOLDER, files)
-        offsets = lies[f"{output.name}.{where.offset}"].fill_null(0) if where.offset else pa.repeat(0, len(table))
+        offsets = places[f"{output.name}.{where.offset}"].fill_null(0) if where.offset else pa.repeat(0, len(table))
         sizes = table["size"].to_numpy()
         if converted.any():
-            sizes = np.where(converted, lies[f"{output.name}.{where.length}"].fill_null(0).to_numpy(), sizes)
+            sizes = np.where(converted, places[f"{output.name}.{where.length}"].fill_null(0).to_numpy(), sizes)
         columns = {
             "archive": pa.array(archives[catalog.numbers("archive")]),
             "container": pc.cast(files, pa.string()).dictionary_encode(),

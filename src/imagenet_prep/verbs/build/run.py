@@ -179,9 +179,9 @@ def _of_own(
         catalog = _indexed(others, store, recipe, options, state, engine, watch, spool)
         recipe = recipe if itself else replace(recipe, selection=data_set.only(catalog, selection))
     elif itself:
-        catalog, reading = data_set.stored, data_set.lying(watch, itself=True)
+        catalog, reading = data_set.stored, data_set.located(watch, itself=True)
     else:
-        reading = data_set.lying(watch, itself=False)
+        reading = data_set.located(watch, itself=False)
         catalog = reading.catalog
     return job(store, catalog, replace(options, recipe=recipe), state, watch, spool, reading=reading)
 
