@@ -79,7 +79,7 @@ def _roles_of(path: Path, contents: Contents) -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def _roles(path: Path, size: int, modified: int) -> tuple[str, ...]:  # noqa: ARG001 — a changed file is another one
     with open_range(path) as tar:
-        return roles_among(_files_before_damage(tar))
+        return roles_among(member.name for member in _files_before_damage(tar))
 
 
 def _files_before_damage(tar: TarRange) -> Iterator[Member]:

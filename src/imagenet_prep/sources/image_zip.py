@@ -134,9 +134,7 @@ def _usable_roles(seen: Seen, path: Path, *, packed: bool = False) -> tuple[str,
     not at all if it may be ``packed``.
     """
     try:
-        with source_errors(path):
-            status = path.stat()
-        holds = _contents(path, status.st_size, status.st_mtime_ns)
+        holds = _contents_at(path)
     except SourceError as error:
         seen.unused[path] = error.problems[0].reason if error.problems else error.summary
         return ()
@@ -160,25 +158,30 @@ class _Contents(NamedTuple):
     packed: bool
 
 
+def _contents_at(path: Path) -> _Contents:
+    """Look into a zip, once, however its path is written. Raises SourceError."""
+    with source_errors(path):
+        status = path.stat()
+        return _contents(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
 @lru_cache(maxsize=16)
 def _contents(path: Path, size: int, modified: int) -> _Contents:  # noqa: ARG001 — a changed file is another one
     entries, _ = _directory(path)
-    images = [each for each in entries if role_of(base_name(each.filename)) in (TRAIN, VALIDATION)]
-    roles = roles_among(Member(each.filename, 0, 0, tarfile.REGTYPE) for each in entries)
+    images = [each for each in entries if _is_image(each)]
+    roles = roles_among(each.filename for each in entries) if images else ()
     wrong = ""
     if not images:
         first = next((each.filename for each in entries if not each.filename.endswith("/")), "")
         wrong = f"has no images, but {printable(first)}" if first else "is empty"
     elif any(each.flag_bits & _ENCRYPTED for each in images):
         wrong = "is encrypted"
-    return _Contents(roles, wrong, _is_packed(entries))
+    return _Contents(roles, wrong, _is_packed(images))
 
 
 def is_packed_zip(path: Path) -> bool:
     """Say whether an image of a zip is compressed. Raises SourceError."""
-    with source_errors(path):
-        status = path.stat()
-    return _contents(path, status.st_size, status.st_mtime_ns).packed
+    return _contents_at(path).packed
 
 
 def unpacked_zip_size(path: Path) -> int:

@@ -21,9 +21,9 @@ MOST_PLACES = 10_000  # folders in one archive: what the catalog has room for, a
 _ODD = re.compile(r"[/\0]")  # in a name that would lead elsewhere, or end earlier than it seems to
 
 
-def roles_among(members: Iterable[Member]) -> tuple[str, ...]:
+def roles_among(paths: Iterable[str]) -> tuple[str, ...]:
     """Give the splits of which there are images, and the roles of annotations beside these; nothing without images."""
-    roles = {role_of(base_name(member.name)) for member in members if not _is_passed_over(_folder_of(member.name))}
+    roles = {role_of(base_name(path)) for path in paths if not _is_passed_over(_folder_of(path))}
     found = tuple(role for role in (TRAIN, VALIDATION, TRAIN_BOXES, VALIDATION_BOXES) if role in roles)
     return found if roles & {TRAIN, VALIDATION} else ()
 
